@@ -1,0 +1,58 @@
+/**
+ * What runs a task: a QEMU virtual machine, or a host process for quick tests. A provider knows nothing of
+ * transactions: it gets an image and a workspace folder, and says how the program ended. What the program left in
+ * the workspace is read by `result/`.
+ */
+export interface VmProvider extends AsyncDisposable {
+  readonly name: "qemu" | "process";
+  readonly accelerator: "kvm" | "tcg" | "none";
+  /** Runs one task to its end. Rejects only for our own bugs and broken set-ups: a VM that fails is an outcome. */
+  run(task: VmTask, options: VmRunOptions): Promise<VmOutcome>;
+}
+
+export interface VmTask {
+  /** Names the attempt; appears in QEMU's `-name`, so that a leftover process can be told. */
+  readonly attemptId: string;
+  /** A disk image made by `image build`. */
+  readonly imagePath: string;
+  /** BLAKE3 of the image file, by which what is taken out of it is cached. */
+  readonly imageChecksum: string;
+  /** Host folder shown to the program as its workspace. Holds `task.json` before the start. */
+  readonly workspaceDir: string;
+  readonly memMib: number;
+  readonly cpus: number;
+  /** PCI addresses. */
+  readonly gpuDevices: readonly string[];
+  /** The console is written here, at most `consoleLimitBytes`: the head, a mark, and the tail. */
+  readonly consolePath: string;
+  readonly consoleLimitBytes: number;
+  /** From the start of the VM to the end of the program. */
+  readonly deadlineMs: number;
+}
+
+export interface VmRunOptions {
+  /** Ends the VM; the outcome is then `cancelled`. */
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: VmEvent) => void;
+}
+
+/** In this order; all but `spawned` may be missing where the VM did not get that far. */
+export type VmEvent =
+  /** The process runs. */
+  | { readonly stage: "spawned"; readonly pid: number }
+  /** The guest's init runs: the kernel is up and the root file system is mounted. */
+  | { readonly stage: "booted" }
+  /** The program was started. */
+  | { readonly stage: "program" };
+
+export type VmOutcome =
+  | { readonly kind: "exited"; readonly exitCode: number }
+  /** The program was ended by a signal inside the guest, e.g. `SIGSEGV`. */
+  | { readonly kind: "signalled"; readonly signal: string }
+  | { readonly kind: "outOfMemory" }
+  /** The guest's init never spoke. `reason` quotes what QEMU or the console said last. */
+  | { readonly kind: "bootFailed"; readonly reason: string }
+  /** The VM ended before the program did. */
+  | { readonly kind: "vmDied"; readonly reason: string }
+  | { readonly kind: "deadline" }
+  | { readonly kind: "cancelled" };

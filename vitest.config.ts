@@ -1,0 +1,37 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Tests run against the sources; only the command line tests start what `npm run build` made. */
+const alias = [
+  { find: /^gevulot-sdk$/, replacement: source("sdk/src/index.ts") },
+  { find: /^gevulot-sdk\/protocol$/, replacement: source("sdk/src/protocol/index.ts") },
+  { find: /^gevulot-sdk\/node$/, replacement: source("sdk/src/node/index.ts") },
+  { find: /^gevulot-shim$/, replacement: source("shim/src/index.ts") },
+  { find: /^gevulot-devnet$/, replacement: source("devnet/src/index.ts") },
+];
+
+export default defineConfig({
+  resolve: { alias },
+  test: {
+    projects: [
+      {
+        resolve: { alias },
+        test: { name: "unit", include: ["*/src/**/*.test.ts", "test/*.test.ts"], testTimeout: 20_000 },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          // Real virtual machines without KVM need the processors for themselves.
+          fileParallelism: false,
+          pool: "forks",
+        },
+      },
+    ],
+  },
+});
