@@ -77,6 +77,8 @@ export type TaskFailureCode =
   | "PROGRAM_FAILED"
   /** The program ended well, but its result is missing, malformed or names a file that isn't there. */
   | "RESULT_INVALID"
+  /** A file that the step takes from an earlier step is not among that step's outputs. */
+  | "INPUT_MISSING"
   /** The guest's kernel killed the program for want of memory. */
   | "OUT_OF_MEMORY"
   /** The image did not reach its init. */
@@ -88,4 +90,6 @@ export type TaskFailureCode =
   /** The node went away while the task ran, and no attempt is left. */
   | "LOST"
   /** The program asks for more than this machine has. */
-  | "CANNOT_FIT";
+  | "CANNOT_FIT"
+  /** The node itself could not run the task; its log has more. */
+  | "NODE_ERROR";

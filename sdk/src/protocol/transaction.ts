@@ -73,7 +73,8 @@ export type Payload =
   | { readonly kind: "cancel"; readonly parent: Hash };
 
 export type PayloadKind = Payload["kind"];
-export type PayloadOf<K extends PayloadKind> = Extract<Payload, { kind: K }>;
+type PayloadByKind = { readonly [P in Payload as P["kind"]]: P };
+export type PayloadOf<K extends PayloadKind> = PayloadByKind[K];
 
 /** Protocol section 3. Made by `signTransaction`; a received one is checked by `verifyTransaction`. */
 export interface Transaction<K extends PayloadKind = PayloadKind> {
