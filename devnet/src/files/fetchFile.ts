@@ -1,0 +1,105 @@
+import { access, mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { GevulotError, isGevulotError } from "gevulot-sdk";
+import { downloadFile } from "gevulot-sdk/node";
+
+declare module "gevulot-sdk" {
+  interface ErrorContexts {
+    FILE_UNAVAILABLE: { what: string; url: string };
+  }
+}
+
+export interface FileRequest {
+  /** For messages: "the image of program "prover"". */
+  readonly what: string;
+  readonly url: string;
+  /** BLAKE3, 64 hex digits. */
+  readonly checksum: string;
+  /** Where the file is wanted. One that is there already is taken as it is: it was checked when it came. */
+  readonly path: string;
+}
+
+export interface FileFetcher {
+  fetch(request: FileRequest, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  isArriving(path: string): boolean;
+}
+
+export interface FileFetcherOptions {
+  readonly maxBytes: number;
+  /** For a whole file. */
+  readonly timeoutMs: number;
+}
+
+export const DEFAULT_FETCH: FileFetcherOptions = { maxBytes: 64 * 2 ** 30, timeoutMs: 30 * 60_000 };
+const MAX_AT_ONCE = 8;
+
+/** Downloads files by URL, checked while streaming; one download per file however many ask, a few at a time. */
+export function createFileFetcher(options: FileFetcherOptions = DEFAULT_FETCH): FileFetcher {
+  const arriving = new Map<string, { readonly checksum: string; readonly done: Promise<void> }>();
+  const waiting: (() => void)[] = [];
+  let running = 0;
+
+  const inTurn = async (work: () => Promise<void>): Promise<void> => {
+    if (running >= MAX_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
+    running++;
+    try {
+      await work();
+    } finally {
+      running--;
+      waiting.shift()?.();
+    }
+  };
+
+  const download = async (request: FileRequest, signal: AbortSignal | undefined): Promise<void> => {
+    if (await exists(request.path)) return;
+    await mkdir(dirname(request.path), { recursive: true });
+    await inTurn(async () => {
+      const { url, path, checksum } = request;
+      const limits = { maxBytes: options.maxBytes, timeoutMs: options.timeoutMs };
+      await downloadFile({ url, path, checksum, ...limits, ...(signal ? { signal } : {}) });
+    }).catch((error: unknown) => {
+      throw unavailable(request, error);
+    });
+  };
+
+  return {
+    async fetch(request, { signal } = {}) {
+      const underWay = arriving.get(request.path);
+      if (underWay) {
+        if (underWay.checksum !== request.checksum) throw twoContents(request);
+        return underWay.done;
+      }
+      const done = download(request, signal).finally(() => arriving.delete(request.path));
+      arriving.set(request.path, { checksum: request.checksum, done });
+      return done;
+    },
+    isArriving: (path) => arriving.has(path),
+  };
+}
+
+function unavailable(request: FileRequest, cause: unknown): GevulotError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const advice = isGevulotError(cause)
+    ? ""
+    : " Check that the address can be reached from the node and that the file is there.";
+  return new GevulotError(
+    "FILE_UNAVAILABLE",
+    `Can't get ${request.what} from ${request.url}: ${reason.replace(/\.?$/, ".")}${advice}`,
+    { context: { what: request.what, url: request.url }, cause },
+  );
+}
+
+function twoContents(request: FileRequest): GevulotError {
+  return new GevulotError(
+    "FILE_UNAVAILABLE",
+    `${request.what} is named twice in the transaction with different checksums. Give each its own path.`,
+    { context: { what: request.what, url: request.url } },
+  );
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

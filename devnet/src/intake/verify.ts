@@ -1,0 +1,91 @@
+import { GevulotError } from "gevulot-sdk";
+import { type Payload, type ProgramMetadata, type Transaction, verifyTransaction } from "gevulot-sdk/protocol";
+import { relativePathProblem, vmPathProblem } from "../files/layout.ts";
+import type { Verified } from "./stages.ts";
+
+declare module "gevulot-sdk" {
+  interface ErrorContexts {
+    /** The transaction is well signed, but this node can't take it. Sending it again changes nothing. */
+    TX_REFUSED: { hash: string };
+  }
+}
+
+const MAX_STEPS = 64;
+const MAX_INPUTS = 1_024;
+const CHECKSUM = /^[0-9a-f]{64}$/;
+
+/**
+ * Protocol section 3: hash, signature and workflow; then what a node needs to hold the files and rows of a
+ * transaction. Throws what the sender has to mend.
+ */
+export function verify(tx: Transaction): Verified {
+  verifyTransaction(tx);
+  const problem = payloadProblem(tx.payload);
+  if (problem !== null) throw new GevulotError("TX_REFUSED", problem, { context: { hash: tx.hash } });
+  return tx as Verified;
+}
+
+function payloadProblem(payload: Payload): string | null {
+  if (hasNul(payload)) return "A text of the transaction holds a NUL character, which can't be stored. Remove it.";
+  if (payload.kind === "deploy") {
+    return programProblem("prover", payload.prover) ?? programProblem("verifier", payload.verifier);
+  }
+  if (payload.kind === "run") return runProblem(payload);
+  if (payload.kind === "proof" || payload.kind === "verification") {
+    for (const file of payload.files) {
+      const problem = vmPathProblem(file.name);
+      if (problem !== null) return `The output file name "${file.name}" can't be used: ${problem}.`;
+    }
+  }
+  return null;
+}
+
+function programProblem(role: string, program: ProgramMetadata): string | null {
+  const problem = relativePathProblem(program.imageFileName);
+  if (problem !== null) return `The ${role}'s image file name "${program.imageFileName}" can't be used: ${problem}.`;
+  if (!CHECKSUM.test(program.imageFileChecksum)) {
+    return `The ${role}'s image checksum must be the file's BLAKE3 as 64 lowercase hex digits.`;
+  }
+  return urlProblem(`the ${role}'s image`, program.imageFileUrl);
+}
+
+function runProblem(run: Extract<Payload, { kind: "run" }>): string | null {
+  if (run.steps.length === 0) return "The Run has no steps. Give at least a prover.";
+  if (run.steps.length > MAX_STEPS) return `The Run has ${run.steps.length} steps, ${MAX_STEPS} are allowed.`;
+  const earlier = new Set<string>();
+  for (const [index, step] of run.steps.entries()) {
+    if (step.inputs.length > MAX_INPUTS) return `Step ${index} has more than ${MAX_INPUTS} inputs.`;
+    const names = new Set<string>();
+    for (const input of step.inputs) {
+      const problem = vmPathProblem(input.fileName);
+      if (problem !== null) return `The input file name "${input.fileName}" of step ${index} can't be used: ${problem}.`;
+      if (names.has(input.fileName)) return `Step ${index} has two inputs named "${input.fileName}".`;
+      names.add(input.fileName);
+      if (input.kind === "output" && !earlier.has(input.sourceProgram)) {
+        return `Step ${index} takes "${input.fileName}" from program ${input.sourceProgram}, which is no earlier step.`;
+      }
+      if (input.kind === "input") {
+        if (!CHECKSUM.test(input.checksum)) {
+          return `The checksum of input "${input.fileName}" must be the file's BLAKE3 as 64 lowercase hex digits.`;
+        }
+        const badUrl = urlProblem(`input "${input.fileName}"`, input.fileUrl);
+        if (badUrl !== null) return badUrl;
+      }
+    }
+    earlier.add(step.program);
+  }
+  return null;
+}
+
+function urlProblem(what: string, url: string): string | null {
+  const protocol = URL.canParse(url) ? new URL(url).protocol : null;
+  if (protocol === "http:" || protocol === "https:") return null;
+  return `The URL of ${what} ("${url}") must be a full http:// or https:// address.`;
+}
+
+/** Postgres has no NUL in texts. */
+function hasNul(value: unknown): boolean {
+  if (typeof value === "string") return value.includes("\0");
+  if (value instanceof Uint8Array || typeof value !== "object" || value === null) return false;
+  return Object.values(value).some(hasNul);
+}

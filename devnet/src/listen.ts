@@ -1,0 +1,46 @@
+import type { Server } from "node:http";
+import { GevulotError } from "gevulot-sdk";
+
+declare module "gevulot-sdk" {
+  interface ErrorContexts {
+    PORT_TAKEN: { host: string; port: number; flag: string };
+    CANNOT_LISTEN: { host: string; port: number; flag: string };
+  }
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** The option that sets this address, for the error's advice. */
+  readonly flag: string;
+}
+
+/** Starts a server's listener, or says which port is taken and which option changes it. */
+export async function listen(server: Server, options: ListenOptions): Promise<void> {
+  const { host, port, flag } = options;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const taken = error.code === "EADDRINUSE";
+      reject(
+        new GevulotError(
+          taken ? "PORT_TAKEN" : "CANNOT_LISTEN",
+          taken
+            ? `${host}:${port} is in use by another program. Stop that program, or give another port with ${flag}.`
+            : `Can't listen on ${host}:${port} (${error.message}). Give another address with ${flag}.`,
+          { context: { host, port, flag }, cause: error },
+        ),
+      );
+    });
+    server.listen(port, host, () => {
+      server.removeAllListeners("error");
+      resolve();
+    });
+  });
+}
+
+/** Stops listening and drops the connections that are open. */
+export async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeAllConnections();
+  await closed;
+}

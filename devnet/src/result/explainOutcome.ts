@@ -1,0 +1,61 @@
+import type { TaskFailure, TaskFailureCode } from "gevulot-sdk";
+import type { VmOutcome } from "../vm/provider.ts";
+import type { ProgramResult } from "./readResult.ts";
+
+export interface OutcomeFacts {
+  readonly step: number;
+  readonly deadlineMs: number;
+  readonly memMib: number;
+  readonly consoleTail: string;
+}
+
+/**
+ * Joins how the VM ended with what the program left into the task's result, or the one failure that people are
+ * told. A result counts only where the program ended well; a message that the program left counts always.
+ */
+export function explainOutcome(
+  outcome: VmOutcome,
+  result: ProgramResult,
+  facts: OutcomeFacts,
+): Extract<ProgramResult, { kind: "ok" }> | TaskFailure {
+  const fail = (code: TaskFailureCode, message: string, more: Partial<TaskFailure> = {}): TaskFailure => ({
+    code,
+    message,
+    step: facts.step,
+    exitCode: null,
+    signal: null,
+    consoleTail: facts.consoleTail,
+    ...more,
+  });
+  const exitCode = outcome.kind === "exited" ? outcome.exitCode : null;
+
+  switch (outcome.kind) {
+    case "cancelled":
+      return fail("CANCELLED", "The task was cancelled.");
+    case "deadline":
+      return fail("DEADLINE", `The program did not end within ${facts.deadlineMs / 1000} s and was stopped.`);
+    case "bootFailed":
+      return fail("BOOT_FAILED", `The image did not boot: ${outcome.reason}`);
+    case "vmDied":
+      return fail("VM_DIED", `The virtual machine ended before the program did: ${outcome.reason}`);
+    case "outOfMemory":
+      return fail(
+        "OUT_OF_MEMORY",
+        `The program was killed for want of memory; it has ${facts.memMib} MiB. Deploy it with more (memMib).`,
+        { signal: "SIGKILL" },
+      );
+    case "signalled":
+      return fail("PROGRAM_FAILED", `The program was ended by ${outcome.signal}.`, { signal: outcome.signal });
+    case "exited":
+      break;
+  }
+  if (result.kind === "err") return fail("PROGRAM_FAILED", result.message, { exitCode });
+  if (exitCode !== 0) return fail("PROGRAM_FAILED", `The program ended with exit code ${exitCode}.`, { exitCode });
+  if (result.kind === "missing") {
+    return fail("RESULT_INVALID", "The program ended without leaving a result (task_result.json is missing).", {
+      exitCode,
+    });
+  }
+  if (result.kind === "invalid") return fail("RESULT_INVALID", `The result can't be read: ${result.problem}.`, { exitCode });
+  return result;
+}

@@ -1,0 +1,70 @@
+import { constants } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+
+const MAX_RESULT_BYTES = 256 * 2 ** 20;
+const MAX_FILES = 10_000;
+const MAX_MESSAGE_CHARS = 16_384;
+
+/** What a program left in `task_result.json` (protocol section 9). */
+export type ProgramResult =
+  | { readonly kind: "ok"; readonly data: Uint8Array; readonly files: readonly string[] }
+  | { readonly kind: "err"; readonly message: string }
+  | { readonly kind: "missing" }
+  | { readonly kind: "invalid"; readonly problem: string };
+
+const byte = z.number().int().min(0).max(255);
+const wire = z.union([
+  z.strictObject({
+    Ok: z.object({ id: z.string(), data: z.array(byte), files: z.array(z.string()).max(MAX_FILES) }),
+  }),
+  z.strictObject({ Err: z.string() }),
+]);
+
+/** Reads a program's result from its workspace, which is a hostile place: links are not followed, sizes bounded. */
+export async function readResult(workspaceDir: string, taskId: string): Promise<ProgramResult> {
+  const text = await readBounded(join(workspaceDir, "task_result.json"));
+  if (text === null) return { kind: "missing" };
+  if (typeof text !== "string") return { kind: "invalid", problem: text.problem };
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { kind: "invalid", problem: `task_result.json is no JSON (${(error as Error).message})` };
+  }
+  const parsed = wire.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    return { kind: "invalid", problem: `task_result.json: ${issue?.path.join(".")}: ${issue?.message}` };
+  }
+  if ("Err" in parsed.data) return { kind: "err", message: parsed.data.Err.slice(0, MAX_MESSAGE_CHARS) };
+  const { id, data, files } = parsed.data.Ok;
+  if (id !== taskId) {
+    return { kind: "invalid", problem: `task_result.json answers task "${id}", this was task "${taskId}"` };
+  }
+  return { kind: "ok", data: Uint8Array.from(data), files };
+}
+
+async function readBounded(path: string): Promise<string | null | { problem: string }> {
+  let handle: FileHandle;
+  try {
+    // O_NONBLOCK: a fifo that a guest left here must not hold the node.
+    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return null;
+    if (code === "ELOOP") return { problem: "task_result.json is a symbolic link" };
+    return { problem: `task_result.json can't be read (${code})` };
+  }
+  try {
+    const info = await handle.stat();
+    if (!info.isFile()) return { problem: "task_result.json is no plain file" };
+    if (info.size > MAX_RESULT_BYTES) {
+      return { problem: `task_result.json has ${info.size} bytes, ${MAX_RESULT_BYTES} are allowed: hand large data over as files` };
+    }
+    return await handle.readFile("utf8");
+  } finally {
+    await handle.close();
+  }
+}

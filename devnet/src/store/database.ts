@@ -1,0 +1,100 @@
+import { GevulotError } from "gevulot-sdk";
+import pg from "pg";
+import type { Logger } from "pino";
+
+declare module "gevulot-sdk" {
+  interface ErrorContexts {
+    DATABASE_UNREACHABLE: { url: string };
+  }
+}
+
+export interface Queryable {
+  query<R extends pg.QueryResultRow>(sql: string, values?: readonly unknown[]): Promise<pg.QueryResult<R>>;
+}
+
+export interface Database extends Queryable, AsyncDisposable {
+  /** Runs `work` in one transaction: all of it is committed, or nothing. */
+  transaction<T>(work: (client: Queryable) => Promise<T>): Promise<T>;
+}
+
+const MAX_CONNECTIONS = 10;
+const CONNECT_TIMEOUT_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 30_000;
+/** SQLSTATE classes that say "the server is going or gone", not "your query is wrong". */
+const GONE = /^(08|57P0[123]|53300)/;
+
+/** A pool on a Postgres database. A server that goes away makes queries fail, and comes back by itself. */
+export async function createDatabase(deps: { log: Logger }, options: { url: string }): Promise<Database> {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: MAX_CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    keepAlive: true,
+    application_name: "gevulot-node",
+  });
+  // Without a listener, a dropped idle connection would end the process.
+  pool.on("error", (error) => deps.log.warn({ reason: error.message }, "a database connection was lost"));
+
+  const guard = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw isConnectionLoss(error) ? unreachable(options.url, error) : error;
+    }
+  };
+
+  return {
+    query: (sql, values) => guard(() => pool.query(sql, values as unknown[])),
+    transaction: (work) =>
+      guard(async () => {
+        const client = await pool.connect();
+        // A connection lost between two queries of a transaction reports here as well as in the next query.
+        const ignore = () => {};
+        client.on("error", ignore);
+        let broken: Error | undefined;
+        try {
+          await client.query("begin");
+          const result = await work({ query: (sql, values) => client.query(sql, values as unknown[]) });
+          await client.query("commit");
+          return result;
+        } catch (error) {
+          await client.query("rollback").catch((rollbackError: Error) => {
+            broken = rollbackError;
+          });
+          throw error;
+        } finally {
+          client.off("error", ignore);
+          client.release(broken);
+        }
+      }),
+    [Symbol.asyncDispose]: () => pool.end(),
+  };
+}
+
+/** Whether an error says that the server could not be reached, so that the same work may succeed later. */
+export function isConnectionLoss(error: unknown): boolean {
+  if (error instanceof GevulotError) return error.code === "DATABASE_UNREACHABLE";
+  if (!(error instanceof Error)) return false;
+  const code = (error as NodeJS.ErrnoException).code ?? "";
+  return (
+    GONE.test(code) ||
+    ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ENOENT", "ETIMEDOUT"].includes(code) ||
+    /Connection terminated|timeout exceeded when trying to connect|not queryable/.test(error.message)
+  );
+}
+
+function unreachable(url: string, cause: unknown): GevulotError {
+  if (cause instanceof GevulotError) return cause;
+  const shown = hidePassword(url);
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new GevulotError(
+    "DATABASE_UNREACHABLE",
+    `The database at ${shown} can't be reached (${reason}). Start PostgreSQL, or give its address with --db-url.`,
+    { context: { url: shown }, cause },
+  );
+}
+
+export function hidePassword(url: string): string {
+  return url.replace(/^(\w+:\/\/[^:/@]+):[^@]*@/, "$1:***@");
+}

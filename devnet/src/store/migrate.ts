@@ -1,0 +1,58 @@
+import { fileURLToPath } from "node:url";
+import { GevulotError } from "gevulot-sdk";
+import Postgrator from "postgrator";
+import type { Database } from "./database.ts";
+
+declare module "gevulot-sdk" {
+  interface ErrorContexts {
+    DATABASE_FOREIGN: { table: string };
+    DATABASE_TOO_NEW: { found: number; known: number };
+  }
+}
+
+const MIGRATIONS = fileURLToPath(new URL("../../migrations/*", import.meta.url));
+/** Any number, the same for all of our nodes: only one migrates at a time. */
+const MIGRATION_LOCK = 4_738_201;
+
+/**
+ * Brings the schema to this version. Safe to run twice, and by two at once. Stops before any change on a database
+ * made by the existing Rust node, whose tables have the same names.
+ * @returns the names of the migrations that were applied.
+ */
+export async function migrate(database: Database): Promise<string[]> {
+  return database.transaction(async (client) => {
+    await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
+    const foreign = await client.query(
+      "select 1 from information_schema.tables where table_name = '_sqlx_migrations' limit 1",
+    );
+    if (foreign.rowCount) {
+      throw new GevulotError(
+        "DATABASE_FOREIGN",
+        "This database was made by the existing Gevulot node (it has the table _sqlx_migrations), and was left as " +
+          "it is. Create an empty database for this node and give it with --db-url.",
+        { context: { table: "_sqlx_migrations" } },
+      );
+    }
+    const postgrator = new Postgrator({
+      driver: "pg",
+      migrationPattern: MIGRATIONS,
+      schemaTable: "gevulot_schema_version",
+      validateChecksums: false,
+      execQuery: async (query: string) => {
+        const result = await client.query(query);
+        return { rows: result.rows };
+      },
+    });
+    const known = await postgrator.getMaxVersion();
+    const found = await postgrator.getDatabaseVersion();
+    if (found > known) {
+      throw new GevulotError(
+        "DATABASE_TOO_NEW",
+        `The database has schema version ${found}, this program knows ${known} at most. Use a newer gevulot-node.`,
+        { context: { found, known } },
+      );
+    }
+    const applied = await postgrator.migrate();
+    return applied.map((migration) => migration.filename.replace(/^.*\//, ""));
+  });
+}

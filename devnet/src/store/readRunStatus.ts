@@ -1,0 +1,125 @@
+import type { RunState, RunStatus, TaskAttempt, TaskFailure, TaskStatus } from "gevulot-sdk";
+import type { Queryable } from "./database.ts";
+
+/** @returns where a Run stands, or null where it is unknown here. */
+export async function readRunStatus(database: Queryable, run: string): Promise<RunStatus | null> {
+  const [submitted, steps, tasks, proofs, verifications] = await Promise.all([
+    database.query<{ created_at: Date }>("select created_at from transaction where hash = $1 and kind = 'run'", [run]),
+    database.query<{ count: number }>("select count(*)::int as count from workflow_step where tx = $1", [run]),
+    readTaskStatuses(database, run),
+    database.query<{ tx: string; created_at: Date }>(
+      `select p.tx, t.created_at from proof p join transaction t on t.hash = p.tx where p.parent = $1
+       order by t.created_at`,
+      [run],
+    ),
+    database.query<{ tx: string; created_at: Date }>(
+      `select v.tx, t.created_at from verification v join proof p on p.tx = v.parent
+       join transaction t on t.hash = v.tx where p.parent = $1 order by t.created_at`,
+      [run],
+    ),
+  ]);
+  if (!submitted.rows[0]) return null;
+  const failed = tasks.find((task) => task.status.failure !== null);
+  const last = steps.rows[0]?.count === 1 ? proofs.rows[0] : verifications.rows[0];
+  const state = stateOf(last !== undefined, failed !== undefined, proofs.rows.length > 0, tasks);
+  const endedAt = state === "complete" ? last?.created_at : state === "failed" ? failed?.endedAt : undefined;
+  return {
+    run,
+    state,
+    submittedAt: submitted.rows[0].created_at.toISOString(),
+    endedAt: endedAt?.toISOString() ?? null,
+    tasks: tasks.map((task) => task.status),
+    proofs: proofs.rows.map((row) => row.tx),
+    verifications: verifications.rows.map((row) => row.tx),
+    failure: state === "failed" ? (failed?.status.failure ?? null) : null,
+  };
+}
+
+function stateOf(complete: boolean, failed: boolean, proven: boolean, tasks: readonly TimedTask[]): RunState {
+  if (complete) return "complete";
+  if (failed) return "failed";
+  if (proven) return "verifying";
+  return tasks.some((task) => task.status.attempts.length > 0) ? "proving" : "submitted";
+}
+
+interface TimedTask {
+  readonly status: TaskStatus;
+  readonly endedAt: Date | null;
+}
+
+async function readTaskStatuses(database: Queryable, run: string): Promise<TimedTask[]> {
+  const [tasks, attempts] = await Promise.all([
+    database.query<TaskRow>(
+      `select task.*, program.name as program_name from task join program on program.hash = task.program
+       where run = $1 order by step, queued_at, id`,
+      [run],
+    ),
+    database.query<AttemptRow>(
+      `select a.* from task_attempt a join task on task.id = a.task where task.run = $1 order by a.number`,
+      [run],
+    ),
+  ]);
+  return tasks.rows.map((row) => ({
+    endedAt: row.ended_at,
+    status: {
+      id: row.id,
+      step: row.step,
+      kind: row.kind,
+      program: row.program,
+      programName: row.program_name,
+      proof: row.kind === "verification" ? row.proof : null,
+      state: row.state,
+      waitsFor: row.waits_for,
+      attempts: attempts.rows.filter((attempt) => attempt.task === row.id).map(toAttempt),
+      result: row.result,
+      failure: row.failure,
+    },
+  }));
+}
+
+interface TaskRow {
+  id: string;
+  step: number;
+  kind: TaskStatus["kind"];
+  program: string;
+  program_name: string;
+  proof: string | null;
+  state: TaskStatus["state"];
+  waits_for: string | null;
+  ended_at: Date | null;
+  result: string | null;
+  failure: TaskFailure | null;
+}
+
+interface AttemptRow {
+  task: string;
+  number: number;
+  provider: TaskAttempt["provider"];
+  accelerator: TaskAttempt["accelerator"];
+  pid: number | null;
+  image_checksum: string;
+  queued_at: Date;
+  started_at: Date;
+  booted_at: Date | null;
+  program_started_at: Date | null;
+  ended_at: Date | null;
+  failure: TaskFailure | null;
+  console_tail: string;
+}
+
+function toAttempt(row: AttemptRow): TaskAttempt {
+  return {
+    number: row.number,
+    provider: row.provider,
+    accelerator: row.accelerator,
+    pid: row.pid,
+    imageChecksum: row.image_checksum,
+    queuedAt: row.queued_at.toISOString(),
+    startedAt: row.started_at.toISOString(),
+    bootedAt: row.booted_at?.toISOString() ?? null,
+    programStartedAt: row.program_started_at?.toISOString() ?? null,
+    endedAt: row.ended_at?.toISOString() ?? null,
+    failure: row.failure,
+    consoleTail: row.console_tail,
+  };
+}

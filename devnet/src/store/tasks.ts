@@ -1,0 +1,169 @@
+import { randomBytes } from "node:crypto";
+import type { TaskAttempt, TaskFailure } from "gevulot-sdk";
+import type { Queryable } from "./database.ts";
+
+/** A step of a Run that this node is to run. */
+export interface Task {
+  readonly id: string;
+  readonly run: string;
+  readonly step: number;
+  readonly kind: "proof" | "verification";
+  readonly program: string;
+  /** The Proof whose arrival made this step ready; null for step 0. */
+  readonly proof: string | null;
+  readonly queuedAt: Date;
+  /** How many attempts were begun. */
+  readonly attempts: number;
+}
+
+export type NewTask = Pick<Task, "run" | "step" | "kind" | "program" | "proof">;
+
+/** Adds a task where it isn't there yet: a Proof that arrives twice makes one task. */
+export async function insertTask(client: Queryable, task: NewTask): Promise<void> {
+  await client.query(
+    `insert into task (id, run, step, kind, program, proof) values ($1, $2, $3, $4, $5, $6)
+     on conflict (run, step, proof) do nothing`,
+    [randomBytes(8).toString("hex"), task.run, task.step, task.kind, task.program, task.proof],
+  );
+}
+
+/** The tasks that wait, oldest first. */
+export async function readQueuedTasks(database: Queryable, limit: number): Promise<Task[]> {
+  const found = await database.query<TaskRow>(
+    `select task.*, (select count(*)::int from task_attempt where task = task.id) as attempts
+     from task where state = 'queued' order by queued_at, id limit $1`,
+    [limit],
+  );
+  return found.rows.map(toTask);
+}
+
+export interface NewAttempt {
+  readonly provider: TaskAttempt["provider"];
+  readonly accelerator: TaskAttempt["accelerator"];
+  readonly imageChecksum: string;
+}
+
+/**
+ * Claims a queued task for this process and begins its next attempt.
+ * @returns the attempt's number from 1, or null where another took the task or it was cancelled.
+ */
+export async function beginAttempt(client: Queryable, task: Task, attempt: NewAttempt): Promise<number | null> {
+  const claimed = await client.query(
+    `select 1 from task where id = $1 and state = 'queued' for update skip locked`,
+    [task.id],
+  );
+  if (claimed.rowCount === 0) return null;
+  await client.query("update task set state = 'running', waits_for = null where id = $1", [task.id]);
+  const inserted = await client.query<{ number: number }>(
+    `insert into task_attempt (task, number, provider, accelerator, image_checksum, queued_at)
+     select $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5 from task_attempt where task = $1 returning number`,
+    [task.id, attempt.provider, attempt.accelerator, attempt.imageChecksum, task.queuedAt],
+  );
+  return inserted.rows[0]?.number ?? null;
+}
+
+const STAGE_COLUMNS = { booted: "booted_at", program: "program_started_at" } as const;
+
+export async function markAttemptSpawned(database: Queryable, id: string, number: number, pid: number): Promise<void> {
+  await database.query("update task_attempt set pid = $3 where task = $1 and number = $2", [id, number, pid]);
+}
+
+export async function markAttemptStage(
+  database: Queryable,
+  id: string,
+  number: number,
+  stage: keyof typeof STAGE_COLUMNS,
+  at: Date,
+): Promise<void> {
+  await database.query(`update task_attempt set ${STAGE_COLUMNS[stage]} = $3 where task = $1 and number = $2`, [
+    id,
+    number,
+    at,
+  ]);
+}
+
+export interface TaskEnd {
+  readonly failure: TaskFailure | null;
+  readonly consoleTail: string;
+  /** Hash of the Proof or Verification; null where the task failed. */
+  readonly result: string | null;
+}
+
+/** Ends an attempt and its task with it. A task that was cancelled meanwhile stays failed. */
+export async function endTask(client: Queryable, id: string, number: number, end: TaskEnd): Promise<void> {
+  await endAttempt(client, id, number, end.failure, end.consoleTail);
+  await client.query(
+    `update task set state = $2, result = $3, failure = $4, ended_at = now() where id = $1 and state = 'running'`,
+    [id, end.failure ? "failed" : "done", end.result, end.failure ? JSON.stringify(end.failure) : null],
+  );
+}
+
+export async function endAttempt(
+  client: Queryable,
+  id: string,
+  number: number,
+  failure: TaskFailure | null,
+  consoleTail: string,
+): Promise<void> {
+  await client.query(
+    `update task_attempt set ended_at = now(), failure = $3, console_tail = $4
+     where task = $1 and number = $2 and ended_at is null`,
+    [id, number, failure ? JSON.stringify(failure) : null, consoleTail],
+  );
+}
+
+/** Fails a task that never got a VM, or whose attempts are used up. */
+export async function failTask(client: Queryable, id: string, failure: TaskFailure): Promise<void> {
+  await client.query(
+    `update task set state = 'failed', waits_for = null, failure = $2, ended_at = now()
+     where id = $1 and state in ('queued', 'running')`,
+    [id, JSON.stringify(failure)],
+  );
+}
+
+export async function requeueTask(client: Queryable, id: string): Promise<void> {
+  await client.query("update task set state = 'queued' where id = $1 and state = 'running'", [id]);
+}
+
+/** Says why a task waits; shown in its status. */
+export async function setWaitsFor(database: Queryable, id: string, waitsFor: string): Promise<void> {
+  await database.query(
+    "update task set waits_for = $2 where id = $1 and state = 'queued' and waits_for is distinct from $2",
+    [id, waitsFor],
+  );
+}
+
+/** The tasks that a process which is gone left running. */
+export async function readRunningTasks(database: Queryable): Promise<Task[]> {
+  const found = await database.query<TaskRow>(
+    `select task.*, (select count(*)::int from task_attempt where task = task.id) as attempts
+     from task where state = 'running'`,
+  );
+  return found.rows.map(toTask);
+}
+
+/** The open tasks of a Run, for a Cancel. */
+export async function readOpenTasks(database: Queryable, run: string): Promise<Task[]> {
+  const found = await database.query<TaskRow>(
+    `select task.*, (select count(*)::int from task_attempt where task = task.id) as attempts
+     from task where run = $1 and state in ('queued', 'running')`,
+    [run],
+  );
+  return found.rows.map(toTask);
+}
+
+interface TaskRow {
+  id: string;
+  run: string;
+  step: number;
+  kind: Task["kind"];
+  program: string;
+  proof: string | null;
+  queued_at: Date;
+  attempts: number;
+}
+
+function toTask(row: TaskRow): Task {
+  const { id, run, step, kind, program, proof, attempts } = row;
+  return { id, run, step, kind, program, proof, queuedAt: row.queued_at, attempts };
+}
