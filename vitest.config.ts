@@ -6,6 +6,7 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 /** Tests run against the sources; only the command line tests start what `npm run build` made. */
 const alias = [
   { find: /^gevulot-sdk$/, replacement: source("sdk/src/index.ts") },
+  { find: /^gevulot-sdk\/errors$/, replacement: source("sdk/src/errors.ts") },
   { find: /^gevulot-sdk\/protocol$/, replacement: source("sdk/src/protocol/index.ts") },
   { find: /^gevulot-sdk\/node$/, replacement: source("sdk/src/node/index.ts") },
   { find: /^gevulot-shim$/, replacement: source("shim/src/index.ts") },

@@ -1,7 +1,7 @@
 import type { Server } from "node:http";
 import { GevulotError } from "gevulot-sdk";
 
-declare module "gevulot-sdk" {
+declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     PORT_TAKEN: { host: string; port: number; flag: string };
     CANNOT_LISTEN: { host: string; port: number; flag: string };

@@ -3,13 +3,19 @@
  * throws them:
  *
  * ```ts
- * declare module "gevulot-sdk" {
+ * declare module "gevulot-sdk/errors" {
  *   interface ErrorContexts { IMAGE_NO_PROGRAM: { path: string } }
  * }
  * ```
  */
-// biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging, a code where it is thrown.
-export interface ErrorContexts {}
+export interface ErrorContexts extends SdkErrorContexts {}
+
+/**
+ * The codes of this package, declared in the files that throw them. An interface of its own, because TypeScript loses
+ * one half when an interface is widened both by its file's path and by its package's name.
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging.
+export interface SdkErrorContexts {}
 
 export type ErrorCode = keyof ErrorContexts;
 

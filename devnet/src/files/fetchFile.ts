@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { GevulotError, isGevulotError } from "gevulot-sdk";
 import { downloadFile } from "gevulot-sdk/node";
 
-declare module "gevulot-sdk" {
+declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     FILE_UNAVAILABLE: { what: string; url: string };
   }

@@ -27,7 +27,10 @@ export interface FileServerOptions {
  * Serves images and transaction files (protocol section 6), and nothing else of the data directory: a path is
  * decoded once, must have plain segments, and its real place on the disk must be inside the folder that it names.
  */
-export async function createFileServer(deps: FileServerDeps, options: FileServerOptions): Promise<FileServer> {
+export async function createFileServer(
+  deps: FileServerDeps,
+  options: FileServerOptions,
+): Promise<FileServer> {
   const server = createServer((request, response) => {
     serve(deps, request, response).catch((error: unknown) => {
       deps.log.error({ err: error, url: request.url }, "the file server failed");
@@ -42,7 +45,11 @@ export async function createFileServer(deps: FileServerDeps, options: FileServer
   };
 }
 
-async function serve(deps: FileServerDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(
+  deps: FileServerDeps,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
     return answer(response, 405, "only GET and HEAD");
@@ -60,7 +67,9 @@ async function serve(deps: FileServerDeps, request: IncomingMessage, response: S
     index: false,
     cacheControl: false,
   })
-    .on("error", (error: Error & { status?: number }) => answer(response, error.status ?? 500, "no such file"))
+    .on("error", (error: Error & { status?: number }) =>
+      answer(response, error.status ?? 500, "no such file"),
+    )
     .on("directory", () => answer(response, 404, "no such file"))
     .pipe(response);
 }

@@ -51,7 +51,8 @@ export function relativePathProblem(path: string): string | null {
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) return `it is longer than ${MAX_PATH_BYTES} bytes`;
   for (const segment of path.split("/")) {
     if (segment === "" || segment === "." || segment === "..") return `it holds the segment "${segment}"`;
-    if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES) return `a part is longer than ${MAX_SEGMENT_BYTES} bytes`;
+    if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES)
+      return `a part is longer than ${MAX_SEGMENT_BYTES} bytes`;
   }
   return null;
 }

@@ -11,7 +11,7 @@ import { requireParents } from "./requireParents.ts";
 import { storeTransaction } from "./storeTransaction.ts";
 import { verify } from "./verify.ts";
 
-declare module "gevulot-sdk" {
+declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     INTAKE_BUSY: { waiting: number };
   }
@@ -63,7 +63,10 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
     await requireParents(deps.database, verified);
     const fetched = await fetchFiles(deps, verified, options);
     if (await storeTransaction(deps.database, fetched, { ...intakeOptions, ...options })) {
-      deps.log.info({ tx: tx.hash, kind: tx.payload.kind, author: tx.author.slice(0, 16) }, "transaction stored");
+      deps.log.info(
+        { tx: tx.hash, kind: tx.payload.kind, author: tx.author.slice(0, 16) },
+        "transaction stored",
+      );
       deps.onStored(tx);
     }
   };

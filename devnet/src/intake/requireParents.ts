@@ -3,7 +3,7 @@ import type { Database } from "../store/database.ts";
 import { readProgram, readTransaction } from "../store/readTransactions.ts";
 import type { Verified } from "./stages.ts";
 
-declare module "gevulot-sdk" {
+declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     /** What a transaction refers to is not known here. */
     TX_PARENT_MISSING: { hash: string; missing: string };
@@ -32,7 +32,8 @@ export async function requireParents(database: Database, tx: Verified): Promise<
   } else if (payload.kind === "proof" || payload.kind === "proofKey" || payload.kind === "cancel") {
     const run = await readTransaction(database, payload.parent);
     if (run === null) throw missing("Run", payload.parent, "Send the Run first.");
-    if (run.payload.kind !== "run") throw wrong(`The parent ${payload.parent} is no Run but a ${run.payload.kind}.`);
+    if (run.payload.kind !== "run")
+      throw wrong(`The parent ${payload.parent} is no Run but a ${run.payload.kind}.`);
     if (payload.kind === "proof" && !run.payload.steps.some((step) => step.program === payload.prover)) {
       throw wrong(`The prover ${payload.prover} is no step of the Run ${payload.parent}.`);
     }

@@ -1,9 +1,14 @@
 import { GevulotError } from "gevulot-sdk";
-import { type Payload, type ProgramMetadata, type Transaction, verifyTransaction } from "gevulot-sdk/protocol";
+import {
+  type Payload,
+  type ProgramMetadata,
+  type Transaction,
+  verifyTransaction,
+} from "gevulot-sdk/protocol";
 import { relativePathProblem, vmPathProblem } from "../files/layout.ts";
 import type { Verified } from "./stages.ts";
 
-declare module "gevulot-sdk" {
+declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     /** The transaction is well signed, but this node can't take it. Sending it again changes nothing. */
     TX_REFUSED: { hash: string };
@@ -26,7 +31,8 @@ export function verify(tx: Transaction): Verified {
 }
 
 function payloadProblem(payload: Payload): string | null {
-  if (hasNul(payload)) return "A text of the transaction holds a NUL character, which can't be stored. Remove it.";
+  if (hasNul(payload))
+    return "A text of the transaction holds a NUL character, which can't be stored. Remove it.";
   if (payload.kind === "deploy") {
     return programProblem("prover", payload.prover) ?? programProblem("verifier", payload.verifier);
   }
@@ -42,7 +48,8 @@ function payloadProblem(payload: Payload): string | null {
 
 function programProblem(role: string, program: ProgramMetadata): string | null {
   const problem = relativePathProblem(program.imageFileName);
-  if (problem !== null) return `The ${role}'s image file name "${program.imageFileName}" can't be used: ${problem}.`;
+  if (problem !== null)
+    return `The ${role}'s image file name "${program.imageFileName}" can't be used: ${problem}.`;
   if (!CHECKSUM.test(program.imageFileChecksum)) {
     return `The ${role}'s image checksum must be the file's BLAKE3 as 64 lowercase hex digits.`;
   }
@@ -58,7 +65,8 @@ function runProblem(run: Extract<Payload, { kind: "run" }>): string | null {
     const names = new Set<string>();
     for (const input of step.inputs) {
       const problem = vmPathProblem(input.fileName);
-      if (problem !== null) return `The input file name "${input.fileName}" of step ${index} can't be used: ${problem}.`;
+      if (problem !== null)
+        return `The input file name "${input.fileName}" of step ${index} can't be used: ${problem}.`;
       if (names.has(input.fileName)) return `Step ${index} has two inputs named "${input.fileName}".`;
       names.add(input.fileName);
       if (input.kind === "output" && !earlier.has(input.sourceProgram)) {

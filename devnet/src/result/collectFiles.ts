@@ -32,7 +32,8 @@ export async function collectFiles(
   let left = options.maxBytes;
   for (const vmPath of new Set(vmPaths)) {
     const problem = vmPathProblem(vmPath);
-    if (problem !== null) throw new OutputFileProblem(`The result names the file "${vmPath}", but ${problem}.`);
+    if (problem !== null)
+      throw new OutputFileProblem(`The result names the file "${vmPath}", but ${problem}.`);
     const handle = await openInside(workspaceDir, workspaceRelative(vmPath), vmPath);
     try {
       const { size } = await handle.stat();
@@ -57,7 +58,8 @@ async function openInside(root: string, relativePath: string, vmPath: string): P
     path = join(path, segment);
     const info = await lstat(path).catch(() => null);
     if (!info) throw new OutputFileProblem(`The result names the file "${vmPath}", which does not exist.`);
-    if (!info.isDirectory()) throw new OutputFileProblem(`The path of "${vmPath}" leads through something that is no folder.`);
+    if (!info.isDirectory())
+      throw new OutputFileProblem(`The path of "${vmPath}" leads through something that is no folder.`);
   }
   path = join(path, segments.at(-1) as string);
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
@@ -65,7 +67,8 @@ async function openInside(root: string, relativePath: string, vmPath: string): P
       if (error.code === "ENOENT") {
         throw new OutputFileProblem(`The result names the file "${vmPath}", which does not exist.`);
       }
-      if (error.code === "ELOOP") throw new OutputFileProblem(`The output file "${vmPath}" is a symbolic link.`);
+      if (error.code === "ELOOP")
+        throw new OutputFileProblem(`The output file "${vmPath}" is a symbolic link.`);
       throw new OutputFileProblem(`The output file "${vmPath}" can't be read (${error.code}).`);
     },
   );

@@ -20,12 +20,19 @@ export async function createResultTransaction(
   data: Uint8Array,
   collected: readonly CollectedFile[],
 ): Promise<Transaction<"proof"> | Transaction<"verification">> {
-  const files: TxFile[] = collected.map(({ vmPath, checksum }) => ({ name: vmPath, url: deps.fileBaseUrl, checksum }));
+  const files: TxFile[] = collected.map(({ vmPath, checksum }) => ({
+    name: vmPath,
+    url: deps.fileBaseUrl,
+    checksum,
+  }));
   const nonce = randomNonce();
   const sign = { nonce, secretKey: deps.nodeSecretKey };
   const tx =
     task.kind === "proof"
-      ? signTransaction({ payload: { kind: "proof", parent: task.run, prover: task.program, proof: data, files }, ...sign })
+      ? signTransaction({
+          payload: { kind: "proof", parent: task.run, prover: task.program, proof: data, files },
+          ...sign,
+        })
       : signTransaction({
           payload: {
             kind: "verification",

@@ -45,17 +45,25 @@ export function explainOutcome(
         { signal: "SIGKILL" },
       );
     case "signalled":
-      return fail("PROGRAM_FAILED", `The program was ended by ${outcome.signal}.`, { signal: outcome.signal });
+      return fail("PROGRAM_FAILED", `The program was ended by ${outcome.signal}.`, {
+        signal: outcome.signal,
+      });
     case "exited":
       break;
   }
   if (result.kind === "err") return fail("PROGRAM_FAILED", result.message, { exitCode });
-  if (exitCode !== 0) return fail("PROGRAM_FAILED", `The program ended with exit code ${exitCode}.`, { exitCode });
+  if (exitCode !== 0)
+    return fail("PROGRAM_FAILED", `The program ended with exit code ${exitCode}.`, { exitCode });
   if (result.kind === "missing") {
-    return fail("RESULT_INVALID", "The program ended without leaving a result (task_result.json is missing).", {
-      exitCode,
-    });
+    return fail(
+      "RESULT_INVALID",
+      "The program ended without leaving a result (task_result.json is missing).",
+      {
+        exitCode,
+      },
+    );
   }
-  if (result.kind === "invalid") return fail("RESULT_INVALID", `The result can't be read: ${result.problem}.`, { exitCode });
+  if (result.kind === "invalid")
+    return fail("RESULT_INVALID", `The result can't be read: ${result.problem}.`, { exitCode });
   return result;
 }

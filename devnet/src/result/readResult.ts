@@ -61,7 +61,9 @@ async function readBounded(path: string): Promise<string | null | { problem: str
     const info = await handle.stat();
     if (!info.isFile()) return { problem: "task_result.json is no plain file" };
     if (info.size > MAX_RESULT_BYTES) {
-      return { problem: `task_result.json has ${info.size} bytes, ${MAX_RESULT_BYTES} are allowed: hand large data over as files` };
+      return {
+        problem: `task_result.json has ${info.size} bytes, ${MAX_RESULT_BYTES} are allowed: hand large data over as files`,
+      };
     }
     return await handle.readFile("utf8");
   } finally {

@@ -2,8 +2,8 @@ import { GevulotError } from "gevulot-sdk";
 import {
   parseTransaction,
   parseWireHash,
-  toRpcTransaction,
   rpcTransactionToWire,
+  toRpcTransaction,
   transactionTreeToWire,
 } from "gevulot-sdk/protocol";
 import type { Intake } from "../intake/intake.ts";
@@ -11,7 +11,7 @@ import type { Database } from "../store/database.ts";
 import { readRunStatus } from "../store/readRunStatus.ts";
 import { findRun, readTransaction, readTree } from "../store/readTransactions.ts";
 
-declare module "gevulot-sdk" {
+declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     TX_UNKNOWN: { hash: string };
   }

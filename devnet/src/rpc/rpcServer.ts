@@ -33,7 +33,9 @@ export async function createRpcServer(
   deps: { readonly log: Logger; readonly methods: Record<string, Method> },
   options: RpcServerOptions,
 ): Promise<RpcServer> {
-  const handlers = Object.entries(deps.methods).map(([name, method]) => [name, handlerOf(deps.log, method)] as const);
+  const handlers = Object.entries(deps.methods).map(
+    ([name, method]) => [name, handlerOf(deps.log, method)] as const,
+  );
   const rpc = new jayson.Server(Object.fromEntries(handlers), { maxBatchLength: MAX_BATCH_LENGTH });
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
     answer(rpc, request, response, options.maxBodyBytes).catch((error: unknown) => {
@@ -54,10 +56,12 @@ function handlerOf(log: Logger, method: Method) {
   return (params: unknown, callback: Callback): void => {
     let parameter: unknown;
     try {
-      if (!Array.isArray(params) || params.length !== 1) throw new TypeError("exactly one positional parameter is wanted");
+      if (!Array.isArray(params) || params.length !== 1)
+        throw new TypeError("exactly one positional parameter is wanted");
       parameter = method.parse(params[0]);
     } catch (error) {
-      if (!isGevulotError(error) && !(error instanceof TypeError)) log.error({ err: error }, "parameters broke the parser");
+      if (!isGevulotError(error) && !(error instanceof TypeError))
+        log.error({ err: error }, "parameters broke the parser");
       callback({ code: INVALID_PARAMS, message: `Invalid params: ${(error as Error).message}` });
       return;
     }
@@ -81,7 +85,11 @@ async function answer(
   const body = await readBody(request, maxBodyBytes);
   if (body === null) {
     response.setHeader("connection", "close");
-    return reply(response, 413, failure(INVALID_REQUEST, `The body is larger than ${maxBodyBytes} bytes, the limit of this node.`));
+    return reply(
+      response,
+      413,
+      failure(INVALID_REQUEST, `The body is larger than ${maxBodyBytes} bytes, the limit of this node.`),
+    );
   }
   let call: unknown;
   try {

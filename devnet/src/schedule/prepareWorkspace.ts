@@ -32,7 +32,9 @@ export async function prepareWorkspace(
     const target = join(workspaceDir, workspaceRelative(input.fileName));
     await mkdir(dirname(target), { recursive: true });
     await access(source).catch(() => {
-      throw new InputMissing(`The file ${input.fileName} of step ${task.step} is no longer in the node's store.`);
+      throw new InputMissing(
+        `The file ${input.fileName} of step ${task.step} is no longer in the node's store.`,
+      );
     });
     await copyFile(source, target, constants.COPYFILE_FICLONE);
   }

@@ -13,7 +13,8 @@ export interface Capacity extends ResourceAmount {
 
 /** Why a task can never run on this machine, or null where it can once the others are done. */
 export function neverFits(capacity: Capacity, wanted: ResourceAmount): string | null {
-  if (wanted.memMib > capacity.memMib) return `it asks for ${wanted.memMib} MiB of memory, this node has ${capacity.memMib}`;
+  if (wanted.memMib > capacity.memMib)
+    return `it asks for ${wanted.memMib} MiB of memory, this node has ${capacity.memMib}`;
   // A VM with more processors than the machine has runs, slowly; more than the overcommitted number does not.
   const cpus = capacity.cpus * capacity.cpuFactor;
   if (wanted.cpus > cpus) {

@@ -23,8 +23,8 @@ import {
   type Task,
 } from "../store/tasks.ts";
 import type { VmEvent, VmProvider } from "../vm/provider.ts";
-import { lostFailure } from "./recover.ts";
 import { InputMissing, prepareWorkspace } from "./prepareWorkspace.ts";
+import { lostFailure } from "./recover.ts";
 import type { ResourceAmount } from "./resources.ts";
 
 export interface RunTaskDeps {
@@ -85,10 +85,17 @@ export async function runTask(
   const signal = AbortSignal.any([signals.cancel, signals.stop]);
   try {
     const workspaceDir = await prepareWorkspace(layout, task, attemptId, run, proofs);
-    end = await runInVm(deps, options, { task, number, attemptId, program, workspaceDir, consolePath }, resources, signal);
+    end = await runInVm(
+      deps,
+      options,
+      { task, number, attemptId, program, workspaceDir, consolePath },
+      resources,
+      signal,
+    );
   } catch (error) {
     end = { failure: unexpected(task, error), transaction: null };
-    if (!(error instanceof InputMissing || error instanceof OutputFileProblem)) log.error({ err: error }, "task broke");
+    if (!(error instanceof InputMissing || error instanceof OutputFileProblem))
+      log.error({ err: error }, "task broke");
   }
   const consoleTail = await readConsoleTail(consolePath);
   if (end.failure?.code === "CANCELLED" && signals.stop.aborted) {
@@ -98,7 +105,8 @@ export async function runTask(
   }
   await untilDatabaseIsBack(log, signals.stop, () => storeEnd(deps, task, number, end, consoleTail));
   await rm(layout.attemptDir(attemptId), { recursive: true, force: true });
-  if (end.failure) log.warn({ code: end.failure.code, reason: end.failure.message }, `${task.kind} task failed`);
+  if (end.failure)
+    log.warn({ code: end.failure.code, reason: end.failure.message }, `${task.kind} task failed`);
   else log.info({ result: end.transaction?.hash }, `${task.kind} task done`);
 }
 
@@ -148,7 +156,9 @@ async function runInVm(
   });
   if ("code" in explained) return { failure: explained, transaction: null };
   const stagingDir = join(deps.layout.attemptDir(attemptId), "staging");
-  const collected = await collectFiles(workspaceDir, explained.files, stagingDir, { maxBytes: options.maxOutputBytes });
+  const collected = await collectFiles(workspaceDir, explained.files, stagingDir, {
+    maxBytes: options.maxOutputBytes,
+  });
   return { failure: null, transaction: await createResultTransaction(deps, task, explained.data, collected) };
 }
 
@@ -158,7 +168,9 @@ function noteStage(deps: RunTaskDeps, { task, number }: Attempt, event: VmEvent)
     event.stage === "spawned"
       ? markAttemptSpawned(deps.database, task.id, number, event.pid)
       : markAttemptStage(deps.database, task.id, number, event.stage, new Date());
-  noted.catch((error: Error) => deps.log.warn({ task: task.id, reason: error.message }, "a stage was not noted"));
+  noted.catch((error: Error) =>
+    deps.log.warn({ task: task.id, reason: error.message }, "a stage was not noted"),
+  );
 }
 
 async function storeEnd(
@@ -173,18 +185,30 @@ async function storeEnd(
   if (end.failure !== null) {
     await deps.database.transaction((client) => endTask(client, task.id, number, write));
   } else {
-    await deps.intake.accept(end.transaction, { alsoCommit: (client) => endTask(client, task.id, number, write) });
+    await deps.intake.accept(end.transaction, {
+      alsoCommit: (client) => endTask(client, task.id, number, write),
+    });
   }
 }
 
 async function giveBack(database: Database, task: Task, number: number, consoleTail: string): Promise<void> {
   await database.transaction(async (client) => {
-    await endAttempt(client, task.id, number, lostFailure(task, "The node was stopped while the task ran."), consoleTail);
+    await endAttempt(
+      client,
+      task.id,
+      number,
+      lostFailure(task, "The node was stopped while the task ran."),
+      consoleTail,
+    );
     await requeueTask(client, task.id);
   });
 }
 
-async function untilDatabaseIsBack(log: Logger, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+async function untilDatabaseIsBack(
+  log: Logger,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
   const giveUpAt = Date.now() + DATABASE_PATIENCE_MS;
   for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 5_000)) {
     try {
@@ -199,7 +223,11 @@ async function untilDatabaseIsBack(log: Logger, signal: AbortSignal, work: () =>
 
 function unexpected(task: Task, error: unknown): TaskFailure {
   const code =
-    error instanceof InputMissing ? "INPUT_MISSING" : error instanceof OutputFileProblem ? "RESULT_INVALID" : "NODE_ERROR";
+    error instanceof InputMissing
+      ? "INPUT_MISSING"
+      : error instanceof OutputFileProblem
+        ? "RESULT_INVALID"
+        : "NODE_ERROR";
   const message = error instanceof Error ? error.message : String(error);
   return { code, message, step: task.step, exitCode: null, signal: null, consoleTail: "" };
 }

@@ -4,7 +4,14 @@ import { isConnectionLoss } from "../store/database.ts";
 import { readProgram } from "../store/readTransactions.ts";
 import { failTask, readOpenTasks, readQueuedTasks, setWaitsFor, type Task } from "../store/tasks.ts";
 import { createGpuPool } from "./gpuPool.ts";
-import { addResources, admit, type Capacity, neverFits, NO_RESOURCES, type ResourceAmount } from "./resources.ts";
+import {
+  addResources,
+  admit,
+  type Capacity,
+  NO_RESOURCES,
+  neverFits,
+  type ResourceAmount,
+} from "./resources.ts";
 import { type RunTaskDeps, type RunTaskOptions, runTask } from "./runTask.ts";
 
 export interface Scheduler extends AsyncDisposable {
@@ -43,7 +50,13 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
   const start = (task: Task, wanted: ResourceAmount): void => {
     const cancel = new AbortController();
     const gpuDevices = gpus.take(wanted.gpus);
-    const done = runTask(deps, options, task, { ...wanted, gpuDevices }, { cancel: cancel.signal, stop: stop.signal })
+    const done = runTask(
+      deps,
+      options,
+      task,
+      { ...wanted, gpuDevices },
+      { cancel: cancel.signal, stop: stop.signal },
+    )
       .catch((error: unknown) => {
         if (!stop.signal.aborted) log.error({ err: error, task: task.id }, "a task was given up");
       })
@@ -64,9 +77,16 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
       if (never === null) fitting.push({ task, wanted });
       else await failTask(database, task.id, cannotFit(task, never));
     }
-    const used = [...running.values()].reduce((sum, { resources }) => addResources(sum, resources), NO_RESOURCES);
+    const used = [...running.values()].reduce(
+      (sum, { resources }) => addResources(sum, resources),
+      NO_RESOURCES,
+    );
     const now = Date.now();
-    const waiting = fitting.map(({ task, wanted }) => ({ id: task.id, wanted, waitedMs: now - task.queuedAt.getTime() }));
+    const waiting = fitting.map(({ task, wanted }) => ({
+      id: task.id,
+      wanted,
+      waitedMs: now - task.queuedAt.getTime(),
+    }));
     const admission = admit(options.capacity, used, waiting);
     for (const { task, wanted } of fitting) if (admission.start.includes(task.id)) start(task, wanted);
     for (const [id, reason] of admission.wait) await setWaitsFor(database, id, reason);
@@ -79,7 +99,8 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
       });
       await round().catch((error: unknown) => {
         if (stop.signal.aborted) return;
-        if (isConnectionLoss(error)) log.warn("the database is away; the queue is looked at again when it is back");
+        if (isConnectionLoss(error))
+          log.warn("the database is away; the queue is looked at again when it is back");
         else log.error({ err: error }, "a round of the scheduler failed");
       });
       const timer = new AbortController();

@@ -2,7 +2,7 @@ import { GevulotError } from "gevulot-sdk";
 import pg from "pg";
 import type { Logger } from "pino";
 
-declare module "gevulot-sdk" {
+declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     DATABASE_UNREACHABLE: { url: string };
   }

@@ -35,12 +35,10 @@ export async function insertTransaction(client: Queryable, tx: Transaction): Pro
     ]);
     await insertFiles(client, tx.hash, payload);
   } else if (payload.kind === "verification") {
-    await client.query("insert into verification (tx, parent, verifier, verification) values ($1, $2, $3, $4)", [
-      tx.hash,
-      payload.parent,
-      payload.verifier,
-      Buffer.from(payload.verification),
-    ]);
+    await client.query(
+      "insert into verification (tx, parent, verifier, verification) values ($1, $2, $3, $4)",
+      [tx.hash, payload.parent, payload.verifier, Buffer.from(payload.verification)],
+    );
     await insertFiles(client, tx.hash, payload);
   } else if (payload.kind === "proofKey") {
     await client.query("insert into proof_key (tx, parent, key) values ($1, $2, $3)", [

@@ -3,7 +3,7 @@ import { GevulotError } from "gevulot-sdk";
 import Postgrator from "postgrator";
 import type { Database } from "./database.ts";
 
-declare module "gevulot-sdk" {
+declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     DATABASE_FOREIGN: { table: string };
     DATABASE_TOO_NEW: { found: number; known: number };

@@ -4,8 +4,13 @@ import type { Queryable } from "./database.ts";
 /** @returns where a Run stands, or null where it is unknown here. */
 export async function readRunStatus(database: Queryable, run: string): Promise<RunStatus | null> {
   const [submitted, steps, tasks, proofs, verifications] = await Promise.all([
-    database.query<{ created_at: Date }>("select created_at from transaction where hash = $1 and kind = 'run'", [run]),
-    database.query<{ count: number }>("select count(*)::int as count from workflow_step where tx = $1", [run]),
+    database.query<{ created_at: Date }>(
+      "select created_at from transaction where hash = $1 and kind = 'run'",
+      [run],
+    ),
+    database.query<{ count: number }>("select count(*)::int as count from workflow_step where tx = $1", [
+      run,
+    ]),
     readTaskStatuses(database, run),
     database.query<{ tx: string; created_at: Date }>(
       `select p.tx, t.created_at from proof p join transaction t on t.hash = p.tx where p.parent = $1

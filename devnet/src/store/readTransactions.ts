@@ -1,4 +1,9 @@
-import { decodeTransaction, type ProgramMetadata, type Transaction, type TransactionTree } from "gevulot-sdk/protocol";
+import {
+  decodeTransaction,
+  type ProgramMetadata,
+  type Transaction,
+  type TransactionTree,
+} from "gevulot-sdk/protocol";
 import type { Queryable } from "./database.ts";
 
 /** @returns the transaction as it was signed, or null where the hash is not stored. */
@@ -8,7 +13,10 @@ export async function readTransaction(database: Queryable, hash: string): Promis
 }
 
 export async function readTransactionBytes(database: Queryable, hash: string): Promise<Uint8Array | null> {
-  const found = await database.query<{ bytes: Buffer }>("select bytes from transaction_bytes where hash = $1", [hash]);
+  const found = await database.query<{ bytes: Buffer }>(
+    "select bytes from transaction_bytes where hash = $1",
+    [hash],
+  );
   return found.rows[0]?.bytes ?? null;
 }
 

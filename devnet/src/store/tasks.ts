@@ -47,7 +47,11 @@ export interface NewAttempt {
  * Claims a queued task for this process and begins its next attempt.
  * @returns the attempt's number from 1, or null where another took the task or it was cancelled.
  */
-export async function beginAttempt(client: Queryable, task: Task, attempt: NewAttempt): Promise<number | null> {
+export async function beginAttempt(
+  client: Queryable,
+  task: Task,
+  attempt: NewAttempt,
+): Promise<number | null> {
   const claimed = await client.query(
     `select 1 from task where id = $1 and state = 'queued' for update skip locked`,
     [task.id],
@@ -64,7 +68,12 @@ export async function beginAttempt(client: Queryable, task: Task, attempt: NewAt
 
 const STAGE_COLUMNS = { booted: "booted_at", program: "program_started_at" } as const;
 
-export async function markAttemptSpawned(database: Queryable, id: string, number: number, pid: number): Promise<void> {
+export async function markAttemptSpawned(
+  database: Queryable,
+  id: string,
+  number: number,
+  pid: number,
+): Promise<void> {
   await database.query("update task_attempt set pid = $3 where task = $1 and number = $2", [id, number, pid]);
 }
 
@@ -75,11 +84,10 @@ export async function markAttemptStage(
   stage: keyof typeof STAGE_COLUMNS,
   at: Date,
 ): Promise<void> {
-  await database.query(`update task_attempt set ${STAGE_COLUMNS[stage]} = $3 where task = $1 and number = $2`, [
-    id,
-    number,
-    at,
-  ]);
+  await database.query(
+    `update task_attempt set ${STAGE_COLUMNS[stage]} = $3 where task = $1 and number = $2`,
+    [id, number, at],
+  );
 }
 
 export interface TaskEnd {

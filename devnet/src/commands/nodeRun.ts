@@ -1,0 +1,50 @@
+import type { Argv, CommandModule } from "yargs";
+import { createNode } from "../node.ts";
+import { createLogger } from "../observe/logger.ts";
+import { NODE_OPTIONS, parseNodeOptions, UNBUILT_NODE_OPTIONS } from "../options.ts";
+import { reportErrors } from "./reportError.ts";
+import { untilSignal } from "./untilSignal.ts";
+
+/** What a node tells the process that started it, once it is ready. */
+export interface NodeReady {
+  readonly type: "ready";
+  readonly rpcUrl: string;
+  readonly httpUrl: string;
+  readonly p2pAddress: string;
+  readonly publicKey: string;
+}
+
+export const nodeRunCommand: CommandModule = {
+  command: "run",
+  describe: "Run the node until it gets SIGINT or SIGTERM",
+  builder: (yargs: Argv) => {
+    for (const { flag, variable, type, default: fallback, describe } of NODE_OPTIONS) {
+      // No default for yargs: the environment comes before it.
+      const shown = fallback === undefined ? "" : `, default ${fallback}`;
+      yargs.option(flag, {
+        type,
+        describe: `${describe} [${variable}${shown}]`,
+        requiresArg: type !== "boolean",
+      });
+    }
+    for (const { flag, type } of UNBUILT_NODE_OPTIONS) yargs.option(flag, { type, hidden: true });
+    return yargs.example("$0 run --db-url postgres://me:pw@localhost/gevulot --node-key-file node.key", "");
+  },
+  handler: (argv) =>
+    reportErrors(async () => {
+      const options = parseNodeOptions(argv, process.env);
+      const log = createLogger(options.logLevel);
+      const stop = untilSignal();
+      // A devnet that started this node and is gone leaves nobody to serve.
+      const orphaned = new Promise<string>((resolve) =>
+        process.once("disconnect", () => resolve("its parent ended")),
+      );
+      const node = await createNode({ log }, options);
+      const { rpcUrl, httpUrl, p2pAddress, publicKey } = node;
+      log.info({ rpcUrl, httpUrl, publicKey, execution: !options.noExecution }, "the node is ready");
+      process.send?.({ type: "ready", rpcUrl, httpUrl, p2pAddress, publicKey } satisfies NodeReady);
+      log.info({ reason: await Promise.race([stop, orphaned]) }, "the node stops");
+      await node[Symbol.asyncDispose]();
+      if (process.connected) process.disconnect();
+    }),
+};

@@ -1,0 +1,121 @@
+import { mkdir } from "node:fs/promises";
+import { readKeyFile } from "gevulot-sdk/node";
+import { publicKeyOf, type Transaction } from "gevulot-sdk/protocol";
+import type { Logger } from "pino";
+import { createStack } from "./disposeStack.ts";
+import { createFileFetcher } from "./files/fetchFile.ts";
+import { createFileServer } from "./files/fileServer.ts";
+import { createFileLayout } from "./files/layout.ts";
+import { createIntake } from "./intake/intake.ts";
+import type { NodeOptions } from "./options.ts";
+import { createMethods } from "./rpc/methods.ts";
+import { createRpcServer } from "./rpc/rpcServer.ts";
+import { recoverTasks } from "./schedule/recover.ts";
+import { createScheduler, type Scheduler } from "./schedule/scheduler.ts";
+import { createDatabase } from "./store/database.ts";
+import { migrate } from "./store/migrate.ts";
+import { createVmProvider } from "./vm/createVmProvider.ts";
+import { reapLeftovers } from "./vm/reapLeftovers.ts";
+
+export interface Node extends AsyncDisposable {
+  readonly publicKey: string;
+  readonly rpcUrl: string;
+  readonly httpUrl: string;
+  readonly p2pAddress: string;
+}
+
+const MIB = 2 ** 20;
+const CONSOLE_LIMIT_BYTES = 16 * MIB;
+const MAX_OUTPUT_BYTES = 16 * 1_024 * MIB;
+
+/**
+ * A running node: `rpc → intake → store → schedule → vm → result → intake`. It stops in the reverse order; tasks
+ * that run are given back to the queue.
+ */
+export async function createNode(deps: { readonly log: Logger }, options: NodeOptions): Promise<Node> {
+  const { log } = deps;
+  await using stack = createStack();
+  const secretKey = await readKeyFile(options.nodeKeyFile);
+  const layout = createFileLayout(options.dataDirectory);
+  await Promise.all(
+    [layout.imagesDir, layout.txFilesDir].map((folder) => mkdir(folder, { recursive: true })),
+  );
+  const database = stack.use(await createDatabase({ log }, { url: options.dbUrl }));
+  const applied = await migrate(database);
+  if (applied.length > 0) log.info({ applied }, "the database schema was brought up to date");
+
+  const files = createFileFetcher();
+  const { host } = options.p2pListenAddr;
+  const fileServer = stack.use(
+    await createFileServer(
+      { log, layout, isArriving: files.isArriving },
+      { host, port: options.httpDownloadPort },
+    ),
+  );
+  const rpcHost = hostPort(options.p2pAdvertisedListenAddr?.host ?? host, fileServer.port);
+
+  let scheduler: Scheduler | null = null;
+  const onStored = (tx: Transaction): void => {
+    if (tx.payload.kind === "run" || tx.payload.kind === "proof") scheduler?.wake();
+    if (tx.payload.kind !== "cancel") return;
+    scheduler
+      ?.cancelRun(tx.payload.parent)
+      .catch((error: unknown) => log.error({ err: error }, "a Run was not cancelled"));
+  };
+  const intake = createIntake({ log, database, layout, files, onStored }, { execute: !options.noExecution });
+
+  if (!options.noExecution) {
+    await reapLeftovers({ log }, { dataDirectory: options.dataDirectory });
+    await recoverTasks({ log, database, layout });
+    const { provider: kind, qemuPath } = options;
+    const provider = stack.use(
+      await createVmProvider({ log }, { provider: kind, qemuPath, cacheDir: layout.cacheDir }),
+    );
+    scheduler = stack.use(
+      createScheduler(
+        {
+          log,
+          database,
+          layout,
+          provider,
+          intake,
+          nodeSecretKey: secretKey,
+          fileBaseUrl: `http://${rpcHost}`,
+        },
+        {
+          capacity: {
+            memMib: Math.floor(options.memGb * 1_024),
+            cpus: options.numCpus,
+            gpus: options.gpuDevices.length,
+            cpuFactor: options.cpuFactor,
+          },
+          gpuDevices: options.gpuDevices,
+          logDirectory: options.logDirectory,
+          taskDeadlineMs: options.taskDeadlineSeconds * 1_000,
+          consoleLimitBytes: CONSOLE_LIMIT_BYTES,
+          maxOutputBytes: MAX_OUTPUT_BYTES,
+        },
+      ),
+    );
+  }
+
+  // Last, because whoever can call finds everything behind it running.
+  const rpc = stack.use(
+    await createRpcServer(
+      { log, methods: createMethods({ database, intake, rpcHost }) },
+      { ...options.jsonRpcListenAddr, maxBodyBytes: options.maxBodyMib * MIB },
+    ),
+  );
+  const running = stack.move();
+  return {
+    publicKey: publicKeyOf(secretKey),
+    rpcUrl: `http://${hostPort(options.jsonRpcListenAddr.host, rpc.port)}`,
+    httpUrl: `http://${rpcHost}`,
+    p2pAddress: hostPort(host, options.p2pListenAddr.port),
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
+}
+
+function hostPort(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,20 @@
+import yargs from "yargs";
+import { hideBin } from "yargs/helpers";
+import { generateKeyCommand, migrateCommand, showPublicKeyCommand } from "./commands/nodeKeys.ts";
+import { nodeRunCommand } from "./commands/nodeRun.ts";
+import { failUsage } from "./commands/usage.ts";
+
+await yargs(hideBin(process.argv))
+  .scriptName("gevulot-node")
+  .usage(
+    "$0 <command>\n\nA Gevulot node: keeps transactions, runs provers and verifiers in virtual machines.",
+  )
+  .command(nodeRunCommand)
+  .command(migrateCommand)
+  .command(generateKeyCommand)
+  .command(showPublicKeyCommand)
+  .demandCommand(1, "Give a command.")
+  .strict()
+  .fail(failUsage)
+  .wrap(null)
+  .parseAsync();

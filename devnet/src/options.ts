@@ -1,0 +1,217 @@
+import { availableParallelism, totalmem } from "node:os";
+import { GevulotError } from "gevulot-sdk";
+import { z } from "zod";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    OPTION_INVALID: { option: string };
+    OPTION_NOT_BUILT: { option: string };
+  }
+}
+
+/** One option of `gevulot-node run`: its flag, its variable and its default stand side by side. */
+interface OptionSpec {
+  readonly flag: string;
+  readonly variable: string;
+  readonly type: "string" | "number" | "boolean";
+  readonly default: string | number | boolean | undefined;
+  readonly describe: string;
+}
+
+const spec = (
+  flag: string,
+  variable: string,
+  type: OptionSpec["type"],
+  fallback: OptionSpec["default"],
+  describe: string,
+): OptionSpec => ({ flag, variable, type, default: fallback, describe });
+
+const MIB = 2 ** 20;
+/** What the node leaves to itself, Postgres and the system. */
+const HOST_RESERVE_MIB = 1_024;
+
+/** Protocol section 10, with the existing node's names and defaults; the last ones are ours. */
+export const NODE_OPTIONS: readonly OptionSpec[] = [
+  spec(
+    "data-directory",
+    "GEVULOT_DATA_DIRECTORY",
+    "string",
+    "/var/lib/gevulot",
+    "Where images, files and workspaces are kept",
+  ),
+  spec(
+    "db-url",
+    "GEVULOT_DB_URL",
+    "string",
+    "postgres://gevulot:gevulot@localhost/gevulot",
+    "PostgreSQL 15 or newer",
+  ),
+  spec(
+    "json-rpc-listen-addr",
+    "GEVULOT_JSON_RPC_LISTEN_ADDR",
+    "string",
+    "127.0.0.1:9944",
+    "Address of the JSON-RPC",
+  ),
+  spec(
+    "log-directory",
+    "GEVULOT_LOG_DIRECTORY",
+    "string",
+    "/var/lib/gevulot/log",
+    "Consoles of tasks: <tx>/stdout.log",
+  ),
+  spec("no-execution", "GEVULOT_NODE_NO_EXECUTION", "boolean", false, "Keep transactions, run no tasks"),
+  spec(
+    "node-key-file",
+    "GEVULOT_NODE_KEY_FILE",
+    "string",
+    "/var/lib/gevulot/node.key",
+    "The node's secret key, 32 raw bytes",
+  ),
+  spec(
+    "p2p-listen-addr",
+    "GEVULOT_P2P_LISTEN_ADDR",
+    "string",
+    "127.0.0.1:9999",
+    "The files are served on this host",
+  ),
+  spec(
+    "p2p-advertised-listen-addr",
+    "GEVULOT_P2P_ADVERTISED_LISTEN_ADDR",
+    "string",
+    undefined,
+    "Host by which others reach this node",
+  ),
+  spec("http-download-port", "GEVULOT_HTTP_PORT", "number", 9995, "Port of the file server"),
+  spec("provider", "GEVULOT_PROVIDER", "string", "qemu", "What runs tasks: qemu, process or auto"),
+  spec("num-cpus", "GEVULOT_CPUS", "number", undefined, "CPUs for tasks; default the machine's"),
+  spec(
+    "mem-gb",
+    "GEVULOT_MEM_GB",
+    "number",
+    undefined,
+    "GiB of memory for tasks; default the machine's less 1",
+  ),
+  spec(
+    "gpu-devices",
+    "GEVULOT_GPU_DEVICES",
+    "string",
+    undefined,
+    "PCI addresses of GPUs for tasks, comma separated",
+  ),
+  spec("qemu-path", "GEVULOT_QEMU_PATH", "string", "qemu-system-x86_64", "The QEMU program"),
+  spec(
+    "log-level",
+    "GEVULOT_LOG_LEVEL",
+    "string",
+    undefined,
+    "trace, debug, info, warn or error; RUST_LOG's plain levels too",
+  ),
+  spec("cpu-factor", "GEVULOT_CPU_FACTOR", "number", 2, "How often a CPU is given to tasks"),
+  spec("task-deadline-seconds", "GEVULOT_TASK_DEADLINE_SECONDS", "number", 3_600, "Longest time of one task"),
+  spec("max-body-mib", "GEVULOT_MAX_BODY_MIB", "number", 64, "Largest JSON-RPC body"),
+];
+
+/** Options of the existing node whose work is not done here yet; given, they are refused, not ignored. */
+export const UNBUILT_NODE_OPTIONS: readonly OptionSpec[] = [
+  spec("acl-whitelist-url", "GEVULOT_ACL_WHITELIST_URL", "string", undefined, "Not built yet"),
+  spec("p2p-discovery-addrs", "GEVULOT_P2P_DISCOVERY_ADDR", "string", undefined, "Not built yet"),
+  spec("p2p-psk-passphrase", "GEVULOT_PSK_PASSPHRASE", "string", undefined, "Not built yet"),
+  spec("vsock-listen-port", "GEVULOT_VSOCK_LISTEN_PORT", "number", undefined, "Not built yet"),
+  spec(
+    "http-healthcheck-listen-addr",
+    "GEVULOT_HEALTHCHECK_LISTEN_ADDR",
+    "string",
+    undefined,
+    "Not built yet",
+  ),
+  spec("http-metrics-listen-addr", "GEVULOT_METRICS_LISTEN_ADDR", "string", undefined, "Not built yet"),
+];
+
+const address = z.string().transform((text, context) => {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) {
+    context.addIssue({ code: "custom", message: `"${text}" is no host:port` });
+    return z.NEVER;
+  }
+  return { host: (match[1] ?? match[2]) as string, port };
+});
+
+const positive = z.coerce.number().positive();
+
+const schema = z.object({
+  dataDirectory: z.string().min(1),
+  dbUrl: z.string().regex(/^postgres(ql)?:\/\//, "a URL that begins with postgres:// is wanted"),
+  jsonRpcListenAddr: address,
+  logDirectory: z.string().min(1),
+  noExecution: z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]),
+  nodeKeyFile: z.string().min(1),
+  p2pListenAddr: address,
+  p2pAdvertisedListenAddr: address.optional(),
+  httpDownloadPort: z.coerce.number().int().min(0).max(65_535),
+  provider: z.enum(["qemu", "process", "auto"]),
+  numCpus: positive.int().default(() => availableParallelism()),
+  memGb: positive.default(() => Math.max(1, totalmem() / MIB - HOST_RESERVE_MIB) / 1_024),
+  gpuDevices: z
+    .string()
+    .default("")
+    .transform((text) => text.split(",").filter((device) => device !== "")),
+  qemuPath: z.string().min(1),
+  logLevel: z.enum(["trace", "debug", "info", "warn", "error"]).default("info"),
+  cpuFactor: positive,
+  taskDeadlineSeconds: positive,
+  maxBodyMib: positive,
+});
+
+/** All options of a node, validated and frozen. */
+export type NodeOptions = Readonly<z.output<typeof schema>>;
+/** The same as it may be given: what is left out comes from the defaults. */
+export type NodeOptionsInput = Partial<z.input<typeof schema>>;
+
+/**
+ * Joins options from the command line, the environment and the defaults, in this order, and validates them.
+ * Throws `OPTION_INVALID`, and `OPTION_NOT_BUILT` for those of the existing node that don't work here yet.
+ */
+export function parseNodeOptions(
+  given: Record<string, unknown>,
+  env: Record<string, string | undefined>,
+): NodeOptions {
+  for (const { flag, variable } of UNBUILT_NODE_OPTIONS) {
+    const where = given[camel(flag)] !== undefined ? `--${flag}` : env[variable] ? variable : null;
+    if (where === null) continue;
+    throw new GevulotError(
+      "OPTION_NOT_BUILT",
+      `${where} is not built in this node yet. Leave it out to start without.`,
+      {
+        context: { option: where },
+      },
+    );
+  }
+  const values: Record<string, unknown> = {};
+  for (const { flag, variable, default: fallback } of NODE_OPTIONS) {
+    const fromEnv = env[variable] === "" ? undefined : env[variable];
+    values[camel(flag)] = given[camel(flag)] ?? fromEnv ?? fallback;
+  }
+  values.logLevel ??= plainLevel(env.RUST_LOG);
+  const parsed = schema.safeParse(values);
+  if (parsed.success) return Object.freeze(parsed.data);
+  const issue = parsed.error.issues[0];
+  const name = String(issue?.path[0]);
+  const known = NODE_OPTIONS.find(({ flag }) => camel(flag) === name);
+  throw new GevulotError(
+    "OPTION_INVALID",
+    `--${known?.flag} (or ${known?.variable}): ${issue?.message}. See gevulot-node run --help.`,
+    { context: { option: known?.flag ?? name } },
+  );
+}
+
+/** RUST_LOG may hold filters per module; only a level alone is understood. */
+function plainLevel(rustLog: string | undefined): string | undefined {
+  const level = rustLog?.toLowerCase();
+  return level !== undefined && /^(trace|debug|info|warn|error)$/.test(level) ? level : undefined;
+}
+
+function camel(flag: string): string {
+  return flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
