@@ -1,0 +1,1 @@
+export function calculateWitness(wasm: Uint8Array, preimage: bigint): { hash: bigint; wtns: Uint8Array };
