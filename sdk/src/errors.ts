@@ -7,15 +7,11 @@
  *   interface ErrorContexts { IMAGE_NO_PROGRAM: { path: string } }
  * }
  * ```
+ *
+ * By that path, not by "gevulot-sdk": TypeScript loses one half when an interface is widened under two module names.
  */
-export interface ErrorContexts extends SdkErrorContexts {}
-
-/**
- * The codes of this package, declared in the files that throw them. An interface of its own, because TypeScript loses
- * one half when an interface is widened both by its file's path and by its package's name.
- */
-// biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging.
-export interface SdkErrorContexts {}
+// biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging, a code where it is thrown.
+export interface ErrorContexts {}
 
 export type ErrorCode = keyof ErrorContexts;
 
