@@ -1,0 +1,35 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { bytesToHex, publicKeyOf, sha3_256 } from "gevulot-sdk/protocol";
+
+/** A developer's key. Everyone knows it: it is the same in every devnet. */
+export interface Account {
+  readonly publicKey: string;
+  /** 64 hex digits. */
+  readonly secretKey: string;
+  readonly keyFile: string;
+}
+
+export const ACCOUNT_COUNT = 3;
+
+/** SHA3-256 of a fixed text: the same keys in every devnet, so that tests and scripts can hold them. */
+export function devnetSecretKey(role: "account" | "node", index: number): Uint8Array {
+  return sha3_256(new TextEncoder().encode(`gevulot devnet ${role} ${index}`));
+}
+
+/** Writes the developers' key files, and the node's. */
+export async function writeKeyFiles(keysDir: string): Promise<{ accounts: Account[]; nodeKeyFile: string }> {
+  await mkdir(keysDir, { recursive: true });
+  const write = async (name: string, secretKey: Uint8Array): Promise<string> => {
+    const path = join(keysDir, name);
+    await writeFile(path, secretKey, { mode: 0o600 });
+    return path;
+  };
+  const accounts: Account[] = [];
+  for (let index = 0; index < ACCOUNT_COUNT; index++) {
+    const secretKey = devnetSecretKey("account", index);
+    const keyFile = await write(`account${index}.key`, secretKey);
+    accounts.push({ publicKey: publicKeyOf(secretKey), secretKey: bytesToHex(secretKey), keyFile });
+  }
+  return { accounts, nodeKeyFile: await write("node0.key", devnetSecretKey("node", 0)) };
+}

