@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { calculateWitness } from "../../examples/groth16/programs/witness.mjs";
 import { type LocalResult, runLocal } from "../../examples/groth16/run-local.ts";
 import { setupCircuit } from "../../examples/groth16/setup.ts";
@@ -155,3 +156,35 @@ function flip(bytes: Uint8Array, at: number, bit: number): Uint8Array {
   copy[at] = (copy[at] ?? 0) ^ (1 << bit);
   return copy;
 }
+
+describe("the set-up", () => {
+  const cacheDir = mkdtempSync(join(tmpdir(), "groth16-cache-"));
+  afterAll(() => rmSync(cacheDir, { recursive: true, force: true }));
+
+  test("an abandoned one leaves nothing", async () => {
+    const stop = new AbortController();
+    const made = setupCircuit({ cacheDir, signal: stop.signal, onProgress: () => stop.abort() });
+    await expect(made).rejects.toThrow(/abort/i);
+    expect(readdirSync(join(cacheDir, "groth16"))).toEqual([]);
+  });
+
+  test("two at once end in one folder, and a third finds it", async () => {
+    const steps: string[] = [];
+    const two = await Promise.all([
+      setupCircuit({ cacheDir, onProgress: (step) => steps.push(step) }),
+      setupCircuit({ cacheDir }),
+    ]);
+    expect(two[0].dir).toBe(two[1].dir);
+    expect(steps).toContain("powers of tau");
+    expect(await setupCircuit({ cacheDir })).toEqual({ dir: two[0].dir, cached: true });
+    expect(readdirSync(join(cacheDir, "groth16"))).toHaveLength(1);
+    expect(readdirSync(two[0].dir).sort()).toEqual([
+      "bn128.json",
+      "bn128.wasm",
+      "preimage.circom",
+      "preimage.wasm",
+      "preimage.zkey",
+      "verification_key.json",
+    ]);
+  });
+});
