@@ -1,1 +1,2 @@
-export {};
+export type { Account } from "./up/accounts.ts";
+export { type Devnet, type DevnetNode, type DevnetOptions, startDevnet } from "./up/devnet.ts";

@@ -115,7 +115,9 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
   const databaseUrl = await postgres.createDatabase("node0");
   const node = await createNode(stack, options, { stateDir, nodeKeyFile, databaseUrl, warnings });
   const running = stack.move();
-  const close = () => running[Symbol.asyncDispose]();
+  const close = async () => {
+    await running[Symbol.asyncDispose]();
+  };
   return {
     nodes: [node],
     accounts: accounts as [Account, ...Account[]],
@@ -188,7 +190,7 @@ async function createNode(
     });
   };
   current = await start(ports.rpc, ports.http);
-  stack.defer(() => current[Symbol.asyncDispose]());
+  stack.defer(() => current.kill("SIGTERM"));
   const { rpcUrl, httpUrl, p2pAddress, publicKey } = current.ready;
   const portOf = (url: string) => Number(new URL(url).port);
   return {

@@ -1,0 +1,19 @@
+import yargs from "yargs";
+import { hideBin } from "yargs/helpers";
+import { downCommand, statusCommand } from "./commands/down.ts";
+import { imageCommand } from "./commands/image.ts";
+import { upCommand } from "./commands/up.ts";
+import { failUsage } from "./commands/usage.ts";
+
+await yargs(hideBin(process.argv))
+  .scriptName("gevulot-devnet")
+  .usage("$0 <command>\n\nA Gevulot network on this machine, for developing and testing programs.")
+  .command(upCommand)
+  .command(downCommand)
+  .command(statusCommand)
+  .command(imageCommand)
+  .demandCommand(1, "Give a command.")
+  .strict()
+  .fail(failUsage)
+  .wrap(null)
+  .parseAsync();

@@ -1,0 +1,31 @@
+import type { Options } from "yargs";
+
+/** Where a project's devnet keeps its state, unless told. */
+export const DEFAULT_STATE_DIR = ".gevulot/devnet";
+
+export const commonOptions = {
+  "state-dir": {
+    type: "string",
+    default: DEFAULT_STATE_DIR,
+    requiresArg: true,
+    describe: "Database, files and keys of this devnet",
+  },
+  json: { type: "boolean", default: false, describe: "One line of JSON instead of text" },
+} as const satisfies Record<string, Options>;
+
+export const upOptions = {
+  ...commonOptions,
+  nodes: { type: "number", default: 1, requiresArg: true, describe: "How many nodes; one in this version" },
+  detach: { type: "boolean", default: false, describe: "Go on in the background; `down` stops it" },
+  fresh: { type: "boolean", default: false, describe: "Begin without what an earlier devnet left here" },
+  "no-execution": { type: "boolean", default: false, describe: "Keep transactions, run no tasks" },
+  provider: {
+    choices: ["auto", "qemu", "process"],
+    default: "auto",
+    requiresArg: true,
+    describe: "What runs tasks: QEMU virtual machines, or host processes for quick tests",
+  },
+  "task-deadline-seconds": { type: "number", requiresArg: true, describe: "Longest time of one task" },
+  "mem-gb": { type: "number", requiresArg: true, describe: "GiB of memory for tasks" },
+  "num-cpus": { type: "number", requiresArg: true, describe: "CPUs for tasks" },
+} as const satisfies Record<string, Options>;

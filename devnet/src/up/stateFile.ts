@@ -1,0 +1,95 @@
+import { readFileSync } from "node:fs";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Devnet } from "./devnet.ts";
+
+const text = z.string();
+const schema = z.object({
+  pid: z.number().int(),
+  /** Tells the process from a later one with the same id. */
+  processStart: text,
+  warnings: z.array(text),
+  data: z.object({
+    stateDir: text,
+    nodes: z.array(
+      z.object({
+        name: text,
+        rpcUrl: text,
+        httpUrl: text,
+        p2pAddress: text,
+        publicKey: text,
+        pid: z.number().int().nullable(),
+        databaseUrl: text,
+      }),
+    ),
+    accounts: z.array(z.object({ publicKey: text, secretKey: text, keyFile: text })),
+  }),
+});
+
+/** What a running devnet says of itself to `status` and `down`. */
+export type DevnetState = z.infer<typeof schema>;
+
+const fileOf = (stateDir: string): string => join(stateDir, "devnet.json");
+
+export function describeDevnet(devnet: Devnet): DevnetState["data"] {
+  const nodes = devnet.nodes.map(({ name, rpcUrl, httpUrl, p2pAddress, publicKey, pid, databaseUrl }) => {
+    return { name, rpcUrl, httpUrl, p2pAddress, publicKey, pid, databaseUrl };
+  });
+  return { stateDir: devnet.stateDir, nodes, accounts: [...devnet.accounts] };
+}
+
+export async function writeState(devnet: Devnet): Promise<void> {
+  const state: DevnetState = {
+    pid: process.pid,
+    processStart: processStart(process.pid) ?? "",
+    warnings: [...devnet.warnings],
+    data: describeDevnet(devnet),
+  };
+  const file = fileOf(devnet.stateDir);
+  // The database's password is in it.
+  await writeFile(`${file}.new`, JSON.stringify(state), { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
+export async function removeState(stateDir: string): Promise<void> {
+  await rm(fileOf(stateDir), { force: true });
+}
+
+/** The devnet of a state folder, or null where none runs; what a killed one left is not taken for a running one. */
+export async function readState(stateDir: string): Promise<DevnetState | null> {
+  const raw = await readFile(fileOf(stateDir), "utf8").catch(() => null);
+  if (raw === null) return null;
+  const parsed = schema.safeParse(parse(raw));
+  return parsed.success && isRunning(parsed.data) ? parsed.data : null;
+}
+
+export function isRunning(state: Pick<DevnetState, "pid" | "processStart">): boolean {
+  try {
+    process.kill(state.pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
+  }
+  const start = processStart(state.pid);
+  return start === null || start === state.processStart;
+}
+
+/** When the kernel started a process, in its own ticks; null where it doesn't say (no /proc). */
+function processStart(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The name in parentheses may hold anything; the start time is the 20th field behind it.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? "gone" : (fields[19] ?? null);
+  } catch {
+    return null;
+  }
+}
+
+function parse(raw: string): unknown {
+  try {
+    return JSON.parse(raw);
+  } catch {
+    return null;
+  }
+}
