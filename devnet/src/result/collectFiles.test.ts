@@ -1,0 +1,52 @@
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { collectFiles } from "./collectFiles.ts";
+
+let root: string;
+let workspace: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "collect-"));
+  workspace = join(root, "workspace");
+  await mkdir(join(workspace, "deep"), { recursive: true });
+});
+afterEach(() => rm(root, { recursive: true }));
+
+const collect = (paths: string[], maxBytes = 1_000) =>
+  collectFiles(workspace, paths, join(root, "staging"), { maxBytes });
+
+describe("collectFiles", () => {
+  test("copies and hashes; a file named twice counts once", async () => {
+    await writeFile(join(workspace, "proof.bin"), "");
+    await writeFile(join(workspace, "deep", "é.txt"), "abc");
+    const files = await collect(["/workspace/proof.bin", "/workspace/deep/é.txt", "/workspace/proof.bin"]);
+    expect(files.map(({ vmPath, checksum }) => [vmPath, checksum])).toEqual([
+      ["/workspace/proof.bin", "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"],
+      ["/workspace/deep/é.txt", "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"],
+    ]);
+    expect(await readFile(files[1]?.path as string, "utf8")).toBe("abc");
+  });
+
+  test.each([
+    ["/workspace/missing", /does not exist/],
+    ["/workspace/nowhere/x", /does not exist/],
+    ["/workspace/deep", /no plain file/],
+    ["/workspace/link", /symbolic link/],
+    ["/workspace/linked/passwd", /no folder/],
+    ["/workspace/fifo", /no plain file/],
+    ["/workspace/../secret", /segment ".."/],
+    ["/etc/passwd", /not under \/workspace\//],
+    ["/workspace/", /it is empty/],
+    ["/workspace/a\0b", /NUL/],
+    ["/workspace/task.json", /where node and program meet/],
+    ["/workspace/big", /larger than 1000 bytes/],
+  ])("refuses %j", async (path, problem) => {
+    await symlink("/etc/passwd", join(workspace, "link"));
+    await symlink("/etc", join(workspace, "linked"));
+    execFileSync("mkfifo", [join(workspace, "fifo")]);
+    await writeFile(join(workspace, "big"), "x".repeat(1_001));
+    await expect(collect([path])).rejects.toThrow(problem);
+  });
+});

@@ -1,0 +1,45 @@
+import { describe, expect, test } from "vitest";
+import type { VmOutcome } from "../vm/provider.ts";
+import { explainOutcome } from "./explainOutcome.ts";
+import type { ProgramResult } from "./readResult.ts";
+
+const facts = { step: 0, deadlineMs: 5_000, memMib: 512, consoleTail: "last words" };
+const ok: ProgramResult = { kind: "ok", data: Uint8Array.of(1), files: [] };
+const missing: ProgramResult = { kind: "missing" };
+const err: ProgramResult = { kind: "err", message: "the witness is wrong" };
+const exited = (exitCode: number): VmOutcome => ({ kind: "exited", exitCode });
+
+describe("explainOutcome", () => {
+  test("a result counts where the program ended well", () => {
+    expect(explainOutcome(exited(0), ok, facts)).toBe(ok);
+  });
+
+  test.each<[string, VmOutcome, ProgramResult, string, RegExp]>([
+    ["the program's message", exited(1), err, "PROGRAM_FAILED", /^the witness is wrong$/],
+    ["its message, though it ended well", exited(0), err, "PROGRAM_FAILED", /^the witness is wrong$/],
+    ["an exit code", exited(3), missing, "PROGRAM_FAILED", /exit code 3/],
+    ["an exit code after a result", exited(3), ok, "PROGRAM_FAILED", /exit code 3/],
+    ["a signal", { kind: "signalled", signal: "SIGSEGV" }, missing, "PROGRAM_FAILED", /SIGSEGV/],
+    ["no result", exited(0), missing, "RESULT_INVALID", /task_result.json is missing/],
+    [
+      "a bad result",
+      exited(0),
+      { kind: "invalid", problem: "it is a link" },
+      "RESULT_INVALID",
+      /it is a link/,
+    ],
+    ["memory", { kind: "outOfMemory" }, missing, "OUT_OF_MEMORY", /has 512 MiB/],
+    ["no boot", { kind: "bootFailed", reason: "no kernel" }, missing, "BOOT_FAILED", /no kernel/],
+    ["a dead VM", { kind: "vmDied", reason: "SIGKILL" }, ok, "VM_DIED", /SIGKILL/],
+    ["the deadline", { kind: "deadline" }, missing, "DEADLINE", /within 5 s/],
+    ["a cancel", { kind: "cancelled" }, missing, "CANCELLED", /cancelled/],
+  ])("%s", (_, outcome, result, code, message) => {
+    const failure = explainOutcome(outcome, result, facts);
+    expect(failure).toMatchObject({
+      code,
+      step: 0,
+      consoleTail: "last words",
+      message: expect.stringMatching(message),
+    });
+  });
+});
