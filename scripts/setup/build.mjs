@@ -1,0 +1,31 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "./run.mjs";
+import { createStamps, hashOf } from "./stamps.mjs";
+import { SetupStop } from "./steps.mjs";
+
+const PACKAGES = ["sdk", "shim", "devnet"];
+
+/**
+ * Compiles the packages, but not the tests: the demo doesn't need those.
+ *
+ * @param {string} root
+ */
+export async function build(root) {
+  const stamps = createStamps(root);
+  const inputs = PACKAGES.flatMap((name) => [`${name}/src`, `${name}/tsconfig.json`, `${name}/package.json`]);
+  const hash = await hashOf(
+    root,
+    [...inputs, "sdk/tsconfig.core.json", "tsconfig.base.json", "package-lock.json"],
+    (path) => !path.endsWith(".test.ts"),
+  );
+  const isBuilt = PACKAGES.every((name) => existsSync(join(root, name, "dist", "index.js")));
+  if (isBuilt && (await stamps.fits("build", hash))) return { text: "up to date", did: false };
+  const { code, output } = await run(
+    [process.execPath, "node_modules/typescript/bin/tsc", "-b", ...PACKAGES],
+    { cwd: root },
+  );
+  if (code !== 0) throw new SetupStop(`The build failed:\n${output}`);
+  await stamps.set("build", hash);
+  return { text: `compiled ${PACKAGES.join(", ")}`, did: true };
+}

@@ -1,0 +1,69 @@
+import { readdirSync } from "node:fs";
+import { run } from "./run.mjs";
+import { SetupStop } from "./steps.mjs";
+import { installCommand, missingTools, readOsRelease, recogniseSystem } from "./systemTools.mjs";
+
+/**
+ * Installs what is missing on Debian and Ubuntu (WSL2 too) as root; elsewhere says the command to run and stops.
+ *
+ * @param {string} root
+ */
+export async function systemPackages(root) {
+  const look = () => missingTools(root, process.env.PATH ?? "");
+  const missing = look();
+  if (missing.length === 0) return { text: "QEMU, PostgreSQL and the image tools are there", did: false };
+
+  const system = recogniseSystem(process.platform, readOsRelease());
+  if (system.manager !== "apt" || process.getuid?.() !== 0) throw stop(system, missing);
+  const packages = missing.flatMap((tool) => tool.packages.apt ?? []);
+  console.log(`system packages  apt-get install ${packages.join(" ")}`);
+  await aptInstall(packages);
+  const still = look();
+  if (still.length > 0) throw stop(system, still);
+  return { text: `installed ${packages.join(", ")}`, did: true };
+}
+
+/** @param {readonly string[]} packages */
+async function aptInstall(packages) {
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  const install = ["apt-get", "install", "-y", "--no-install-recommends", ...packages];
+  let update = !hasLists();
+  for (;;) {
+    const updated = update ? await run(["apt-get", "update"], { env }) : undefined;
+    const installed = await run(install, { env });
+    if (installed.code === 0) return;
+    if (update) {
+      const output = `${updated?.code === 0 ? "" : updated?.output}\n${installed.output}`;
+      throw new SetupStop(`apt-get install ${packages.join(" ")} failed. Its last words:\n${output.trim()}`);
+    }
+    // The lists may be older than what the mirror still has.
+    update = true;
+  }
+}
+
+function hasLists() {
+  try {
+    return readdirSync("/var/lib/apt/lists").some((name) => /_Packages/.test(name));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {{ name: string, manager: import("./systemTools.mjs").Manager | undefined }} system
+ * @param {readonly import("./systemTools.mjs").Tool[]} missing
+ */
+function stop(system, missing) {
+  const list = missing.map((tool) => `  ${tool.programs.join(", ")} (${tool.why})`).join("\n");
+  const command = installCommand(system.manager, missing);
+  const advice = command
+    ? `Run this, then this script again:\n\n  ${command}\n`
+    : `${system.name} isn't known here: install these with its package manager, then run this script again.`;
+  const foreign = system.manager === "brew" && missing.some((tool) => tool.packages.brew === undefined);
+  const hint = foreign
+    ? "\nHomebrew has no busybox for Linux guests: programs' images are built on Linux, or given ready-made.\n"
+    : "";
+  return new SetupStop(
+    `On this machine (${system.name}) these programs are missing:\n${list}\n\n${advice}${hint}`,
+  );
+}
