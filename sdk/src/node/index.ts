@@ -1,1 +1,8 @@
-export {};
+export { checksumFile } from "./checksumFile.ts";
+export {
+  DEFAULT_DOWNLOAD_MAX_BYTES,
+  DEFAULT_DOWNLOAD_TIMEOUT_MS,
+  type DownloadFileOptions,
+  downloadFile,
+} from "./downloadFile.ts";
+export { createKeyFile, readKeyFile } from "./keyFile.ts";
