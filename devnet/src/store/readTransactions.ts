@@ -17,7 +17,13 @@ export async function readTransactionBytes(database: Queryable, hash: string): P
     "select bytes from transaction_bytes where hash = $1",
     [hash],
   );
-  return found.rows[0]?.bytes ?? null;
+  const row = found.rows[0];
+  return row ? plainBytes(row.bytes) : null;
+}
+
+/** Slices of a Buffer are Buffers: what is decoded from it would be, too. */
+function plainBytes(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
 export async function readProgram(database: Queryable, hash: string): Promise<ProgramMetadata | null> {
@@ -53,7 +59,7 @@ export async function readProofs(database: Queryable, run: string): Promise<Tran
      where p.parent = $1 order by t.created_at, t.hash`,
     [run],
   );
-  return found.rows.map((row) => decodeTransaction(row.bytes) as Transaction<"proof">);
+  return found.rows.map((row) => decodeTransaction(plainBytes(row.bytes)) as Transaction<"proof">);
 }
 
 /** The Run that a Run, Proof or Verification belongs to; null where the hash is none of these. */
