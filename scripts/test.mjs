@@ -23,7 +23,12 @@ const context = { env: { ...process.env, TMPDIR: scratch }, filter, scratch };
 
 const phases = [
   () => checkPhase("types and build", ["node_modules/typescript/bin/tsc", "-b"], context),
-  () => checkPhase("lint and format", ["node_modules/@biomejs/biome/bin/biome", "ci", "."], context),
+  () =>
+    checkPhase(
+      "lint and format",
+      ["node_modules/@biomejs/biome/bin/biome", "ci", ...(isCi ? ["--colors=off"] : []), "."],
+      context,
+    ),
   () => testPhase(context),
   () => leftoverPhase(context),
 ];

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { leftovers } from "./leftovers.mjs";
 
+const SUMMARY = "summary.json";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
@@ -48,7 +49,7 @@ export async function checkPhase(name, command, { env }) {
 /** Unit and end-to-end tests. @param {Context} context @returns {Promise<Totals>} */
 export async function testPhase({ env, filter, scratch }) {
   console.log("\n== tests");
-  const summaryFile = join(scratch, "summary.json");
+  const summaryFile = join(scratch, SUMMARY);
   const command = ["node_modules/vitest/vitest.mjs", "run", "--reporter=default"];
   command.push(`--reporter=${join(root, "scripts/test/reporter.mjs")}`, ...filter);
   const code = await show(command, { ...env, GEVULOT_TEST_SUMMARY: summaryFile });
@@ -66,21 +67,28 @@ export async function testPhase({ env, filter, scratch }) {
   return totals;
 }
 
-/** What tests started has ended. Ends what has not. @param {Context} context @returns {Promise<Totals>} */
+/** What tests started has ended, and what they wrote is gone. @param {Context} context @returns {Promise<Totals>} */
 export async function leftoverPhase({ scratch }) {
-  console.log("\n== processes left over");
-  const found = await leftovers(scratch);
-  for (const { pid, command } of found) {
-    console.log(`${pid} ${command}`);
+  console.log("\n== left over");
+  const processes = await leftovers(scratch);
+  for (const { pid, command } of processes) {
+    console.log(`process ${pid}: ${command}`);
     try {
       process.kill(pid, "SIGKILL");
     } catch {
       // It ended by itself after all.
     }
   }
-  if (found.length === 0) {
-    console.log("none");
-    return { passed: 1, failures: [], skips: [] };
-  }
-  return { passed: 0, failures: [`processes left over (${found.length})`], skips: [] };
+  const files = readdirSync(scratch).filter((name) => name !== SUMMARY);
+  for (const name of files) console.log(`file ${name}`);
+  return total([
+    ["processes left over", processes.length],
+    ["temporary files left over", files.length],
+  ]);
+}
+
+/** @param {readonly [name: string, count: number][]} checks each passes if nothing was found @returns {Totals} */
+function total(checks) {
+  const failures = checks.filter(([, count]) => count > 0).map(([name, count]) => `${name} (${count})`);
+  return { passed: checks.length - failures.length, failures, skips: [] };
 }
