@@ -37,7 +37,7 @@ interface Running {
 /** How many waiting tasks are looked at in one round. */
 const QUEUE_WINDOW = 100;
 /** Overtaking ends by time, so the queue is looked at now and then even when nothing happens. */
-const ROUND_MS = 5_000;
+const ROUND_MS = 1_000;
 
 /** Starts queued tasks as the machine's resources allow, until it is disposed of. */
 export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): Scheduler {
@@ -46,6 +46,17 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
   const stop = new AbortController();
   const gpus = createGpuPool(options.gpuDevices);
   let wakeUp = () => {};
+  const wake = (): void => wakeUp();
+
+  /** A task that our own failure ended must neither hang nor be begun again and again. */
+  const giveUp = async (task: Task, error: unknown): Promise<void> => {
+    if (stop.signal.aborted) return;
+    log.error({ err: error, task: task.id }, "a task was given up");
+    if (isConnectionLoss(error)) return;
+    await failTask(database, task.id, nodeError(task, error)).catch((reason: unknown) => {
+      log.error({ err: reason, task: task.id }, "the end of a task was not stored");
+    });
+  };
 
   const start = (task: Task, wanted: ResourceAmount): void => {
     const cancel = new AbortController();
@@ -57,13 +68,11 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
       { ...wanted, gpuDevices },
       { cancel: cancel.signal, stop: stop.signal },
     )
-      .catch((error: unknown) => {
-        if (!stop.signal.aborted) log.error({ err: error, task: task.id }, "a task was given up");
-      })
+      .catch((error: unknown) => giveUp(task, error))
       .finally(() => {
         running.delete(task.id);
         gpus.giveBack(gpuDevices);
-        wakeUp();
+        wake();
       });
     running.set(task.id, { task, resources: wanted, cancel, done });
   };
@@ -111,7 +120,7 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
   })();
 
   return {
-    wake: () => wakeUp(),
+    wake,
     async cancelRun(run) {
       for (const task of await readOpenTasks(database, run)) {
         const under = running.get(task.id);
@@ -138,6 +147,11 @@ async function wantedBy(deps: RunTaskDeps, task: Task): Promise<ResourceAmount> 
 function cannotFit(task: Task, reason: string): TaskFailure {
   const message = `The program can never run on this node: ${reason}. Deploy it with less, or use a larger node.`;
   return { code: "CANNOT_FIT", message, step: task.step, exitCode: null, signal: null, consoleTail: "" };
+}
+
+function nodeError(task: Task, error: unknown): TaskFailure {
+  const message = `The node could not run the task: ${error instanceof Error ? error.message : String(error)}`;
+  return { code: "NODE_ERROR", message, step: task.step, exitCode: null, signal: null, consoleTail: "" };
 }
 
 function cancelled(task: Task): TaskFailure {

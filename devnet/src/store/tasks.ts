@@ -60,7 +60,7 @@ export async function beginAttempt(
   await client.query("update task set state = 'running', waits_for = null where id = $1", [task.id]);
   const inserted = await client.query<{ number: number }>(
     `insert into task_attempt (task, number, provider, accelerator, image_checksum, queued_at)
-     select $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5 from task_attempt where task = $1 returning number`,
+     select $1::varchar, coalesce(max(number), 0) + 1, $2, $3, $4, $5 from task_attempt where task = $1 returning number`,
     [task.id, attempt.provider, attempt.accelerator, attempt.imageChecksum, task.queuedAt],
   );
   return inserted.rows[0]?.number ?? null;
