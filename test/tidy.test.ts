@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { climbingImports, deadFiles, importCycles, isTest } from "./tidy/importRules.ts";
 import { fileSizes, longFunctions } from "./tidy/sizes.ts";
-import { listFiles, PACKAGES, packageEntries, readSources, root } from "./tidy/sources.ts";
+import { listFiles, PACKAGES, packageEntries, readSources, root, type Source } from "./tidy/sources.ts";
 
 const MAX_FILE_LINES = 400;
 const MAX_FUNCTION_LINES = 70;
