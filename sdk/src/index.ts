@@ -1,2 +1,3 @@
+export * from "./client/exports.ts";
 export * from "./errors.ts";
-export type * from "./runStatus.ts";
+export { GevulotClient } from "./node/gevulotClient.ts";

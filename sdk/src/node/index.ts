@@ -5,4 +5,5 @@ export {
   type DownloadFileOptions,
   downloadFile,
 } from "./downloadFile.ts";
+export { createFileHost } from "./fileHost.ts";
 export { createKeyFile, readKeyFile } from "./keyFile.ts";

@@ -39,6 +39,7 @@ export {
 } from "./rpc/rpcTransaction.ts";
 export { outputFilePath, type ToRpcTransactionOptions, toRpcTransaction } from "./rpc/toRpcTransaction.ts";
 export { parseTransactionTree, type TransactionTree, transactionTreeToWire } from "./rpc/transactionTree.ts";
+export { type Authenticity, verifyRpcTransaction } from "./rpc/verifyRpcTransaction.ts";
 export { hashToWire, parseWireHash } from "./rpc/wireHash.ts";
 export { SIGNATURE_BYTES, signMessage, verifySignature } from "./signature.ts";
 export { randomNonce, type SignTransactionOptions, signTransaction } from "./signTransaction.ts";

@@ -4,17 +4,17 @@ export interface Deadline {
   readonly signal: AbortSignal;
   /** True once the time is up, whether or not the caller's signal was aborted too. */
   readonly isOver: () => boolean;
-  readonly remainingMs: () => number;
 }
+
+/** The longest that timers can count; about 25 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Starts counting now. */
 export function createDeadline(timeoutMs: number, signal?: AbortSignal): Deadline {
-  const timeout = AbortSignal.timeout(timeoutMs);
-  const end = performance.now() + timeoutMs;
+  const timeout = AbortSignal.timeout(Math.min(timeoutMs, MAX_TIMER_MS));
   return {
     signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     isOver: () => timeout.aborted,
-    remainingMs: () => Math.max(0, end - performance.now()),
   };
 }
 

@@ -1,0 +1,49 @@
+import type { ActionOptions, ClientContext } from "../context/context.ts";
+import { withHostedFiles } from "../context/hostedFiles.ts";
+import { signWith } from "../context/signer.ts";
+import { randomNonce } from "../protocol/signTransaction.ts";
+import type { Hash, ProgramMetadata } from "../protocol/transaction.ts";
+import { type ProgramSource, resolveProgram } from "./programSource.ts";
+import { sendTransaction } from "./sendTransaction.ts";
+
+export interface DeployOptions extends ActionOptions {
+  /** For people. */
+  readonly name: string;
+  readonly prover: ProgramSource;
+  readonly verifier: ProgramSource;
+  /** Default: a random one. */
+  readonly nonce?: bigint;
+}
+
+export interface Deployment {
+  /** Of the Deploy transaction. */
+  readonly hash: Hash;
+  /** `prover.hash` and `verifier.hash` are what a Run names. */
+  readonly prover: ProgramMetadata;
+  readonly verifier: ProgramMetadata;
+}
+
+/**
+ * Deploys a prover and a verifier; resolves once the node has downloaded and checked both images. Local images are
+ * served over HTTP until then. Throws `REFUSED` with the node's reason, `CANNOT_REACH_NODE`, `PROGRAM_INVALID`,
+ * `NO_KEY`, `FILE_HOST_FAILED` or `CANCELLED`. Protocol sections 2 and 3.
+ *
+ * ```ts
+ * const { prover, verifier } = await client.deploy({
+ *   name: "preimage",
+ *   prover: { file: "prover.img", resources: { memMib: 1024, cpus: 1 } },
+ *   verifier: { file: "verifier.img" },
+ * });
+ * ```
+ */
+export async function deploy(context: ClientContext, options: DeployOptions): Promise<Deployment> {
+  const { name, signal, nonce = randomNonce() } = options;
+  const signer = await context.getSigner();
+  return withHostedFiles(context, signal, async (hosted) => {
+    const prover = await resolveProgram(context, hosted, "prover", options.prover, signal);
+    const verifier = await resolveProgram(context, hosted, "verifier", options.verifier, signal);
+    const transaction = await signWith(signer, { kind: "deploy", name, prover, verifier }, nonce);
+    const hash = await sendTransaction(context, transaction, signal ? { signal } : {});
+    return { hash, prover, verifier };
+  });
+}

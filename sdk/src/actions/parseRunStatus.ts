@@ -1,0 +1,76 @@
+import { jsonArray, jsonNullable, jsonObject } from "../protocol/json/combinators.ts";
+import { describe, invalidAt, type JsonCodec } from "../protocol/json/jsonCodec.ts";
+import { jsonHashHex, jsonString } from "../protocol/json/leaves.ts";
+import type { RunStatus, TaskAttempt, TaskFailure, TaskStatus } from "../runStatus.ts";
+
+const jsonInteger: JsonCodec<number> = {
+  toJson: (value) => value,
+  fromJson: (json, path) => {
+    if (typeof json === "number" && Number.isSafeInteger(json)) return json;
+    throw invalidAt(path, `an integer is wanted, not ${describe(json)}`);
+  },
+};
+
+/**
+ * A string of a set that a later node may widen: what we don't know is passed on, rather than to fail where all else
+ * can be understood.
+ */
+function jsonWord<T extends string>(): JsonCodec<T> {
+  return { toJson: (value) => value, fromJson: (json, path) => jsonString.fromJson(json, path) as T };
+}
+
+const failure = jsonNullable(
+  jsonObject<TaskFailure>({
+    code: ["code", jsonWord()],
+    message: ["message", jsonString],
+    step: ["step", jsonInteger],
+    exitCode: ["exitCode", jsonNullable(jsonInteger)],
+    signal: ["signal", jsonNullable(jsonString)],
+    consoleTail: ["consoleTail", jsonString],
+  }),
+);
+
+const attempt = jsonObject<TaskAttempt>({
+  number: ["number", jsonInteger],
+  provider: ["provider", jsonWord()],
+  accelerator: ["accelerator", jsonWord()],
+  pid: ["pid", jsonNullable(jsonInteger)],
+  imageChecksum: ["imageChecksum", jsonString],
+  queuedAt: ["queuedAt", jsonString],
+  startedAt: ["startedAt", jsonString],
+  bootedAt: ["bootedAt", jsonNullable(jsonString)],
+  programStartedAt: ["programStartedAt", jsonNullable(jsonString)],
+  endedAt: ["endedAt", jsonNullable(jsonString)],
+  failure: ["failure", failure],
+  consoleTail: ["consoleTail", jsonString],
+});
+
+const task = jsonObject<TaskStatus>({
+  id: ["id", jsonString],
+  step: ["step", jsonInteger],
+  kind: ["kind", jsonWord()],
+  program: ["program", jsonHashHex],
+  programName: ["programName", jsonString],
+  proof: ["proof", jsonNullable(jsonHashHex)],
+  state: ["state", jsonWord()],
+  waitsFor: ["waitsFor", jsonNullable(jsonString)],
+  attempts: ["attempts", jsonArray(attempt)],
+  result: ["result", jsonNullable(jsonHashHex)],
+  failure: ["failure", failure],
+});
+
+const runStatus = jsonObject<RunStatus>({
+  run: ["run", jsonHashHex],
+  state: ["state", jsonWord()],
+  submittedAt: ["submittedAt", jsonString],
+  endedAt: ["endedAt", jsonNullable(jsonString)],
+  tasks: ["tasks", jsonArray(task)],
+  proofs: ["proofs", jsonArray(jsonHashHex)],
+  verifications: ["verifications", jsonArray(jsonHashHex)],
+  failure: ["failure", failure],
+});
+
+/** Reads what `getRunStatus` answers. Throws `WIRE_VALUE_INVALID`. */
+export function parseRunStatus(value: unknown): RunStatus {
+  return runStatus.fromJson(value, "");
+}

@@ -1,0 +1,108 @@
+import type { ClientContext } from "../context/context.ts";
+import type { HostedFiles } from "../context/hostedFiles.ts";
+import { needLocal } from "../context/platform.ts";
+import { GevulotError } from "../errors.ts";
+import { isHash } from "../protocol/hash.ts";
+import { createProgramMetadata, DEFAULT_RESOURCES } from "../protocol/program.ts";
+import type { ProgramMetadata, Resources } from "../protocol/transaction.ts";
+
+declare module "../errors.ts" {
+  interface ErrorContexts {
+    PROGRAM_INVALID: { role: "prover" | "verifier"; problem: string };
+  }
+}
+
+/** A program to deploy: an image file of this machine, or one that the node finds at a URL. */
+export type ProgramSource = LocalProgram | RemoteProgram;
+
+interface ProgramOptions {
+  /** Part of the program's identity; default: the image's file name. */
+  readonly name?: string;
+  /** What is left out is as in the protocol: 2048 MiB, 2 cores, no GPU. */
+  readonly resources?: Partial<Readonly<Record<keyof Resources, number | bigint>>>;
+}
+
+export interface LocalProgram extends ProgramOptions {
+  /** Path of the image. Served by the client until the node has it, unless there is a `url`. */
+  readonly file: string;
+  /** Where the node finds the same file; makes a program hash that stays from one deployment to the next. */
+  readonly url?: string;
+}
+
+export interface RemoteProgram extends ProgramOptions {
+  readonly url: string;
+  /** BLAKE3 of the image, 64 hex digits. */
+  readonly checksum: string;
+  /** Default: the last part of the URL's path. */
+  readonly fileName?: string;
+}
+
+/** Makes the metadata; a local image is hashed, and served from now on. Throws `PROGRAM_INVALID`. */
+export async function resolveProgram(
+  context: ClientContext,
+  hosted: HostedFiles,
+  role: "prover" | "verifier",
+  source: ProgramSource,
+  signal: AbortSignal | undefined,
+): Promise<ProgramMetadata> {
+  const resources = resolveResources(role, source.resources);
+  if ("file" in source) {
+    const imageFileName = lastPart(source.file);
+    const image =
+      source.url === undefined
+        ? await hosted.host(source.file, imageFileName)
+        : {
+            url: source.url,
+            checksum: await needLocal(context.platform, "A local image").checksumFile(
+              source.file,
+              signal ? { signal } : {},
+            ),
+          };
+    return metadata(source.name ?? imageFileName, imageFileName, image.url, image.checksum, resources);
+  }
+  const checksum = source.checksum.toLowerCase();
+  if (!isHash(checksum)) throw invalid(role, `its checksum "${source.checksum}" is not 64 hex digits`);
+  const imageFileName = source.fileName ?? lastPart(urlPath(role, source.url));
+  if (imageFileName === "")
+    throw invalid(role, `its URL ${source.url} ends without a file name; give fileName`);
+  return metadata(source.name ?? imageFileName, imageFileName, source.url, checksum, resources);
+}
+
+function metadata(
+  name: string,
+  imageFileName: string,
+  imageFileUrl: string,
+  imageFileChecksum: string,
+  resources: Resources | null,
+): ProgramMetadata {
+  return createProgramMetadata({ name, imageFileName, imageFileUrl, imageFileChecksum, resources });
+}
+
+function resolveResources(role: "prover" | "verifier", asked: ProgramOptions["resources"]): Resources | null {
+  if (asked === undefined) return null;
+  const entry = (name: keyof Resources): bigint => {
+    const value = asked[name] ?? DEFAULT_RESOURCES[name];
+    const isCount = typeof value === "bigint" ? value >= 0n : Number.isSafeInteger(value) && value >= 0;
+    if (!isCount) throw invalid(role, `its ${name} is ${value}; give a whole number`);
+    return BigInt(value);
+  };
+  return { memMib: entry("memMib"), cpus: entry("cpus"), gpus: entry("gpus") };
+}
+
+function urlPath(role: "prover" | "verifier", url: string): string {
+  try {
+    return decodeURIComponent(new URL(url).pathname);
+  } catch {
+    throw invalid(role, `"${url}" is not a URL`);
+  }
+}
+
+function lastPart(path: string): string {
+  return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
+}
+
+function invalid(role: "prover" | "verifier", problem: string): GevulotError<"PROGRAM_INVALID"> {
+  return new GevulotError("PROGRAM_INVALID", `The ${role} can't be deployed: ${problem}.`, {
+    context: { role, problem },
+  });
+}

@@ -1,0 +1,59 @@
+import type { ActionOptions, ClientContext } from "../context/context.ts";
+import { withHostedFiles } from "../context/hostedFiles.ts";
+import { signWith } from "../context/signer.ts";
+import { parseHash } from "../protocol/hash.ts";
+import { randomNonce } from "../protocol/signTransaction.ts";
+import type { Hash, WorkflowStep } from "../protocol/transaction.ts";
+import { type InputSource, resolveInput } from "./inputSource.ts";
+import { sendTransaction } from "./sendTransaction.ts";
+
+export interface StepOptions {
+  /** Hash of a deployed program. */
+  readonly program: Hash;
+  readonly args?: readonly string[];
+  readonly inputs?: readonly InputSource[];
+}
+
+export interface RunOptions extends ActionOptions {
+  /** In practice a prover, then its verifier; no program twice. */
+  readonly steps: readonly StepOptions[];
+  /** Default: a random one, so that the same steps can be sent again. */
+  readonly nonce?: bigint;
+}
+
+export interface SentRun {
+  readonly hash: Hash;
+  /** A Run of one step is complete with its Proof. */
+  readonly stepCount: number;
+}
+
+/**
+ * Sends a Run; resolves once the node has taken it and has downloaded its input files. Local inputs are served over
+ * HTTP until then. Throws `REFUSED` with the node's reason, `CANNOT_REACH_NODE`, `INPUT_INVALID`, `NO_KEY` or
+ * `CANCELLED`. Protocol section 3.
+ *
+ * ```ts
+ * const run = await client.run({
+ *   steps: [
+ *     { program: prover.hash, inputs: [{ file: "witness.json", vmPath: "/workspace/witness.json" }] },
+ *     { program: verifier.hash, inputs: [{ output: "/workspace/proof.json", from: prover.hash }] },
+ *   ],
+ * });
+ * const { proofs } = await run.result();
+ * ```
+ */
+export async function run(context: ClientContext, options: RunOptions): Promise<SentRun> {
+  const { signal, nonce = randomNonce() } = options;
+  const signer = await context.getSigner();
+  return withHostedFiles(context, signal, async (hosted) => {
+    const steps: WorkflowStep[] = [];
+    for (const { program, args = [], inputs = [] } of options.steps) {
+      const resolved = [];
+      for (const input of inputs) resolved.push(await resolveInput(hosted, input));
+      steps.push({ program: parseHash(program), args, inputs: resolved });
+    }
+    const transaction = await signWith(signer, { kind: "run", steps }, nonce);
+    const hash = await sendTransaction(context, transaction, signal ? { signal } : {});
+    return { hash, stepCount: steps.length };
+  });
+}

@@ -1,0 +1,117 @@
+import { type Deployment, type DeployOptions, deploy } from "../actions/deploy.ts";
+import { getRunStatus } from "../actions/getRunStatus.ts";
+import { getTransaction } from "../actions/getTransaction.ts";
+import { getTransactionTree } from "../actions/getTransactionTree.ts";
+import { type ProveOptions, prove } from "../actions/prove.ts";
+import { type RunOptions, run } from "../actions/run.ts";
+import { sendTransaction } from "../actions/sendTransaction.ts";
+import type { ActionOptions, ClientContext } from "../context/context.ts";
+import type { FileHostOptions, Platform } from "../context/platform.ts";
+import { createSignerSource, type SignerOptions } from "../context/signer.ts";
+import { parseHash } from "../protocol/hash.ts";
+import type { RpcTransaction } from "../protocol/rpc/rpcTransaction.ts";
+import type { TransactionTree } from "../protocol/rpc/transactionTree.ts";
+import type { Hash, PublicKey, Transaction } from "../protocol/transaction.ts";
+import type { RunStatus } from "../runStatus.ts";
+import { createHttpTransport } from "../transport/httpTransport.ts";
+import { createRunHandle, type RunHandle } from "./runHandle.ts";
+
+/** One of `key`, `keyFile` and `signer` is needed to send anything. */
+export interface GevulotClientOptions extends SignerOptions {
+  /** The node's JSON-RPC; default `http://127.0.0.1:9944`. */
+  readonly url?: string;
+  /** For one attempt of a call; default 30 s. */
+  readonly timeoutMs?: number;
+  /** For `sendTransaction`, which the node answers when it has every file; default five minutes. */
+  readonly sendTimeoutMs?: number;
+  /** Of calls that change nothing, where the node can't be reached; default 2. */
+  readonly retries?: number;
+  /** Longest answer that is read; default 64 MiB. */
+  readonly maxReplyBytes?: number;
+  /** Where local files are served while the node fetches them; default a free port of 127.0.0.1. */
+  readonly fileHost?: FileHostOptions;
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+export const DEFAULT_URL = "http://127.0.0.1:9944";
+export const DEFAULT_TIMEOUT_MS = 30_000;
+export const DEFAULT_SEND_TIMEOUT_MS = 5 * 60_000;
+export const DEFAULT_RETRIES = 2;
+export const DEFAULT_MAX_REPLY_BYTES = 64 * 2 ** 20;
+
+/** The client without its platform; each entry of the package exports one that has it. */
+export class CoreClient {
+  readonly #context: ClientContext;
+
+  constructor(options: GevulotClientOptions, platform: Platform) {
+    // Called with no `this`: browsers refuse a fetch that is called as another object's method.
+    const fetch: typeof globalThis.fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+    const transport = createHttpTransport(
+      { fetch },
+      {
+        url: options.url ?? DEFAULT_URL,
+        timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+        retries: options.retries ?? DEFAULT_RETRIES,
+        maxReplyBytes: options.maxReplyBytes ?? DEFAULT_MAX_REPLY_BYTES,
+      },
+    );
+    this.#context = {
+      transport,
+      platform,
+      fetch,
+      getSigner: createSignerSource(platform, options),
+      fileHost: options.fileHost ?? {},
+      sendTimeoutMs: options.sendTimeoutMs ?? DEFAULT_SEND_TIMEOUT_MS,
+    };
+  }
+
+  /** The node's JSON-RPC address. */
+  get url(): string {
+    return this.#context.transport.url;
+  }
+
+  /** Of the account that signs. Throws `NO_KEY`. */
+  async getPublicKey(): Promise<PublicKey> {
+    return (await this.#context.getSigner()).publicKey;
+  }
+
+  /** {@inheritDoc deploy} */
+  deploy(options: DeployOptions): Promise<Deployment> {
+    return deploy(this.#context, options);
+  }
+
+  /** {@inheritDoc run} */
+  async run(options: RunOptions): Promise<RunHandle> {
+    return createRunHandle(this.#context, await run(this.#context, options));
+  }
+
+  /** {@inheritDoc prove} */
+  async prove(options: ProveOptions): Promise<RunHandle> {
+    return createRunHandle(this.#context, await prove(this.#context, options));
+  }
+
+  /** A handle for a Run that was sent before. `stepCount` (default 2) is needed on nodes without `getRunStatus`. */
+  getRun(hash: Hash, options: { readonly stepCount?: number } = {}): RunHandle {
+    return createRunHandle(this.#context, { hash: parseHash(hash), stepCount: options.stepCount ?? 2 });
+  }
+
+  /** {@inheritDoc sendTransaction} */
+  sendTransaction(transaction: Transaction, options?: ActionOptions): Promise<Hash> {
+    return sendTransaction(this.#context, transaction, options);
+  }
+
+  /** {@inheritDoc getTransaction} */
+  getTransaction(hash: Hash, options?: ActionOptions): Promise<RpcTransaction> {
+    return getTransaction(this.#context, hash, options);
+  }
+
+  /** {@inheritDoc getTransactionTree} */
+  getTransactionTree(hash: Hash, options?: ActionOptions): Promise<TransactionTree> {
+    return getTransactionTree(this.#context, hash, options);
+  }
+
+  /** {@inheritDoc getRunStatus} */
+  getRunStatus(run: Hash, options?: ActionOptions): Promise<RunStatus> {
+    return getRunStatus(this.#context, run, options);
+  }
+}

@@ -1,0 +1,69 @@
+import { GevulotError } from "../errors.ts";
+import type { Hash } from "../protocol/transaction.ts";
+
+declare module "../errors.ts" {
+  interface ErrorContexts {
+    /** Asked for in a browser: local files and key files are there on Node.js only. */
+    NEEDS_NODE: { what: string };
+  }
+}
+
+/** What differs between Node.js and a browser. */
+export interface Platform {
+  createBlake3(): Promise<Blake3>;
+  /** Null in a browser. */
+  readonly local: LocalFiles | null;
+}
+
+export interface Blake3 {
+  update(chunk: Uint8Array): void;
+  /** 64 lowercase hex digits. */
+  digest(): Hash;
+}
+
+export interface LocalFiles {
+  readKeyFile(path: string): Promise<Uint8Array>;
+  checksumFile(path: string, options: { readonly signal?: AbortSignal }): Promise<Hash>;
+  /** Listens until it is closed. */
+  createFileHost(options: FileHostOptions): Promise<FileHost>;
+  downloadFile(options: LocalDownload): Promise<void>;
+}
+
+export interface LocalDownload {
+  readonly url: string;
+  readonly path: string;
+  readonly checksum: Hash;
+  readonly fetch: typeof globalThis.fetch;
+  readonly maxBytes?: number;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Where the client serves local files while a node fetches them. */
+export interface FileHostOptions {
+  /** Address to listen at; default 127.0.0.1. */
+  readonly host?: string;
+  /** Default 0, a free one. The port is part of a deployed program's identity. */
+  readonly port?: number;
+  /** Host name or address in the URLs, where the node does not reach the client at `host`. */
+  readonly advertise?: string;
+}
+
+export interface FileHost {
+  /** Serves a file, or bytes, and gives the URL. The checksum is part of the path. */
+  add(content: string | Uint8Array, file: { readonly name: string; readonly checksum: Hash }): string;
+  /** Stops listening and ends what is under way. */
+  close(): Promise<void>;
+}
+
+/** Gives the local abilities, or throws `NEEDS_NODE`. */
+export function needLocal(platform: Platform, what: string): LocalFiles {
+  if (platform.local !== null) return platform.local;
+  throw new GevulotError(
+    "NEEDS_NODE",
+    `${what} needs Node.js; in a browser give a URL and a checksum instead.`,
+    {
+      context: { what },
+    },
+  );
+}

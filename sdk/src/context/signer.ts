@@ -1,0 +1,77 @@
+import { GevulotError } from "../errors.ts";
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts";
+import { checkSecretKey, generateSecretKey, publicKeyOf } from "../protocol/keys.ts";
+import { signMessage } from "../protocol/signature.ts";
+import type { Payload, PublicKey, Transaction } from "../protocol/transaction.ts";
+import { signingMessage, transactionHash } from "../protocol/transactionHash.ts";
+import { needLocal, type Platform } from "./platform.ts";
+
+declare module "../errors.ts" {
+  interface ErrorContexts {
+    /** The client was made without key, key file or signer, and something is to be signed. */
+    NO_KEY: Record<string, never>;
+  }
+}
+
+/** Signs for one account, wherever its secret is. */
+export interface Signer {
+  readonly publicKey: PublicKey;
+  /** Signs 32 bytes as they are; gives r then s, 32 bytes big-endian each. */
+  sign(message: Uint8Array): Uint8Array | Promise<Uint8Array>;
+}
+
+export interface KeyPair {
+  /** 64 hex digits. */
+  readonly secretKey: string;
+  readonly publicKey: PublicKey;
+}
+
+/** 64 hex digits, 32 bytes, or what {@link generateKey} gives. */
+export type SecretKeySource = string | Uint8Array | Pick<KeyPair, "secretKey">;
+
+export interface SignerOptions {
+  readonly key?: SecretKeySource;
+  /** A file of 32 raw bytes; Node.js only. */
+  readonly keyFile?: string;
+  readonly signer?: Signer;
+}
+
+/** A new random key. */
+export function generateKey(): KeyPair {
+  const secretKey = generateSecretKey();
+  return { secretKey: bytesToHex(secretKey), publicKey: publicKeyOf(secretKey) };
+}
+
+/** Throws `SECRET_KEY_INVALID` or `HEX_INVALID`. */
+export function createSigner(key: SecretKeySource): Signer {
+  const source = typeof key === "string" || key instanceof Uint8Array ? key : key.secretKey;
+  const secretKey = checkSecretKey(typeof source === "string" ? hexToBytes(source) : source.slice());
+  return { publicKey: publicKeyOf(secretKey), sign: (message) => signMessage(message, secretKey) };
+}
+
+/** A wrong key is told at once; a key file is read when the first signature is wanted. */
+export function createSignerSource(platform: Platform, options: SignerOptions): () => Promise<Signer> {
+  const { key, keyFile, signer } = options;
+  if (signer !== undefined) return async () => signer;
+  if (key !== undefined) {
+    const fromKey = createSigner(key);
+    return async () => fromKey;
+  }
+  if (keyFile !== undefined) {
+    const local = needLocal(platform, "A key file");
+    return async () => createSigner(await local.readKeyFile(keyFile));
+  }
+  return async () => {
+    throw new GevulotError("NO_KEY", "The client has no key to sign with; give it key, keyFile or signer.", {
+      context: {},
+    });
+  };
+}
+
+/** Makes a transaction and has it signed. */
+export async function signWith(signer: Signer, payload: Payload, nonce: bigint): Promise<Transaction> {
+  const author = signer.publicKey;
+  const hash = transactionHash({ author, payload, nonce });
+  const signature = bytesToHex(await signer.sign(signingMessage(hash)));
+  return { author, hash, payload, nonce, signature };
+}
