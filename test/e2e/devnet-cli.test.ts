@@ -1,0 +1,126 @@
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { processesWith, runCli } from "../fixtures/cli.ts";
+
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "devnet-cli-"));
+});
+afterAll(async () => {
+  await runCli("gevulot-devnet", ["down"], { cwd: dir });
+  await rm(dir, { recursive: true, force: true });
+});
+
+const devnet = (...args: string[]) => runCli("gevulot-devnet", args, { cwd: dir });
+
+describe("gevulot-devnet up, status, down", () => {
+  test("in the background, as JSON, with taken ports, and nothing left at the end", async () => {
+    const squatter = createServer().listen(9944, "127.0.0.1");
+    const up = await devnet("up", "--detach", "--json", "--no-execution");
+    squatter.close();
+    expect([up.code, up.stderr]).toEqual([0, ""]);
+    expect(up.stdout.trim().split("\n")).toHaveLength(1);
+    const envelope = JSON.parse(up.stdout);
+    expect(envelope).toMatchObject({ schemaVersion: 1, command: "up", status: "ok", error: null });
+    expect(envelope.warnings.join()).toContain("port 9944 (JSON-RPC) is taken");
+    const [node] = envelope.data.nodes;
+    expect(Object.keys(node)).toEqual(
+      expect.arrayContaining(["name", "rpcUrl", "httpUrl", "p2pAddress", "publicKey", "pid", "databaseUrl"]),
+    );
+    expect(node.rpcUrl).not.toContain(":9944");
+    for (const account of envelope.data.accounts) {
+      const key = await readFile(account.keyFile);
+      expect([key.length, key.toString("hex")]).toEqual([32, account.secretKey]);
+    }
+    const answer = await fetch(node.rpcUrl, {
+      method: "POST",
+      body: '{"jsonrpc":"2.0","id":1,"method":"nothing"}',
+    });
+    expect(await answer.json()).toMatchObject({ error: { code: -32601 } });
+
+    const status = await devnet("status", "--json");
+    expect(JSON.parse(status.stdout)).toEqual({ ...envelope, command: "status" });
+    const second = await devnet("up");
+    expect(second.code).toBe(1);
+    expect(second.stderr).toMatch(/A devnet runs here already .* gevulot-devnet down/);
+
+    expect(await devnet("down")).toMatchObject({ code: 0, stdout: "stopped\n" });
+    expect(await processesWith(dir)).toEqual([]);
+    await expect(fetch(node.rpcUrl)).rejects.toThrow();
+    expect(await devnet("down")).toMatchObject({ code: 0, stdout: "no devnet runs here\n" });
+  });
+
+  test("state stays over down and up, unless --fresh", async () => {
+    const marker = join(dir, ".gevulot/devnet/postgres");
+    const inode = (await stat(marker)).ino;
+    const text = await devnet("up", "--detach", "--no-execution");
+    expect(text.stdout).toMatch(/JSON-RPC .*http:\/\/127.0.0.1:\d+[\s\S]*ready in \d/);
+    expect((await stat(marker)).ino).toBe(inode);
+    await devnet("down");
+    await devnet("up", "--detach", "--no-execution", "--fresh");
+    expect((await stat(marker)).ino).not.toBe(inode);
+    await devnet("down");
+  });
+
+  test("killed with SIGKILL, it leaves no process, and comes up again", async () => {
+    const up = JSON.parse((await devnet("up", "--detach", "--json", "--no-execution")).stdout);
+    const state = JSON.parse(await readFile(join(dir, ".gevulot/devnet/devnet.json"), "utf8"));
+    process.kill(state.pid, "SIGKILL");
+    await expect.poll(() => processesWith(dir), { timeout: 15_000 }).toEqual([]);
+    expect((await devnet("status", "--json")).code).toBe(1);
+    const again = JSON.parse((await devnet("up", "--detach", "--json", "--no-execution")).stdout);
+    expect(again.data.nodes[0].publicKey).toBe(up.data.nodes[0].publicKey);
+    await devnet("down");
+  });
+});
+
+describe("what a new user may type", () => {
+  test.each<["gevulot-devnet" | "gevulot-node", string[], number, RegExp]>([
+    ["gevulot-devnet", [], 2, /Give a command/],
+    ["gevulot-devnet", ["upp"], 2, /upp/],
+    ["gevulot-devnet", ["up", "--prot", "1"], 2, /prot/],
+    ["gevulot-devnet", ["up", "--provider", "docker"], 2, /docker/],
+    ["gevulot-devnet", ["up", "--nodes", "2"], 1, /this version runs one/],
+    ["gevulot-devnet", ["status"], 1, /No devnet runs here. Start one with: gevulot-devnet up/],
+    ["gevulot-node", [], 2, /Give a command/],
+    ["gevulot-node", ["run", "--p2p-discovery-addrs", "a:1"], 1, /not built in this node yet/],
+    ["gevulot-node", ["run", "--node-key-file", "/nowhere/key"], 1, /no key file/],
+    ["gevulot-node", ["show", "public-key", "--key-file", "/etc/hostname"], 1, /not a key file/],
+    ["gevulot-node", ["show", "public-key"], 2, /key-file/],
+    [
+      "gevulot-node",
+      ["migrate", "--db-url", "postgres://x:secret@127.0.0.1:1/y"],
+      1,
+      /x:\*\*\*@.*can't be reached/,
+    ],
+  ])("%s %s", async (name, args, code, message) => {
+    const result = await runCli(name, args, { cwd: dir });
+    expect(result.stderr).toMatch(message);
+    expect(result.stderr).not.toContain("secret");
+    expect(result.code).toBe(code);
+  });
+
+  test("keys are made once and shown", async () => {
+    const file = join(dir, "node.key");
+    const made = await runCli("gevulot-node", ["generate", "key", "--key-file", file]);
+    expect(made.stdout).toMatch(/Public key: 04[0-9a-f]{128}/);
+    const shown = await runCli("gevulot-node", ["show", "public-key", "--key-file", file]);
+    expect(made.stdout).toContain(shown.stdout);
+    const again = await runCli("gevulot-node", ["generate", "key", "--key-file", file]);
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("exists already")]);
+  });
+
+  test("--help shows every command with its options", async () => {
+    for (const [name, words] of [
+      ["gevulot-devnet", ["up", "down", "status", "image"]],
+      ["gevulot-node", ["run", "migrate", "generate key", "show public-key"]],
+    ] as const) {
+      const { stdout, code } = await runCli(name, ["--help"]);
+      expect(code).toBe(0);
+      for (const word of words) expect(stdout).toContain(word);
+    }
+  });
+});
