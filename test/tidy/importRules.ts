@@ -9,8 +9,10 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ["index.ts", "browser.ts"],
     ["cli"],
     ["node"],
-    // The client's methods are the actions, which work on the client's context.
-    ["client", "actions"],
+    ["client"],
+    ["actions"],
+    // What an action works on: transport, platform and signer together.
+    ["context"],
     ["transport"],
     ["runStatus.ts"],
     ["protocol"],
