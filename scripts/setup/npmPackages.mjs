@@ -22,8 +22,8 @@ export async function npmPackages(root) {
   return { text: "installed", did: true };
 }
 
-/** @param {string} root @returns {Promise<string | undefined>} */
-async function firstDifference(root) {
+/** As a sentence. @param {string} root @returns {Promise<string | undefined>} */
+export async function firstDifference(root) {
   const [lock, installed] = await Promise.all(
     ["package-lock.json", "node_modules/.package-lock.json"].map(async (path) =>
       JSON.parse(await readFile(join(root, path), "utf8").catch(() => "{}")),

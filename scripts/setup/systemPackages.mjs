@@ -1,26 +1,47 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { run } from "./run.mjs";
 import { SetupStop } from "./steps.mjs";
-import { installCommand, missingTools, readOsRelease, recogniseSystem } from "./systemTools.mjs";
+import {
+  installCommand,
+  missingTools,
+  readOsRelease,
+  recogniseSystem,
+  withMoreFolders,
+} from "./systemTools.mjs";
+
+/** This machine, as far as the set-up looks at it. */
+const HERE = {
+  searchPath: withMoreFolders(process.env.PATH ?? ""),
+  platform: process.platform,
+  osRelease: readOsRelease(),
+  isRoot: process.getuid?.() === 0,
+};
 
 /**
  * Installs what is missing on Debian and Ubuntu (WSL2 too) as root; elsewhere says the command to run and stops.
  *
  * @param {string} root
+ * @param {typeof HERE} machine
  */
-export async function systemPackages(root) {
-  const look = () => missingTools(root, process.env.PATH ?? "");
+export async function systemPackages(root, machine = HERE) {
+  const look = () => missingTools(root, machine.searchPath);
   const missing = look();
   if (missing.length === 0) return { text: "QEMU, PostgreSQL and the image tools are there", did: false };
 
-  const system = recogniseSystem(process.platform, readOsRelease());
-  if (system.manager !== "apt" || process.getuid?.() !== 0) throw stop(system, missing);
+  const system = recogniseSystem(machine.platform, machine.osRelease);
+  if (system.manager !== "apt" || !machine.isRoot) throw stop(system, missing);
   const packages = missing.flatMap((tool) => tool.packages.apt ?? []);
   console.log(`system packages  apt-get install ${packages.join(" ")}`);
   await aptInstall(packages);
   const still = look();
   if (still.length > 0) throw stop(system, still);
   return { text: `installed ${packages.join(", ")}`, did: true };
+}
+
+/** What `apt-get` knows of, on a machine where nobody asked yet. Only root can. */
+export async function ensureAptLists() {
+  if (process.getuid?.() !== 0 || hasLists() || !existsSync("/usr/bin/apt-get")) return;
+  await run(["apt-get", "update"], { env: { DEBIAN_FRONTEND: "noninteractive" } });
 }
 
 /** @param {readonly string[]} packages */

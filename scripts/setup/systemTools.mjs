@@ -59,10 +59,11 @@ const MORE_FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/opt/homebrew/bi
 
 /** @param {string} program @param {string} searchPath as `PATH` */
 function isThere(program, searchPath) {
-  return [...searchPath.split(delimiter), ...MORE_FOLDERS].some((folder) =>
-    existsSync(join(folder, program)),
-  );
+  return searchPath.split(delimiter).some((folder) => folder !== "" && existsSync(join(folder, program)));
 }
+
+/** Where programs are looked for. @param {string} path `PATH` */
+export const withMoreFolders = (path) => [path, ...MORE_FOLDERS].join(delimiter);
 
 /** @param {string} root @param {string} searchPath as `PATH` @returns {Tool[]} */
 export function missingTools(root, searchPath) {

@@ -12,10 +12,11 @@ const SHOWN_CHARACTERS = 200;
  * environment (`TMPDIR`) or in their command line (a virtual machine or a database gets a clean environment).
  *
  * @param {string} folder
+ * @param {number} graceMs
  * @returns {Promise<{ pid: number, command: string }[]>}
  */
-export async function leftovers(folder) {
-  const deadline = Date.now() + GRACE_MS;
+export async function leftovers(folder, graceMs = GRACE_MS) {
+  const deadline = Date.now() + graceMs;
   for (;;) {
     const found = (process.platform === "linux" ? fromProc : fromPs)(folder);
     if (found.length === 0 || Date.now() > deadline) return found;
