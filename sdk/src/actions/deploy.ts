@@ -26,7 +26,7 @@ export interface Deployment {
 /**
  * Deploys a prover and a verifier; resolves once the node has downloaded and checked both images. Local images are
  * served over HTTP until then. Throws `REFUSED` with the node's reason, `CANNOT_REACH_NODE`, `PROGRAM_INVALID`,
- * `NO_KEY`, `FILE_HOST_FAILED` or `CANCELLED`. Protocol sections 2 and 3.
+ * `NO_KEY`, `FILE_UNREADABLE`, `FILE_HOST_FAILED` or `CANCELLED`. Protocol sections 2 and 3.
  *
  * ```ts
  * const { prover, verifier } = await client.deploy({

@@ -75,17 +75,23 @@ export class CoreClient {
     return (await this.#context.getSigner()).publicKey;
   }
 
-  /** {@inheritDoc deploy} */
+  /**
+   * Deploys a prover and a verifier, from local image files or URLs; resolves once the node has both images. Throws
+   * `REFUSED`, `CANNOT_REACH_NODE`, `PROGRAM_INVALID`, `FILE_UNREADABLE`, `FILE_HOST_FAILED`, `NO_KEY` or `CANCELLED`.
+   */
   deploy(options: DeployOptions): Promise<Deployment> {
     return deploy(this.#context, options);
   }
 
-  /** {@inheritDoc run} */
+  /**
+   * Sends a Run of any steps; resolves once the node has taken it, with a handle to wait for its end. Throws `REFUSED`,
+   * `CANNOT_REACH_NODE`, `INPUT_INVALID`, `FILE_UNREADABLE`, `FILE_HOST_FAILED`, `NO_KEY` or `CANCELLED`.
+   */
   async run(options: RunOptions): Promise<RunHandle> {
     return createRunHandle(this.#context, await run(this.#context, options));
   }
 
-  /** {@inheritDoc prove} */
+  /** The short form of `run` for a prover and its verifier, with the same errors. */
   async prove(options: ProveOptions): Promise<RunHandle> {
     return createRunHandle(this.#context, await prove(this.#context, options));
   }
@@ -95,22 +101,28 @@ export class CoreClient {
     return createRunHandle(this.#context, { hash: parseHash(hash), stepCount: options.stepCount ?? 2 });
   }
 
-  /** {@inheritDoc sendTransaction} */
+  /**
+   * Sends a transaction that was signed before; resolves with its hash once the node has stored it. Throws `REFUSED`,
+   * `CANNOT_REACH_NODE` or `CANCELLED`.
+   */
   sendTransaction(transaction: Transaction, options?: ActionOptions): Promise<Hash> {
     return sendTransaction(this.#context, transaction, options);
   }
 
-  /** {@inheritDoc getTransaction} */
+  /** A transaction by its hash. Throws `REFUSED`, of the kind `NotFound`, where the node has none. */
   getTransaction(hash: Hash, options?: ActionOptions): Promise<RpcTransaction> {
     return getTransaction(this.#context, hash, options);
   }
 
-  /** {@inheritDoc getTransactionTree} */
+  /** The Run that a hash belongs to, with its Proofs and Verifications. Throws `REFUSED` as `getTransaction` does. */
   getTransactionTree(hash: Hash, options?: ActionOptions): Promise<TransactionTree> {
     return getTransactionTree(this.#context, hash, options);
   }
 
-  /** {@inheritDoc getRunStatus} */
+  /**
+   * Where a Run stands, with each task and attempt. Throws `REFUSED`, of the kind `NotFound`, for an unknown Run, and
+   * `RPC_CALL_INVALID` with `rpcCode` -32601 on a node without this extension of the protocol.
+   */
   getRunStatus(run: Hash, options?: ActionOptions): Promise<RunStatus> {
     return getRunStatus(this.#context, run, options);
   }

@@ -142,7 +142,11 @@ describe("deploy", () => {
 
   const remote = { url: "https://example.com/p.img", checksum: PROOF_CHECKSUM };
   test.each<[string, Parameters<GevulotClient["deploy"]>[0]["prover"], object]>([
-    ["a missing image", { file: "/nowhere/p.img" }, { code: "ENOENT" }],
+    [
+      "a missing image",
+      { file: "/nowhere/p.img" },
+      { code: "FILE_UNREADABLE", context: { reason: "ENOENT" } },
+    ],
     [
       "a short checksum",
       { ...remote, checksum: "abc" },

@@ -41,7 +41,15 @@ describe("checksumFile", () => {
     expect(await checksumFile(path)).toBe("af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
   });
   test("stops when aborted", async () => {
-    await expect(checksumFile(path, { signal: AbortSignal.abort() })).rejects.toThrow("aborted");
+    await expect(checksumFile(path, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: "CANCELLED",
+    });
+  });
+  test("names a file that can't be read", async () => {
+    const missing = join(folder, "missing");
+    const error = { code: "FILE_UNREADABLE", context: { path: missing, reason: "ENOENT" } };
+    await expect(checksumFile(missing)).rejects.toMatchObject(error);
+    await expect(checksumFile(folder)).rejects.toMatchObject({ context: { reason: "EISDIR" } });
   });
 });
 
