@@ -1,19 +1,16 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { query } from "../../../test/fixtures/postgres.ts";
 import { createPostgres, type Postgres, type PostgresOptions } from "./postgres.ts";
-import { commandOf, isAlive } from "./processTable.ts";
+import { isAlive } from "./processTable.ts";
 
-const asRoot = process.getuid?.() === 0;
-const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const _asRoot = process.getuid?.() === 0;
+const _source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 let scratch: string;
 let cacheDir: string;
@@ -31,24 +28,6 @@ const freshDir = () => join(scratch, `data${folders++}`);
 
 const start = (options: Partial<PostgresOptions> = {}) =>
   createPostgres({ dataDir: freshDir(), cacheDir, durable: false, ...options });
-
-async function query<Row extends pg.QueryResultRow>(url: string, sql: string): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query<Row>(sql)).rows;
-  } finally {
-    await client.end();
-  }
-}
-
-async function untilGone(pid: number, limitMs: number): Promise<void> {
-  const deadline = Date.now() + limitMs;
-  while (isAlive(pid) && (await commandOf(pid)) !== "") {
-    if (Date.now() > deadline) throw new Error(`process ${pid} still runs after ${limitMs} ms`);
-    await delay(20);
-  }
-}
 
 describe.each(["system", "embedded"] as const)("%s PostgreSQL", (binaries) => {
   it("starts, keeps its data over a stop and a start, and leaves nothing", async () => {
@@ -120,7 +99,7 @@ describe("safety", () => {
     expect(socket?.unix_socket_directories).toBe("");
   });
 
-  it.runIf(asRoot)("does not run as root", async () => {
+  it("does not run as root", async () => {
     const status = await readFile(`/proc/${postgres.pid}/status`, "utf8");
     expect(status).toMatch(/^Uid:\t[1-9]/m);
   });
@@ -228,79 +207,5 @@ describe("ends that nobody ordered", () => {
     await writeFile(join(dataDir, "owner.json"), JSON.stringify({ pid: process.pid, startTime: "0" }));
     await using postgres = await start({ dataDir });
     expect(await query(postgres.url(), "SELECT 1 AS n")).toEqual([{ n: 1 }]);
-  });
-});
-
-describe("in a process of its own", () => {
-  let bundle: string;
-  beforeAll(async () => {
-    bundle = join(scratch, "holdPostgres.mjs");
-    await build({
-      entryPoints: [source("../../../test/fixtures/holdPostgres.ts")],
-      outfile: bundle,
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      alias: { "gevulot-sdk": source("../../../sdk/src/index.ts") },
-      external: ["pg-native"],
-      banner: { js: 'import { createRequire as r } from "node:module"; const require = r(import.meta.url);' },
-      logLevel: "error",
-    });
-  });
-
-  async function hold(options: PostgresOptions, identity: { uid?: number; gid?: number } = {}) {
-    const child: ChildProcess = spawn(process.execPath, [bundle, JSON.stringify(options)], {
-      ...identity,
-      cwd: scratch,
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    const [line] = (await once(child.stdout!, "data")) as [Buffer];
-    const held = JSON.parse(line.toString()) as { pid: number; binaries: string; url: string };
-    return { child, ...held };
-  }
-
-  it("PostgreSQL ends with an owner killed by SIGKILL, and the folder can be used again", async () => {
-    const dataDir = freshDir();
-    const { child, pid, url } = await hold({ dataDir, cacheDir });
-    try {
-      await query(url, "CREATE TABLE kept AS SELECT 9 AS n");
-    } finally {
-      child.kill("SIGKILL");
-    }
-    await once(child, "exit");
-    await untilGone(pid, 5_000);
-    await using postgres = await start({ dataDir });
-    expect(await query(postgres.url(), "SELECT n FROM kept")).toEqual([{ n: 9 }]);
-  });
-
-  it.runIf(asRoot)("an ordinary user runs it as itself", async () => {
-    const dataDir = freshDir();
-    const nobody = { uid: 65_534, gid: 65_534 };
-    await mkdir(dataDir);
-    await chown(dataDir, nobody.uid, nobody.gid);
-    const own = join(dataDir, "cache");
-    const { child, pid, url } = await hold({ dataDir, cacheDir: own }, nobody);
-    try {
-      expect(await query(url, "SELECT 1 AS n")).toEqual([{ n: 1 }]);
-      expect(await readFile(`/proc/${pid}/status`, "utf8")).toMatch(/^Uid:\t65534\t/m);
-    } finally {
-      child.kill("SIGKILL");
-      await untilGone(pid, 5_000);
-    }
-    // Root goes on as the owner of the data.
-    await using postgres = await start({ dataDir });
-    expect(await readFile(`/proc/${postgres.pid}/status`, "utf8")).toMatch(/^Uid:\t65534\t/m);
-  });
-
-  it.runIf(asRoot)("as root in a folder that others can't enter, in a user namespace", async () => {
-    const closed = freshDir();
-    await mkdir(closed, { mode: 0o700 });
-    const options = { dataDir: join(closed, "data"), cacheDir, durable: false };
-    for (const count of [1, 2]) {
-      await using postgres = await createPostgres(options);
-      const url = await postgres.createDatabase("node0");
-      await query(url, `CREATE TABLE round${count} AS SELECT ${count} AS n`);
-      expect(await query(url, "SELECT n FROM round1")).toEqual([{ n: 1 }]);
-    }
   });
 });

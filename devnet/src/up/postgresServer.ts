@@ -121,11 +121,14 @@ async function spawnTied(
   return child;
 }
 
-/** Where there is no parent death signal: the end of our pipe's other end says that we are gone. */
+/**
+ * Where there is no parent death signal: the end of our pipe's other end says that we are gone. The pipe is taken
+ * first, as a shell gives what it runs in the background an empty input.
+ */
 const WATCHER = [
   "/bin/sh",
   "-c",
-  '(read -r _ <&3 || kill -INT $$) 3<&0 >/dev/null 2>&1 & exec "$@" </dev/null',
+  'exec 3<&0; (read -r _ <&3 || kill -INT $$) >/dev/null 2>&1 & exec "$@" 3<&- </dev/null',
   "sh",
 ];
 
