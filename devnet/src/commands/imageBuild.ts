@@ -1,0 +1,148 @@
+import { readFile } from "node:fs/promises";
+import { basename, resolve } from "node:path";
+import { GevulotError } from "gevulot-sdk";
+import type { Argv, CommandModule } from "yargs";
+import { type BuiltImage, buildImage } from "../image/buildImage.ts";
+import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
+import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    MANIFEST_UNREADABLE: { readonly path: string };
+    ENV_ARGUMENT: { readonly argument: string };
+  }
+}
+
+interface Arguments {
+  readonly program: string;
+  readonly config?: string | undefined;
+  readonly output?: string | undefined;
+  readonly imagename?: string | undefined;
+  readonly args?: string[] | undefined;
+  readonly env?: string[] | undefined;
+  readonly "working-dir"?: string | undefined;
+  readonly kernel?: string | undefined;
+  readonly modules?: string | undefined;
+  readonly node?: string | undefined;
+  readonly "cache-dir"?: string | undefined;
+  readonly json: boolean;
+}
+
+const one = { type: "string", requiresArg: true } as const;
+
+export const imageBuildCommand: CommandModule<object, Arguments> = {
+  command: "build <program>",
+  describe: "Make a disk image of a JavaScript, TypeScript or x86-64 Linux program",
+  builder: (yargs: Argv) =>
+    yargs
+      .positional("program", { type: "string", demandOption: true, describe: "The program's file" })
+      .option("config", { ...one, alias: "c", describe: "Manifest (JSON)" })
+      .option("output", { ...one, alias: "o", describe: "The image's file; default <name>.img" })
+      .option("imagename", { ...one, alias: "i", describe: "The image's name; default the program's" })
+      .option("args", {
+        type: "string",
+        array: true,
+        nargs: 1,
+        alias: "a",
+        describe: "An argument; repeatable, replaces Args",
+      })
+      .option("env", {
+        type: "string",
+        array: true,
+        nargs: 1,
+        alias: "e",
+        describe: "K=V; repeatable, added to Env",
+      })
+      .option("working-dir", {
+        ...one,
+        describe: "Where the manifest's files are; default the current folder",
+      })
+      .option("kernel", { ...one, describe: "A kernel (bzImage) of your own; with --modules" })
+      .option("modules", { ...one, describe: "That kernel's modules folder" })
+      .option("node", { ...one, describe: "The Node.js for the image; default the one that runs this" })
+      .option("cache-dir", { ...one, describe: "Where the kernel is kept; default ~/.cache/gevulot" })
+      .option("json", { type: "boolean", default: false, describe: "One line of JSON" })
+      .example("$0 image build prover.mjs -c prover.json", "writes prover.img"),
+  handler: async (given) => {
+    if (!given.json) return reportErrors(async () => print(await build(given)));
+    try {
+      const { warnings, ...image } = await build(given);
+      printEnvelope(okEnvelope("image build", image, warnings));
+    } catch (error) {
+      printEnvelope(errorEnvelope("image build", error));
+      process.exitCode = EXIT_FAILURE;
+    }
+  },
+};
+
+async function build(given: Arguments): Promise<BuiltImage> {
+  const manifest = given.config === undefined ? {} : await readManifest(given.config);
+  // As ops: the name ends at its first dot.
+  const name = basename(given.imagename ?? given.program).split(".")[0] || "program";
+  const stop = new AbortController();
+  const interrupt = () => stop.abort(new Error("stopped"));
+  process.once("SIGINT", interrupt);
+  try {
+    return await buildImage({
+      program: given.program,
+      manifest,
+      outputPath: resolve(given.output ?? `${name}.img`),
+      signal: stop.signal,
+      onProgress: (message) => void (given.json || process.stderr.write(`${message} …\n`)),
+      ...(given.args ? { args: given.args } : {}),
+      ...(given.env ? { env: Object.fromEntries(given.env.map(parseEnv)) } : {}),
+      ...(given["working-dir"] === undefined ? {} : { workingDir: given["working-dir"] }),
+      ...(given.kernel === undefined ? {} : { kernelPath: given.kernel }),
+      ...(given.modules === undefined ? {} : { modulesDir: given.modules }),
+      ...(given.node === undefined ? {} : { nodePath: given.node }),
+      ...(given["cache-dir"] === undefined ? {} : { cacheDir: given["cache-dir"] }),
+    });
+  } finally {
+    process.off("SIGINT", interrupt);
+  }
+}
+
+async function readManifest(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    const reason = cause instanceof SyntaxError ? `is not JSON: ${cause.message}` : "can't be read";
+    throw new GevulotError(
+      "MANIFEST_UNREADABLE",
+      `The manifest ${path} ${reason}. Give a JSON file with -c.`,
+      {
+        context: { path },
+        cause,
+      },
+    );
+  }
+}
+
+function parseEnv(argument: string): [string, string] {
+  const at = argument.indexOf("=");
+  if (at <= 0) {
+    throw new GevulotError("ENV_ARGUMENT", `-e ${argument} is not understood: write -e NAME=value.`, {
+      context: { argument },
+    });
+  }
+  return [argument.slice(0, at), argument.slice(at + 1)];
+}
+
+function print(image: BuiltImage): void {
+  const { versions, program } = image;
+  const size = `${(image.sizeBytes / 2 ** 20).toFixed(0)} MiB`;
+  const lines = [
+    ...image.warnings.map((warning) => `warning: ${warning}`),
+    `Bootable image file:${image.path}`,
+    `  checksum   ${image.checksum}  (BLAKE3)`,
+    `  size       ${size}`,
+    `  program    ${program.path}${program.args.length > 0 ? ` with ${program.args.length} argument(s)` : ""}`,
+    `  workspace  ${program.workspace}, root ${program.readonlyRootfs ? "read-only" : "writable"}`,
+    `  runtime    Linux ${versions.kernel}${versions.node ? `, Node.js ${versions.node}` : ""}`,
+    ...(program.kind === "elf"
+      ? [`  libraries  ${image.runtime.join(" ") || "none: linked statically"}`]
+      : []),
+    ...(image.files.length > 0 ? [`  files      ${image.files.join(" ")}`] : []),
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+}

@@ -1,0 +1,52 @@
+import { checksumFile } from "gevulot-sdk/node";
+import type { Argv, CommandModule } from "yargs";
+import { readImage } from "../image/readImage.ts";
+import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
+import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
+
+interface Arguments {
+  readonly file: string;
+  readonly json: boolean;
+}
+
+export const imageInspectCommand: CommandModule<object, Arguments> = {
+  command: "inspect <file>",
+  describe: "Say what is in an image",
+  builder: (yargs: Argv) =>
+    yargs
+      .positional("file", { type: "string", demandOption: true, describe: "An image" })
+      .option("json", { type: "boolean", default: false, describe: "One line of JSON" }),
+  handler: async ({ file, json }) => {
+    if (!json) return reportErrors(() => print(file));
+    try {
+      printEnvelope(okEnvelope("image inspect", await inspect(file)));
+    } catch (error) {
+      printEnvelope(errorEnvelope("image inspect", error));
+      process.exitCode = EXIT_FAILURE;
+    }
+  },
+};
+
+async function inspect(file: string) {
+  const info = await readImage(file);
+  return { path: file, checksum: await checksumFile(file), ...info };
+}
+
+async function print(file: string): Promise<void> {
+  const { checksum, program, versions, ...info } = await inspect(file);
+  const part = (name: string, { offset, length }: { offset: number; length: number }) =>
+    `${name.padEnd(10)} ${length} bytes at ${offset}`;
+  const lines = [
+    `checksum   ${checksum}  (BLAKE3)`,
+    `size       ${info.sizeBytes} bytes`,
+    `program    ${program.path} (${program.kind})`,
+    `args       ${JSON.stringify(program.args)}`,
+    `env        ${JSON.stringify(program.env)}`,
+    `workspace  ${program.workspace}, root ${program.readonlyRootfs ? "read-only" : "writable"}`,
+    `runtime    Linux ${versions.kernel}${versions.node ? `, Node.js ${versions.node}` : ""}`,
+    part("kernel", info.kernel),
+    part("initrd", info.initrd),
+    part("root", info.root),
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+}

@@ -1,0 +1,167 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, readFile, realpath, rename, rm } from "node:fs/promises";
+import { homedir } from "node:os";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { checksumFile } from "gevulot-sdk/node";
+import type { ImageInfo, ImageProgram } from "./descriptor.ts";
+import { findLibraries, type Library } from "./elfLibraries.ts";
+import { ensureGuestKernel, type GuestKernel } from "./ensureGuestKernel.ts";
+import { createInitrd } from "./initrd.ts";
+import { loadKernelModules } from "./kernelModules.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
+import { listProgramFiles } from "./programFiles.ts";
+import { readNodeVersion } from "./readNodeVersion.ts";
+import { readProgram } from "./readProgram.ts";
+import { NODE_PATH, writeRootTree } from "./rootTree.ts";
+import { makeSquashfs } from "./squashfs.ts";
+import { writeDisk } from "./writeDisk.ts";
+
+export interface BuildImageOptions {
+  /** A JavaScript or TypeScript file, or an x86-64 Linux program. The manifest's Program overrides it. */
+  readonly program: string | URL;
+  /** As it came out of JSON. */
+  readonly manifest?: unknown;
+  readonly outputPath: string;
+  /** Folder under which Program and Files of the manifest are looked up. Default: the current folder. */
+  readonly workingDir?: string;
+  /** Instead of the manifest's Args. */
+  readonly args?: readonly string[];
+  /** Added to the manifest's Env; these win. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** For the kernel. Default `~/.cache/gevulot`. */
+  readonly cacheDir?: string;
+  /** The Node.js that goes into the image. Default: the one that runs this. */
+  readonly nodePath?: string;
+  readonly kernelPath?: string;
+  readonly modulesDir?: string;
+  readonly onProgress?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface BuiltImage extends ImageInfo {
+  readonly path: string;
+  /** BLAKE3 of the file, as a deployment names it. */
+  readonly checksum: string;
+  /** What was accepted and means nothing. */
+  readonly warnings: readonly string[];
+  /** Paths in the image, the program and its runtime aside. */
+  readonly files: readonly string[];
+  /** Node.js and shared libraries. */
+  readonly runtime: readonly string[];
+}
+
+/**
+ * Makes one raw, bootable disk image of a program: Linux kernel, a small init, the program bundled, Node.js where it
+ * needs it. Without root and loop devices; the same inputs make the same bytes. The image takes its name when it is
+ * whole.
+ *
+ * @throws GevulotError `PROGRAM_UNUSABLE`, `MANIFEST_INVALID`, `MANIFEST_FILE`, `BUNDLE_FAILED`, `LIBRARY_NOT_FOUND`,
+ * `GUEST_KERNEL_NOT_FOUND`, `TOOL_NOT_FOUND`, `BUSYBOX_NOT_FOUND` and others; each says what to do.
+ */
+export async function buildImage(options: BuildImageOptions): Promise<BuiltImage> {
+  const { signal, onProgress } = options;
+  const workingDir = resolve(options.workingDir ?? ".");
+  const manifest = parseManifest(withOverrides(options));
+  const programPath = await resolveProgram(options.program, manifest, workingDir);
+  const files = await listProgramFiles(manifest, workingDir);
+  onProgress?.(`reading ${basename(programPath)}`);
+  const { kind, data } = await readProgram(programPath);
+  const nodePath = options.nodePath ?? process.execPath;
+  const runtime = await listRuntime(kind, programPath, nodePath, signal);
+  const kernel = await ensureGuestKernel({
+    cacheDir: options.cacheDir ?? join(homedir(), ".cache", "gevulot"),
+    kernelPath: options.kernelPath,
+    modulesDir: options.modulesDir,
+    ...(onProgress ? { onProgress } : {}),
+    ...(signal ? { signal } : {}),
+  });
+  const program: ImageProgram = {
+    kind,
+    path: placeInImage(programPath, kind, workingDir),
+    args: manifest.args,
+    env: manifest.env,
+    workspace: manifest.workspace,
+    readonlyRootfs: manifest.readonlyRootfs,
+  };
+
+  const outputPath = resolve(options.outputPath);
+  await mkdir(dirname(outputPath), { recursive: true });
+  const scratch = await mkdtemp(`${outputPath}.tmp-`);
+  try {
+    onProgress?.("packing the root file system");
+    const tree = join(scratch, "root");
+    await mkdir(tree);
+    await writeRootTree(tree, { program, programData: data, files, runtime });
+    await makeSquashfs(tree, join(scratch, "root.squashfs"), signal);
+    onProgress?.("writing the disk");
+    const node = kind === "js" ? await readNodeVersion(nodePath, signal) : undefined;
+    const disk = join(scratch, `disk-${randomBytes(4).toString("hex")}`);
+    const info = await writeDisk(
+      disk,
+      {
+        ...(await bootFiles(kernel, signal)),
+        rootPath: join(scratch, "root.squashfs"),
+        program,
+        versions: { kernel: kernel.version, ...(node === undefined ? {} : { node }) },
+      },
+      signal,
+    );
+    const checksum = await checksumFile(disk, signal ? { signal } : {});
+    await rename(disk, outputPath);
+    return {
+      ...info,
+      path: outputPath,
+      checksum,
+      warnings: manifest.warnings,
+      files: files.map((file) => file.path),
+      runtime: runtime.map((library) => library.path),
+    };
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** So that what overrides is checked like what it overrides. */
+function withOverrides({ manifest = {}, args, env }: BuildImageOptions): unknown {
+  const checked = parseManifest(manifest);
+  if (args === undefined && env === undefined) return manifest;
+  const kept = Object.entries(manifest as object).filter(([key]) => !/^(args|env)$/i.test(key));
+  return { ...Object.fromEntries(kept), Args: args ?? checked.args, Env: { ...checked.env, ...env } };
+}
+
+async function resolveProgram(
+  program: string | URL,
+  manifest: Manifest,
+  workingDir: string,
+): Promise<string> {
+  const named = program instanceof URL ? fileURLToPath(program) : resolve(program);
+  return manifest.program === undefined ? named : resolve(workingDir, manifest.program);
+}
+
+/** As ops: the path rooted at `/`. A program from outside the working folder goes to `/` itself. */
+function placeInImage(programPath: string, kind: ImageProgram["kind"], workingDir: string): string {
+  const inside = relative(workingDir, programPath);
+  const place = inside.startsWith("..") ? basename(programPath) : inside;
+  return `/${kind === "js" ? place.replace(/\.[^./]+$/, ".mjs") : place}`;
+}
+
+async function listRuntime(
+  kind: ImageProgram["kind"],
+  programPath: string,
+  nodePath: string,
+  signal?: AbortSignal,
+): Promise<Library[]> {
+  const options = signal ? { signal } : {};
+  if (kind === "elf") return findLibraries(programPath, options);
+  const node: Library = { path: NODE_PATH, source: await realpath(nodePath) };
+  return [node, ...(await findLibraries(nodePath, options))];
+}
+
+async function bootFiles(
+  kernel: GuestKernel,
+  signal?: AbortSignal,
+): Promise<{ kernel: Buffer; initrd: Buffer }> {
+  const modules = await loadKernelModules(kernel.modulesDir, signal);
+  return { kernel: await readFile(kernel.kernelPath), initrd: await createInitrd(modules) };
+}

@@ -1,0 +1,133 @@
+import { readFile, realpath } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { GevulotError } from "gevulot-sdk";
+import { type ElfFile, parseElf } from "./elf.ts";
+import { readLoaderFolders } from "./loaderFolders.ts";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    LIBRARY_NOT_FOUND: {
+      readonly library: string;
+      readonly neededBy: string;
+      readonly searched: readonly string[];
+    };
+  }
+}
+
+export interface Library {
+  /** Where it goes in the image: the path by which the loader finds it. */
+  readonly path: string;
+  /** The file on this machine, links followed. */
+  readonly source: string;
+}
+
+export interface FindLibrariesOptions {
+  /** Folders that the loader knows; default: those of this machine. */
+  readonly folders?: LoaderFolders;
+  readonly signal?: AbortSignal;
+}
+
+/** The folders in which the loader looks when a file names none. */
+export interface LoaderFolders {
+  /** Listed in ld.so.conf: known to the loader only by its cache, which the image does not have. */
+  readonly configured: readonly string[];
+  /** Built into the loader, in its order. */
+  readonly builtIn: readonly string[];
+}
+
+interface Loaded {
+  readonly source: string;
+  readonly elf: ElfFile;
+  /** Run-time paths that it hands on to what it loads. */
+  readonly inherited: readonly string[];
+}
+
+/**
+ * The loader of an ELF program and all shared libraries that it names, directly or not, found as the loader does
+ * by reading them; nothing is executed. What a program opens later (dlopen) can't be seen and is listed in Files.
+ *
+ * @throws GevulotError `LIBRARY_NOT_FOUND`, `ELF_INVALID`
+ */
+export async function findLibraries(program: string, options: FindLibrariesOptions = {}): Promise<Library[]> {
+  const folders = options.folders ?? (await readLoaderFolders());
+  const root = parseElf(await readFile(program), program);
+  const found = new Map<string, Library>();
+  const loadedNames = new Set<string>();
+  const queue: Loaded[] = [{ source: await realpath(program), elf: root, inherited: [] }];
+  if (root.interpreter !== undefined) {
+    const source = await realpath(root.interpreter).catch(() => undefined);
+    if (source === undefined) throw notFound(root.interpreter, program, []);
+    found.set(root.interpreter, { path: root.interpreter, source });
+  }
+  for (let loader = queue.shift(); loader; loader = queue.shift()) {
+    options.signal?.throwIfAborted();
+    for (const name of loader.elf.needed) {
+      if (loadedNames.has(name)) continue;
+      loadedNames.add(name);
+      const { library, elf } = await find(name, loader, folders);
+      if (isLoader(library, root)) continue;
+      found.set(library.path, library);
+      queue.push({ source: library.source, elf, inherited: runtimePaths(loader) });
+    }
+  }
+  return placed([...found.values()], folders).sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/**
+ * Libraries from elsewhere go to a folder that the guest's loader knows by itself: it has no cache, and paths
+ * relative to the program (`$ORIGIN`) may differ in the image.
+ */
+function placed(libraries: readonly Library[], folders: LoaderFolders): Library[] {
+  const home = dirname(libraries.find(({ path }) => basename(path) === "libc.so.6")?.path ?? "");
+  const fallback = folders.builtIn.includes(home) ? home : (folders.builtIn[0] ?? "/usr/lib");
+  return libraries.map((library) =>
+    folders.builtIn.includes(dirname(library.path)) || basename(library.path).startsWith("ld-")
+      ? library
+      : { ...library, path: join(fallback, basename(library.path)) },
+  );
+}
+
+function isLoader(library: Library, root: ElfFile): boolean {
+  return root.interpreter !== undefined && library.path.endsWith(`/${root.interpreter.split("/").pop()}`);
+}
+
+function runtimePaths(loader: Loaded): string[] {
+  const own = loader.elf.runpath.length > 0 ? [] : loader.elf.rpath;
+  return [...own.map((path) => withOrigin(path, loader.source)), ...loader.inherited];
+}
+
+function withOrigin(path: string, source: string): string {
+  return path.replace(/\$(ORIGIN|\{ORIGIN\})/g, dirname(source));
+}
+
+async function find(
+  name: string,
+  loader: Loaded,
+  folders: LoaderFolders,
+): Promise<{ library: Library; elf: ElfFile }> {
+  const searched = name.includes("/")
+    ? [dirname(name)]
+    : [
+        ...(loader.elf.runpath.length > 0 ? [] : runtimePaths(loader)),
+        ...loader.elf.runpath.map((path) => withOrigin(path, loader.source)),
+        ...folders.builtIn,
+        ...folders.configured,
+      ];
+  for (const folder of searched) {
+    const path = join(folder, name.split("/").pop() ?? name);
+    const elf = await readFile(path)
+      .then((bytes) => parseElf(bytes, path))
+      .catch(() => undefined);
+    // As the loader: a file of another processor, or a text file of that name, is passed over.
+    if (elf) return { library: { path, source: await realpath(path) }, elf };
+  }
+  throw notFound(name, loader.source, [...new Set(searched)]);
+}
+
+function notFound(library: string, neededBy: string, searched: readonly string[]): GevulotError {
+  const message =
+    `The shared library ${library}, needed by ${neededBy}, was not found` +
+    `${searched.length > 0 ? ` in ${searched.join(", ")}` : ""}. ` +
+    "Install the package that has it, or link the program statically.";
+  return new GevulotError("LIBRARY_NOT_FOUND", message, { context: { library, neededBy, searched } });
+}

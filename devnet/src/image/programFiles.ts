@@ -1,0 +1,110 @@
+import { lstat, readdir, stat } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, posix, relative, resolve } from "node:path";
+import { GevulotError } from "gevulot-sdk";
+import type { Manifest } from "./manifest.ts";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    MANIFEST_FILE: { readonly key: string; readonly path: string; readonly reason: string };
+  }
+}
+
+/** A file, link or folder of the host, and where it goes in the image (absolute). */
+export interface ProgramFile {
+  readonly kind: "file" | "link" | "directory";
+  readonly source: string;
+  readonly path: string;
+}
+
+const MAX_FILES = 100_000;
+const RESERVED = /^\/(\.gevulot|proc|sys|dev|tmp)(\/|$)/;
+
+/**
+ * What a manifest's Files, Dirs and MapDirs name, looked up under the working folder.
+ *
+ * @throws GevulotError `MANIFEST_FILE`, naming the entry.
+ */
+export async function listProgramFiles(manifest: Manifest, workingDir: string): Promise<ProgramFile[]> {
+  const files: ProgramFile[] = [];
+  for (const path of manifest.files) {
+    const source = lookUp("Files", path, workingDir);
+    const kind = await kindOf("Files", path, source);
+    if (kind === "directory") throw wrong("Files", path, "it is a folder; name it in Dirs");
+    files.push({ kind: "file", source, path: inImage("Files", path) });
+  }
+  for (const path of manifest.dirs) {
+    const source = lookUp("Dirs", path, workingDir);
+    if ((await kindOf("Dirs", path, source)) !== "directory") {
+      throw wrong("Dirs", path, "it is no folder; name it in Files");
+    }
+    await addTree(files, source, inImage("Dirs", path));
+  }
+  for (const [pattern, folder] of Object.entries(manifest.mapDirs)) {
+    for (const source of await matching(pattern, workingDir)) {
+      await addTree(files, source, posix.join(inImage("MapDirs", folder), basename(source)));
+    }
+  }
+  return files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+}
+
+function lookUp(key: string, path: string, workingDir: string): string {
+  if (isAbsolute(path)) throw wrong(key, path, `paths are relative to the working folder ${workingDir}`);
+  const source = resolve(workingDir, path);
+  if (relative(workingDir, source).startsWith("..")) {
+    throw wrong(key, path, `it lies outside the working folder ${workingDir}`);
+  }
+  return source;
+}
+
+function inImage(key: string, path: string): string {
+  const place = posix.resolve("/", path);
+  if (RESERVED.test(place)) throw wrong(key, path, `${place} is used by the system`);
+  return place;
+}
+
+async function kindOf(key: string, path: string, source: string): Promise<"file" | "directory"> {
+  const found = await stat(source).catch((cause: NodeJS.ErrnoException) => {
+    throw wrong(key, path, `${source} can't be read (${cause.code ?? cause.message})`);
+  });
+  if (found.isFile()) return "file";
+  if (found.isDirectory()) return "directory";
+  throw wrong(key, path, `${source} is neither a file nor a folder`);
+}
+
+async function addTree(files: ProgramFile[], source: string, path: string): Promise<void> {
+  if (files.length >= MAX_FILES) throw wrong("Dirs", path, `there are more than ${MAX_FILES} files`);
+  if (/\n/.test(path)) throw wrong("Dirs", path, "its name has a line break");
+  const found = await lstat(source);
+  if (found.isSymbolicLink()) {
+    // As ops: links stay links, and one that leads nowhere is left out.
+    const leads = await stat(source).catch(() => undefined);
+    if (leads) files.push({ kind: "link", source, path });
+  } else if (found.isDirectory()) {
+    files.push({ kind: "directory", source, path });
+    for (const name of (await readdir(source)).sort())
+      await addTree(files, join(source, name), posix.join(path, name));
+  } else if (found.isFile()) {
+    files.push({ kind: "file", source, path });
+  }
+}
+
+/** `*` in the last part of the pattern. */
+async function matching(pattern: string, workingDir: string): Promise<string[]> {
+  const folder = dirname(pattern);
+  if (folder.includes("*")) throw wrong("MapDirs", pattern, "only its last part may have a *");
+  const source = lookUp("MapDirs", folder, workingDir);
+  const parts = basename(pattern)
+    .split("*")
+    .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
+  const wanted = new RegExp(`^${parts.join(".*")}$`, "s");
+  const names = await readdir(source).catch(() => []);
+  const found = names.filter((name) => wanted.test(name)).sort();
+  if (found.length === 0) throw wrong("MapDirs", pattern, `nothing in ${source} matches it`);
+  return found.map((name) => join(source, name));
+}
+
+function wrong(key: string, path: string, reason: string): GevulotError {
+  return new GevulotError("MANIFEST_FILE", `The manifest's ${key} has "${path}": ${reason}.`, {
+    context: { key, path, reason },
+  });
+}

@@ -1,0 +1,120 @@
+import { constants } from "node:fs";
+import { chmod, copyFile, lstat, mkdir, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { GevulotError } from "gevulot-sdk";
+import type { ImageProgram } from "./descriptor.ts";
+import type { Library } from "./elfLibraries.ts";
+import type { ProgramFile } from "./programFiles.ts";
+
+/** Node.js in every image that needs it. */
+export const NODE_PATH = "/usr/bin/node";
+/** Where the image says how to start its program; sourced by the guest's init. */
+export const RUN_FILE = "/.gevulot/run";
+/** The program's own paths, one a line, relative: what a host process needs of the image. */
+export const FILE_LIST = "/.gevulot/files";
+
+export interface RootTree {
+  readonly program: ImageProgram;
+  /** A bundle, or an ELF's bytes. */
+  readonly programData: Uint8Array;
+  readonly files: readonly ProgramFile[];
+  /** Node.js with its libraries, or the program's libraries. */
+  readonly runtime: readonly Library[];
+}
+
+const FOLDERS = ["/dev", "/etc", "/proc", "/root", "/sys", "/tmp"];
+const SYSTEM_FILES: Readonly<Record<string, string>> = {
+  "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
+  "/etc/group": "root:x:0:\n",
+  "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+  "/etc/hostname": "gevulot\n",
+};
+/** The manifest's own come after these. HOME and PATH because Linux programs expect them. */
+const BASE_ENV: Readonly<Record<string, string>> = {
+  USER: "root",
+  PWD: "/",
+  HOME: "/root",
+  PATH: "/usr/local/bin:/usr/bin:/bin",
+};
+
+/** Puts the guest's root file system together in a folder. Modes don't depend on the umask. */
+export async function writeRootTree(folder: string, tree: RootTree): Promise<void> {
+  const { program } = tree;
+  for (const path of [...FOLDERS, program.workspace]) await makeFolder(folder, path);
+  for (const [path, text] of Object.entries(SYSTEM_FILES)) await writeText(folder, path, text);
+  for (const { path, source } of tree.runtime) await copy(folder, source, path);
+  for (const file of tree.files) await addFile(folder, file);
+  await makeFolder(folder, dirname(program.path));
+  await writeFile(join(folder, program.path), tree.programData);
+  await chmod(join(folder, program.path), 0o755);
+  const paths = [...new Set([program.path, ...tree.files.map((file) => file.path)])];
+  await writeText(folder, FILE_LIST, paths.map((path) => `${path.slice(1)}\n`).join(""));
+  await writeText(folder, RUN_FILE, runFile(program));
+}
+
+/** Shell text that sets `workspace`, `writable` and the function `start`, which runs the program in `$root`. */
+export function runFile(program: ImageProgram): string {
+  const env = { ...BASE_ENV, ...program.env };
+  const command = [...(program.kind === "js" ? [NODE_PATH] : []), program.path, ...program.args];
+  return [
+    `workspace=${quote(program.workspace)}`,
+    `writable=${program.readonlyRootfs ? "" : "yes"}`,
+    "start() {",
+    "unset TERM BOOT_IMAGE initrd SHLVL OLDPWD",
+    // The tools of init are found by their paths: PATH is the program's by then.
+    ...Object.entries(env).map(([key, value]) => `export ${key}=${quote(value)}`),
+    `exec /bin/time -o /status -f %x /bin/chroot "$root" ${command.map(quote).join(" ")}`,
+    "}",
+    "",
+  ].join("\n");
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+async function addFile(folder: string, file: ProgramFile): Promise<void> {
+  if (file.kind === "directory") return makeFolder(folder, file.path);
+  if (file.kind === "file") return copy(folder, file.source, file.path);
+  await makeFolder(folder, dirname(file.path));
+  await rm(join(folder, file.path), { force: true });
+  await symlink(await readlink(file.source), join(folder, file.path));
+}
+
+async function copy(folder: string, source: string, path: string): Promise<void> {
+  await makeFolder(folder, dirname(path));
+  const target = join(folder, path);
+  await rm(target, { force: true });
+  await copyFile(source, target, constants.COPYFILE_FICLONE);
+  const { mode } = await stat(source);
+  await chmod(target, mode & 0o111 ? 0o755 : 0o644);
+}
+
+async function makeFolder(folder: string, path: string): Promise<void> {
+  let current = folder;
+  for (const part of path.split("/").filter(Boolean)) {
+    current = join(current, part);
+    const isNew = await mkdir(current).then(
+      () => true,
+      async (error: NodeJS.ErrnoException) => {
+        // A link among the program's files must not lead out of the folder that is being filled.
+        if (error.code !== "EEXIST" || !(await lstat(current)).isDirectory()) throw notAFolder(path, part);
+        return false;
+      },
+    );
+    if (isNew) await chmod(current, 0o755);
+  }
+}
+
+function notAFolder(path: string, part: string): GevulotError {
+  const reason = `"${part}" in it is a file or a link of the image, and not a folder`;
+  return new GevulotError("MANIFEST_FILE", `${path} can't be put into the image: ${reason}.`, {
+    context: { key: "Files", path, reason },
+  });
+}
+
+async function writeText(folder: string, path: string, text: string): Promise<void> {
+  await makeFolder(folder, dirname(path));
+  await writeFile(join(folder, path), text);
+  await chmod(join(folder, path), 0o644);
+}

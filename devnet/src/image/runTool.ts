@@ -1,0 +1,105 @@
+import { spawn } from "node:child_process";
+import { GevulotError } from "gevulot-sdk";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    TOOL_NOT_FOUND: { readonly tool: string; readonly debianPackage: string };
+    TOOL_FAILED: { readonly tool: string; readonly status: number | null; readonly stderr: string };
+  }
+}
+
+/** Programs of the host that image work starts, and the Debian package that has each. */
+const DEBIAN_PACKAGES = {
+  mksquashfs: "squashfs-tools",
+  unsquashfs: "squashfs-tools",
+  xz: "xz-utils",
+  zstd: "zstd",
+  lz4: "lz4",
+  "apt-get": "apt",
+  "apt-cache": "apt",
+  "dpkg-deb": "dpkg",
+} as const;
+
+export type Tool = keyof typeof DEBIAN_PACKAGES;
+
+export interface RunToolOptions {
+  readonly cwd?: string;
+  /** Written to its standard input. */
+  readonly input?: Uint8Array;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+const DEFAULT_TIMEOUT_MS = 5 * 60_000;
+const MAX_STDOUT_BYTES = 512 * 2 ** 20;
+const MAX_STDERR_CHARS = 4096;
+
+/**
+ * Runs a program of the host to its end and gives what it wrote. Its time zone and language are fixed, so that the
+ * same inputs make the same bytes.
+ *
+ * @throws GevulotError `TOOL_NOT_FOUND`, `TOOL_FAILED`; what aborted `signal`.
+ */
+export async function runTool(
+  tool: Tool,
+  args: readonly string[],
+  options: RunToolOptions = {},
+): Promise<Buffer> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const timeout = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  const child = spawn(tool, args, {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...pathOnly(), LC_ALL: "C", TZ: "UTC" },
+    signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    killSignal: "SIGKILL",
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  const out: Buffer[] = [];
+  let outBytes = 0;
+  let stderr = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    outBytes += chunk.length;
+    if (outBytes > MAX_STDOUT_BYTES) child.kill("SIGKILL");
+    else out.push(chunk);
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr = (stderr + chunk.toString()).slice(-MAX_STDERR_CHARS);
+  });
+  // A tool that ends before it has read everything says why by its status.
+  child.stdin.on("error", () => {});
+  child.stdin.end(options.input);
+
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", resolve);
+  }).catch((cause: NodeJS.ErrnoException) => {
+    signal?.throwIfAborted();
+    if (timeout.aborted) stderr = `${stderr}\nit was stopped after its time limit`;
+    else if (cause.code === "ENOENT") throw toolNotFound(tool, cause);
+    else throw cause;
+    return null;
+  });
+  if (status === 0) return Buffer.concat(out);
+  throw new GevulotError(
+    "TOOL_FAILED",
+    `${tool} failed (status ${status}): ${stderr.trim() || "no message"}`,
+    {
+      context: { tool, status, stderr },
+    },
+  );
+}
+
+function toolNotFound(tool: Tool, cause: unknown): GevulotError {
+  const debianPackage = DEBIAN_PACKAGES[tool];
+  const message =
+    `The program ${tool} was not found. Install it: apt-get install ${debianPackage} (Debian, Ubuntu); ` +
+    "on other systems it comes in a package of about the same name.";
+  return new GevulotError("TOOL_NOT_FOUND", message, { context: { tool, debianPackage }, cause });
+}
+
+/** Nothing else of the caller's environment may change what a tool makes. */
+function pathOnly(): Record<string, string> {
+  const path = process.env.PATH;
+  return path === undefined ? {} : { PATH: path };
+}
