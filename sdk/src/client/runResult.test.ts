@@ -153,6 +153,10 @@ describe("result", () => {
       code: "CANNOT_REACH_NODE",
     });
     expect(Date.now() - started).toBeGreaterThanOrEqual(200);
+    // Never heard of: that is the reason, not that nothing was scheduled.
+    await expect(client.getRun(RUN).result({ timeoutMs: 100 })).rejects.toMatchObject({
+      code: "CANNOT_REACH_NODE",
+    });
   });
 
   describe("on a node without getRunStatus", () => {

@@ -41,6 +41,7 @@ export async function waitForRun(
   const deadline = createDeadline(timeoutMs, signal);
   let stage = UNHEARD_STAGE;
   let lastHeard = performance.now();
+  let away: GevulotError | undefined;
   let intervalMs = FIRST_INTERVAL_MS;
   for (;;) {
     try {
@@ -49,13 +50,15 @@ export async function waitForRun(
       if (progress.kind === "failed") throw progress.error;
       stage = progress.stage;
       lastHeard = performance.now();
+      away = undefined;
       await delay(intervalMs, deadline.signal);
     } catch (error) {
       if (isGevulotError(error, "TASK_FAILED")) throw error;
       if (signal?.aborted) throw cancelled(`run ${run}, last seen ${stage.text}`, signal);
-      if (deadline.isOver()) throw outOfTime(run, timeoutMs, stage);
-      const isAway = isGevulotError(error, "CANNOT_REACH_NODE");
-      if (!isAway || performance.now() - lastHeard > unreachableMs) throw error;
+      if (isGevulotError(error, "CANNOT_REACH_NODE")) away = error;
+      if (deadline.isOver())
+        throw stage === UNHEARD_STAGE && away ? away : outOfTime(run, timeoutMs, stage, away);
+      if (error !== away || performance.now() - lastHeard > unreachableMs) throw error;
       // Its own reason comes first: should time be up meanwhile, the next look says so.
       await delay(intervalMs, deadline.signal).catch(() => {});
     }
@@ -63,18 +66,19 @@ export async function waitForRun(
   }
 }
 
-function outOfTime(run: Hash, timeoutMs: number, stage: RunStage): GevulotError {
+/** `cause`: why the last look failed, where it did. */
+function outOfTime(run: Hash, timeoutMs: number, stage: RunStage, cause?: GevulotError): GevulotError {
   const context = { run, timeoutMs, stage };
   if (stage.hasStarted) {
     return new GevulotError(
       "TIMED_OUT",
       `Run ${run} has no result after ${timeoutMs} ms; last seen ${stage.text}. It goes on: ask for its result again, or give it more time.`,
-      { context },
+      { context, cause },
     );
   }
   return new GevulotError(
     "NOT_SCHEDULED",
     `No task of run ${run} has started after ${timeoutMs} ms; last seen ${stage.text}. Check that the node executes programs and has the resources free.`,
-    { context },
+    { context, cause },
   );
 }

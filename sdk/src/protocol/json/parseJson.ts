@@ -18,11 +18,7 @@ export const DEFAULT_MAX_JSON_CHARS = 128 * 1024 * 1024;
 export const DEFAULT_MAX_JSON_DEPTH = 128;
 /** Reading an integer takes time in the square of its digits. */
 const MAX_INTEGER_DIGITS = 1024;
-/** Every integer of fewer digits is below 2^53. */
-const FIRST_UNSAFE_DIGITS = 16;
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
+const QUOTE = '"';
 
 /**
  * A large integer goes through `JSON.parse` as a string that begins with this. It is drawn anew in each process, so
@@ -55,43 +51,34 @@ interface Cut {
   readonly to: number;
 }
 
+/** Brackets, string openings, and numbers of 16 characters or more: every integer of fewer is below 2^53. */
+const POINTS_OF_INTEREST = /["[\]{}]|-?[0-9][0-9.eE+-]{15,}/g;
+
 /** One pass over the text: finds the large integers, skips strings, and measures depth before `JSON.parse` recurses. */
 function findLargeIntegers(text: string, maxDepth: number): Cut[] {
   const cuts: Cut[] = [];
+  const points = new RegExp(POINTS_OF_INTEREST);
   let depth = 0;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) {
-      at = endOfString(text, at);
-    } else if (code === 0x5b || code === 0x7b) {
-      if (++depth > maxDepth) throw invalid("tooDeep", `it is nested deeper than ${maxDepth}`, at);
-    } else if (code === 0x5d || code === 0x7d) {
-      depth--;
-    } else if (isNumberPart(code)) {
-      const from = at;
-      while (at + 1 < text.length && isNumberPart(text.charCodeAt(at + 1))) at++;
-      if (at + 1 - from >= FIRST_UNSAFE_DIGITS && isLargeInteger(text, from, at + 1))
-        cuts.push({ from, to: at + 1 });
-    }
+  for (let match = points.exec(text); match !== null; match = points.exec(text)) {
+    const [found] = match;
+    const from = match.index;
+    if (found === QUOTE) points.lastIndex = endOfString(text, from);
+    else if (found === "[" || found === "{") {
+      if (++depth > maxDepth) throw invalid("tooDeep", `it is nested deeper than ${maxDepth}`, from);
+    } else if (found === "]" || found === "}") depth--;
+    else if (isLargeInteger(text, from, points.lastIndex)) cuts.push({ from, to: points.lastIndex });
   }
   return cuts;
 }
 
-/** The index of the closing quote, or of the text's last character where there is none. */
+/** The index after the closing quote, or the text's end where there is none. */
 function endOfString(text: string, open: number): number {
-  for (let at = open + 1; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) return at;
-    if (code === BACKSLASH) at++;
+  for (let quote = text.indexOf(QUOTE, open + 1); quote >= 0; quote = text.indexOf(QUOTE, quote + 1)) {
+    let backslashes = 0;
+    while (text[quote - 1 - backslashes] === "\\") backslashes++;
+    if (backslashes % 2 === 0) return quote + 1;
   }
   return text.length;
-}
-
-/** Digits, sign, point and exponent. */
-function isNumberPart(code: number): boolean {
-  return (
-    (code >= 0x30 && code <= 0x39) || code === 0x2d || code === 0x2e || code === 0x2b || (code | 32) === 0x65
-  );
 }
 
 /** Only what `JSON.parse` itself would take for an integer, where it takes one: never what becomes valid by quoting. */
