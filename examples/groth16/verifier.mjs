@@ -26,14 +26,14 @@ await run(async (task) => {
   return task.result(`valid: the prover knows a preimage of ${claimed}`);
 });
 
-function refuse(reason, cause) {
-  throw new Error(`proof refused: ${reason}`, { cause });
+function refuse(reason) {
+  throw new Error(`proof refused: ${reason}`);
 }
 
 function orRefuse(parse) {
   try {
     return parse();
-  } catch (cause) {
-    return refuse(cause.message, cause);
+  } catch (error) {
+    return refuse(error.message);
   }
 }
