@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -121,6 +121,22 @@ describe("safety", () => {
 });
 
 describe("starts that fail", () => {
+  it("of two on one folder in the same moment, one, over what a killed owner left", async () => {
+    const dataDir = freshDir();
+    await mkdir(dataDir);
+    await writeFile(join(dataDir, "owner.json"), JSON.stringify({ pid: process.pid, startTime: "0" }));
+    const [first, ...others] = await Promise.allSettled([1, 2, 3].map(() => start({ dataDir }))).then((all) =>
+      all.sort((a, b) => a.status.localeCompare(b.status)),
+    );
+    try {
+      expect(first?.status).toBe("fulfilled");
+      for (const other of others) expect(other).toMatchObject({ reason: { code: "POSTGRES_IN_USE" } });
+    } finally {
+      if (first?.status === "fulfilled") await first.value[Symbol.asyncDispose]();
+    }
+    expect((await readdir(dataDir)).filter((name) => name.startsWith("owner"))).toEqual([]);
+  });
+
   it("names a port that is taken", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");

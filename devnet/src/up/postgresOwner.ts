@@ -1,4 +1,5 @@
-import { open, readFile, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { GevulotError } from "gevulot-sdk";
@@ -29,21 +30,44 @@ interface Owner {
  * @throws GevulotError `POSTGRES_IN_USE`
  */
 export async function claimDataDir(dataDir: string, ownerFile: string): Promise<() => Promise<void>> {
-  for (let attempt = 0; attempt < CLAIM_TRIES; attempt++) {
-    try {
-      const file = await open(ownerFile, "wx", 0o644);
-      const owner: Owner = { pid: process.pid, startTime: await startTimeOf(process.pid) };
-      await file.writeFile(JSON.stringify(owner));
-      await file.close();
-      return () => rm(ownerFile, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  const owner: Owner = { pid: process.pid, startTime: await startTimeOf(process.pid) };
+  const claim = `${ownerFile}.${process.pid}.${randomBytes(4).toString("hex")}`;
+  await writeFile(claim, JSON.stringify(owner));
+  try {
+    for (let attempt = 0; attempt < CLAIM_TRIES; attempt++) {
+      // A link appears with its content, and only if there is none yet.
+      if (await tryLink(claim, ownerFile)) return () => rm(ownerFile, { force: true });
+      const present = await readOwner(ownerFile);
+      if (present !== undefined && (await isOwnerAlive(present))) throw inUse(dataDir, present.pid);
+      await removeStale(ownerFile, present, claim);
     }
-    const owner = await readOwner(ownerFile);
-    if (owner !== undefined && (await isOwnerAlive(owner))) throw inUse(dataDir, owner.pid);
-    await rm(ownerFile, { force: true });
+    throw inUse(dataDir, process.pid);
+  } finally {
+    await rm(claim, { force: true });
   }
-  throw inUse(dataDir, process.pid);
+}
+
+async function tryLink(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Takes the file away and looks at it again: another start may have put its own in the stale one's place. */
+async function removeStale(ownerFile: string, stale: Owner | undefined, claim: string): Promise<void> {
+  const aside = `${claim}.stale`;
+  try {
+    await rename(ownerFile, aside);
+  } catch {
+    return; // someone else did
+  }
+  const taken = await readOwner(aside);
+  if (taken?.pid !== stale?.pid || taken?.startTime !== stale?.startTime) await tryLink(aside, ownerFile);
+  await rm(aside, { force: true });
 }
 
 async function readOwner(ownerFile: string): Promise<Owner | undefined> {
