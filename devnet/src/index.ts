@@ -1,2 +1,5 @@
+export { type BuildImageOptions, type BuiltImage, buildImage } from "./image/buildImage.ts";
 export type { Account } from "./up/accounts.ts";
-export { type Devnet, type DevnetNode, type DevnetOptions, startDevnet } from "./up/devnet.ts";
+export { type Devnet, startDevnet } from "./up/devnet.ts";
+export type { DevnetNode } from "./up/devnetNode.ts";
+export type { DevnetOptions } from "./up/devnetOptions.ts";

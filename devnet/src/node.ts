@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { readKeyFile } from "gevulot-sdk/node";
 import { publicKeyOf, type Transaction } from "gevulot-sdk/protocol";
 import type { Logger } from "pino";
-import { createStack } from "./disposeStack.ts";
+import { createStack, type DisposeStack } from "./disposeStack.ts";
 import { createFileFetcher } from "./files/fetchFile.ts";
 import { createFileServer } from "./files/fileServer.ts";
 import { createFileLayout } from "./files/layout.ts";
@@ -11,6 +11,7 @@ import type { NodeOptions } from "./options.ts";
 import { createMethods } from "./rpc/methods.ts";
 import { createRpcServer } from "./rpc/rpcServer.ts";
 import { recoverTasks } from "./schedule/recover.ts";
+import type { RunTaskDeps } from "./schedule/runTask.ts";
 import { createScheduler, type Scheduler } from "./schedule/scheduler.ts";
 import { createDatabase } from "./store/database.ts";
 import { migrate } from "./store/migrate.ts";
@@ -65,38 +66,9 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   const intake = createIntake({ log, database, layout, files, onStored }, { execute: !options.noExecution });
 
   if (!options.noExecution) {
-    await reapLeftovers({ log }, { dataDirectory: options.dataDirectory });
-    await recoverTasks({ log, database, layout });
-    const { provider: kind, qemuPath } = options;
-    const provider = stack.use(
-      await createVmProvider({ log }, { provider: kind, qemuPath, cacheDir: layout.cacheDir }),
-    );
-    scheduler = stack.use(
-      createScheduler(
-        {
-          log,
-          database,
-          layout,
-          provider,
-          intake,
-          nodeSecretKey: secretKey,
-          fileBaseUrl: `http://${rpcHost}`,
-        },
-        {
-          capacity: {
-            memMib: Math.floor(options.memGb * 1_024),
-            cpus: options.numCpus,
-            gpus: options.gpuDevices.length,
-            cpuFactor: options.cpuFactor,
-          },
-          gpuDevices: options.gpuDevices,
-          logDirectory: options.logDirectory,
-          taskDeadlineMs: options.taskDeadlineSeconds * 1_000,
-          consoleLimitBytes: CONSOLE_LIMIT_BYTES,
-          maxOutputBytes: MAX_OUTPUT_BYTES,
-        },
-      ),
-    );
+    const fileBaseUrl = `http://${rpcHost}`;
+    const parts = { log, database, layout, intake, nodeSecretKey: secretKey, fileBaseUrl };
+    scheduler = await createExecution(stack, parts, options);
   }
 
   // Last, because whoever can call finds everything behind it running.
@@ -114,6 +86,35 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
     p2pAddress: hostPort(host, options.p2pListenAddr.port),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
+}
+
+/** What a node that runs tasks has besides: a clean start, a provider, a scheduler. */
+async function createExecution(
+  stack: DisposeStack,
+  parts: Omit<RunTaskDeps, "provider">,
+  options: NodeOptions,
+): Promise<Scheduler> {
+  const { log, database, layout } = parts;
+  const { dataDirectory, provider: kind, qemuPath } = options;
+  await reapLeftovers({ log }, { dataDirectory });
+  await recoverTasks({ log, database, layout });
+  const provider = stack.use(
+    await createVmProvider({ log }, { provider: kind, qemuPath, cacheDir: layout.cacheDir }),
+  );
+  const capacity = {
+    memMib: Math.floor(options.memGb * 1_024),
+    cpus: options.numCpus,
+    gpus: options.gpuDevices.length,
+    cpuFactor: options.cpuFactor,
+  };
+  const limits = {
+    logDirectory: options.logDirectory,
+    taskDeadlineMs: options.taskDeadlineSeconds * 1_000,
+    consoleLimitBytes: CONSOLE_LIMIT_BYTES,
+    maxOutputBytes: MAX_OUTPUT_BYTES,
+  };
+  const { gpuDevices } = options;
+  return stack.use(createScheduler({ ...parts, provider }, { capacity, gpuDevices, ...limits }));
 }
 
 function hostPort(host: string, port: number): string {

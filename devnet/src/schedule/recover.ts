@@ -1,9 +1,9 @@
 import { rm } from "node:fs/promises";
-import type { TaskFailure } from "gevulot-sdk";
 import type { Logger } from "pino";
 import type { FileLayout } from "../files/layout.ts";
 import type { Database } from "../store/database.ts";
-import { endAttempt, failTask, readRunningTasks, requeueTask, type Task } from "../store/tasks.ts";
+import { endAttempt, failTask, readRunningTasks, requeueTask } from "../store/tasks.ts";
+import { taskFailure } from "./taskFailure.ts";
 
 /** A task is begun anew after the node died, this often in all. */
 export const MAX_ATTEMPTS = 3;
@@ -23,7 +23,7 @@ export async function recoverTasks(deps: {
     const text = again
       ? "The node went away while the task ran."
       : `The node went away in each of ${MAX_ATTEMPTS} attempts.`;
-    const failure = lostFailure(task, text);
+    const failure = taskFailure(task, "LOST", text);
     await database.transaction(async (client) => {
       await endAttempt(client, task.id, task.attempts, failure, "");
       await (again ? requeueTask(client, task.id) : failTask(client, task.id, failure));
@@ -34,8 +34,4 @@ export async function recoverTasks(deps: {
     );
   }
   await rm(layout.attemptsDir, { recursive: true, force: true });
-}
-
-export function lostFailure(task: Task, message: string): TaskFailure {
-  return { code: "LOST", message, step: task.step, exitCode: null, signal: null, consoleTail: "" };
 }

@@ -1,47 +1,26 @@
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import type { TaskFailure } from "gevulot-sdk";
-import type { ProgramMetadata, Transaction } from "gevulot-sdk/protocol";
-import type { Logger } from "pino";
-import type { FileLayout } from "../files/layout.ts";
+import type { Transaction } from "gevulot-sdk/protocol";
 import type { Intake } from "../intake/intake.ts";
-import { collectFiles, OutputFileProblem } from "../result/collectFiles.ts";
-import { createResultTransaction } from "../result/createResultTransaction.ts";
-import { explainOutcome } from "../result/explainOutcome.ts";
+import { OutputFileProblem } from "../result/collectFiles.ts";
 import { readConsoleTail } from "../result/readConsoleTail.ts";
-import { readResult } from "../result/readResult.ts";
-import { type Database, isConnectionLoss } from "../store/database.ts";
+import type { Database } from "../store/database.ts";
 import { readProgram, readProofs, readTransaction } from "../store/readTransactions.ts";
+import { beginAttempt, endAttempt, endTask, requeueTask, type Task } from "../store/tasks.ts";
+import { untilDatabaseIsBack } from "../store/untilDatabaseIsBack.ts";
 import {
-  beginAttempt,
-  endAttempt,
-  endTask,
-  markAttemptSpawned,
-  markAttemptStage,
-  requeueTask,
-  type Task,
-} from "../store/tasks.ts";
-import type { VmEvent, VmProvider } from "../vm/provider.ts";
+  type AttemptDeps,
+  type AttemptEnd,
+  type AttemptOptions,
+  type AttemptResources,
+  runAttempt,
+} from "./attempt.ts";
 import { InputMissing, prepareWorkspace } from "./prepareWorkspace.ts";
-import { lostFailure } from "./recover.ts";
-import type { ResourceAmount } from "./resources.ts";
+import { taskFailure } from "./taskFailure.ts";
 
-export interface RunTaskDeps {
-  readonly log: Logger;
-  readonly database: Database;
-  readonly layout: FileLayout;
-  readonly provider: VmProvider;
+export interface RunTaskDeps extends AttemptDeps {
   readonly intake: Intake;
-  readonly nodeSecretKey: Uint8Array;
-  readonly fileBaseUrl: string;
-}
-
-export interface RunTaskOptions {
-  readonly logDirectory: string;
-  readonly taskDeadlineMs: number;
-  readonly consoleLimitBytes: number;
-  readonly maxOutputBytes: number;
 }
 
 export interface RunTaskSignals {
@@ -51,18 +30,15 @@ export interface RunTaskSignals {
   readonly stop: AbortSignal;
 }
 
-/** How long a finished task waits for a database that is away, before its result is given up. */
-const DATABASE_PATIENCE_MS = 10 * 60_000;
-
 /**
  * One attempt at a task, from the claim to the stored Proof or Verification, or the stored failure. Never rejects
  * for what a program does.
  */
 export async function runTask(
   deps: RunTaskDeps,
-  options: RunTaskOptions,
+  options: AttemptOptions,
   task: Task,
-  resources: ResourceAmount & { readonly gpuDevices: readonly string[] },
+  resources: AttemptResources,
   signals: RunTaskSignals,
 ): Promise<void> {
   const { database, layout, provider } = deps;
@@ -73,104 +49,35 @@ export async function runTask(
   ]);
   if (!program || !run) throw new Error(`task ${task.id} has no Run or program`);
   const { name, accelerator } = provider;
-  const attempt = { provider: name, accelerator, imageChecksum: program.imageFileChecksum };
-  const number = await database.transaction((client) => beginAttempt(client, task, attempt));
+  const claim = { provider: name, accelerator, imageChecksum: program.imageFileChecksum };
+  const number = await database.transaction((client) => beginAttempt(client, task, claim));
   if (number === null) return;
-  const attemptId = `${task.id}-${number}`;
+  const id = `${task.id}-${number}`;
   const log = deps.log.child({ task: task.id, attempt: number, run: task.run, step: task.step });
   log.info({ program: program.name, provider: name, accelerator }, `${task.kind} task started`);
 
   const consolePath = consolePathOf(options.logDirectory, task);
-  let end: AttemptEnd;
   const signal = AbortSignal.any([signals.cancel, signals.stop]);
+  let end: AttemptEnd;
   try {
-    const workspaceDir = await prepareWorkspace(layout, task, attemptId, run, proofs);
-    end = await runInVm(
-      deps,
-      options,
-      { task, number, attemptId, program, workspaceDir, consolePath },
-      resources,
-      signal,
-    );
+    const workspaceDir = await prepareWorkspace(layout, task, id, run, proofs);
+    const attempt = { task, number, id, program, workspaceDir, consolePath, resources };
+    end = await runAttempt(deps, options, attempt, signal);
   } catch (error) {
-    end = { failure: unexpected(task, error), transaction: null };
-    if (!(error instanceof InputMissing || error instanceof OutputFileProblem))
-      log.error({ err: error }, "task broke");
+    end = { failure: unexpected(task, error, signals.cancel), transaction: null };
+    if (end.failure.code === "NODE_ERROR") log.error({ err: error }, "a task broke");
   }
   const consoleTail = await readConsoleTail(consolePath);
-  if (end.failure?.code === "CANCELLED" && signals.stop.aborted) {
+  if (end.failure !== null && signals.stop.aborted) {
     log.info("the node stops; the task goes back to the queue");
     await giveBack(database, task, number, consoleTail);
     return;
   }
   await untilDatabaseIsBack(log, signals.stop, () => storeEnd(deps, task, number, end, consoleTail));
-  await rm(layout.attemptDir(attemptId), { recursive: true, force: true });
+  await rm(layout.attemptDir(id), { recursive: true, force: true });
   if (end.failure)
     log.warn({ code: end.failure.code, reason: end.failure.message }, `${task.kind} task failed`);
-  else log.info({ result: end.transaction?.hash }, `${task.kind} task done`);
-}
-
-interface Attempt {
-  readonly task: Task;
-  readonly number: number;
-  readonly attemptId: string;
-  readonly program: ProgramMetadata;
-  readonly workspaceDir: string;
-  readonly consolePath: string;
-}
-
-type AttemptEnd =
-  | { readonly failure: TaskFailure; readonly transaction: null }
-  | { readonly failure: null; readonly transaction: Transaction<"proof"> | Transaction<"verification"> };
-
-async function runInVm(
-  deps: RunTaskDeps,
-  options: RunTaskOptions,
-  attempt: Attempt,
-  resources: ResourceAmount & { readonly gpuDevices: readonly string[] },
-  signal: AbortSignal,
-): Promise<AttemptEnd> {
-  const { task, attemptId, program, workspaceDir, consolePath } = attempt;
-  await mkdir(join(consolePath, ".."), { recursive: true });
-  const outcome = await deps.provider.run(
-    {
-      attemptId,
-      imagePath: deps.layout.imagePath(program.hash, program.imageFileName),
-      imageChecksum: program.imageFileChecksum,
-      workspaceDir,
-      memMib: resources.memMib,
-      cpus: resources.cpus,
-      gpuDevices: resources.gpuDevices,
-      consolePath,
-      consoleLimitBytes: options.consoleLimitBytes,
-      deadlineMs: options.taskDeadlineMs,
-    },
-    { signal, onEvent: (event) => noteStage(deps, attempt, event) },
-  );
-  const result = await readResult(workspaceDir, task.id);
-  const explained = explainOutcome(outcome, result, {
-    step: task.step,
-    deadlineMs: options.taskDeadlineMs,
-    memMib: resources.memMib,
-    consoleTail: await readConsoleTail(consolePath),
-  });
-  if ("code" in explained) return { failure: explained, transaction: null };
-  const stagingDir = join(deps.layout.attemptDir(attemptId), "staging");
-  const collected = await collectFiles(workspaceDir, explained.files, stagingDir, {
-    maxBytes: options.maxOutputBytes,
-  });
-  return { failure: null, transaction: await createResultTransaction(deps, task, explained.data, collected) };
-}
-
-/** The status shows how far the VM is; that the database can't take it now must not end the task. */
-function noteStage(deps: RunTaskDeps, { task, number }: Attempt, event: VmEvent): void {
-  const noted =
-    event.stage === "spawned"
-      ? markAttemptSpawned(deps.database, task.id, number, event.pid)
-      : markAttemptStage(deps.database, task.id, number, event.stage, new Date());
-  noted.catch((error: Error) =>
-    deps.log.warn({ task: task.id, reason: error.message }, "a stage was not noted"),
-  );
+  else log.info({ result: end.transaction.hash }, `${task.kind} task done`);
 }
 
 async function storeEnd(
@@ -185,55 +92,28 @@ async function storeEnd(
   if (end.failure !== null) {
     await deps.database.transaction((client) => endTask(client, task.id, number, write));
   } else {
-    await deps.intake.accept(end.transaction, {
-      alsoCommit: (client) => endTask(client, task.id, number, write),
-    });
+    const alsoCommit = (client: Parameters<typeof endTask>[0]) => endTask(client, task.id, number, write);
+    await deps.intake.accept(end.transaction, { alsoCommit });
   }
 }
 
 async function giveBack(database: Database, task: Task, number: number, consoleTail: string): Promise<void> {
+  const lost = taskFailure(task, "LOST", "The node was stopped while the task ran.");
   await database.transaction(async (client) => {
-    await endAttempt(
-      client,
-      task.id,
-      number,
-      lostFailure(task, "The node was stopped while the task ran."),
-      consoleTail,
-    );
+    await endAttempt(client, task.id, number, lost, consoleTail);
     await requeueTask(client, task.id);
   });
 }
 
-async function untilDatabaseIsBack(
-  log: Logger,
-  signal: AbortSignal,
-  work: () => Promise<void>,
-): Promise<void> {
-  const giveUpAt = Date.now() + DATABASE_PATIENCE_MS;
-  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 5_000)) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isConnectionLoss(error) || Date.now() > giveUpAt) throw error;
-      log.warn("the database is away; the task's end is kept and stored when it is back");
-      await delay(waitMs, undefined, { signal });
-    }
-  }
-}
-
-function unexpected(task: Task, error: unknown): TaskFailure {
-  const code =
-    error instanceof InputMissing
-      ? "INPUT_MISSING"
-      : error instanceof OutputFileProblem
-        ? "RESULT_INVALID"
-        : "NODE_ERROR";
+function unexpected(task: Task, error: unknown, cancel: AbortSignal): TaskFailure {
+  if (cancel.aborted) return taskFailure(task, "CANCELLED", "The task was cancelled.");
   const message = error instanceof Error ? error.message : String(error);
-  return { code, message, step: task.step, exitCode: null, signal: null, consoleTail: "" };
+  if (error instanceof InputMissing) return taskFailure(task, "INPUT_MISSING", message);
+  if (error instanceof OutputFileProblem) return taskFailure(task, "RESULT_INVALID", message);
+  return taskFailure(task, "NODE_ERROR", message);
 }
 
-/** `<log dir>/<tx>/stdout.log`, where tx is what started the task: the Run, or the Proof that it checks. */
+/** `<log dir>/<tx>/stdout.log`, where tx is what started the task: the Run, or the Proof that it follows. */
 function consolePathOf(logDirectory: string, task: Task): string {
-  const folder = join(logDirectory, task.proof ?? task.run);
-  return join(folder, "stdout.log");
+  return join(logDirectory, task.proof ?? task.run, "stdout.log");
 }

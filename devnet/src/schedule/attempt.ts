@@ -1,0 +1,102 @@
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { TaskFailure } from "gevulot-sdk";
+import type { ProgramMetadata, Transaction } from "gevulot-sdk/protocol";
+import type { Logger } from "pino";
+import type { FileLayout } from "../files/layout.ts";
+import { collectFiles } from "../result/collectFiles.ts";
+import { createResultTransaction } from "../result/createResultTransaction.ts";
+import { explainOutcome } from "../result/explainOutcome.ts";
+import { readConsoleTail } from "../result/readConsoleTail.ts";
+import { readResult } from "../result/readResult.ts";
+import type { Database } from "../store/database.ts";
+import { markAttemptSpawned, markAttemptStage, type Task } from "../store/tasks.ts";
+import type { VmEvent, VmProvider } from "../vm/provider.ts";
+import type { ResourceAmount } from "./resources.ts";
+
+export interface AttemptDeps {
+  readonly log: Logger;
+  readonly database: Database;
+  readonly layout: FileLayout;
+  readonly provider: VmProvider;
+  readonly nodeSecretKey: Uint8Array;
+  readonly fileBaseUrl: string;
+}
+
+export interface AttemptOptions {
+  readonly logDirectory: string;
+  readonly taskDeadlineMs: number;
+  readonly consoleLimitBytes: number;
+  readonly maxOutputBytes: number;
+}
+
+export interface AttemptResources extends ResourceAmount {
+  readonly gpuDevices: readonly string[];
+}
+
+/** One try at a task, ready to run. */
+export interface Attempt {
+  readonly task: Task;
+  readonly number: number;
+  /** Names its folder and its VM. */
+  readonly id: string;
+  readonly program: ProgramMetadata;
+  readonly workspaceDir: string;
+  readonly consolePath: string;
+  readonly resources: AttemptResources;
+}
+
+export type AttemptEnd =
+  | { readonly failure: TaskFailure; readonly transaction: null }
+  | { readonly failure: null; readonly transaction: Transaction<"proof"> | Transaction<"verification"> };
+
+/** Runs the program in a VM and turns what it left into a signed result, or into the reason why there is none. */
+export async function runAttempt(
+  deps: AttemptDeps,
+  options: AttemptOptions,
+  attempt: Attempt,
+  signal: AbortSignal,
+): Promise<AttemptEnd> {
+  const { task, program, workspaceDir, consolePath, resources } = attempt;
+  await mkdir(dirname(consolePath), { recursive: true });
+  const outcome = await deps.provider.run(
+    {
+      attemptId: attempt.id,
+      imagePath: deps.layout.imagePath(program.hash, program.imageFileName),
+      imageChecksum: program.imageFileChecksum,
+      workspaceDir,
+      memMib: resources.memMib,
+      cpus: resources.cpus,
+      gpuDevices: resources.gpuDevices,
+      consolePath,
+      consoleLimitBytes: options.consoleLimitBytes,
+      deadlineMs: options.taskDeadlineMs,
+    },
+    { signal, onEvent: (event) => noteStage(deps, attempt, event) },
+  );
+  const explained = explainOutcome(outcome, await readResult(workspaceDir, task.id), {
+    step: task.step,
+    deadlineMs: options.taskDeadlineMs,
+    memMib: resources.memMib,
+    consoleTail: await readConsoleTail(consolePath),
+  });
+  if ("code" in explained) return { failure: explained, transaction: null };
+  const stagingDir = join(deps.layout.attemptDir(attempt.id), "staging");
+  const limits = { maxBytes: options.maxOutputBytes, signal };
+  const collected = await collectFiles(workspaceDir, explained.files, stagingDir, limits);
+  return {
+    failure: null,
+    transaction: await createResultTransaction(deps, task, explained.data, collected),
+  };
+}
+
+/** The status shows how far the VM is; that the database can't take it now must not end the task. */
+function noteStage(deps: AttemptDeps, { task, number }: Attempt, event: VmEvent): void {
+  const noted =
+    event.stage === "spawned"
+      ? markAttemptSpawned(deps.database, task.id, number, event.pid)
+      : markAttemptStage(deps.database, task.id, number, event.stage, new Date());
+  noted.catch((error: Error) =>
+    deps.log.warn({ task: task.id, reason: error.message }, "a stage was not noted"),
+  );
+}

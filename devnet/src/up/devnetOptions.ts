@@ -1,0 +1,30 @@
+export interface DevnetOptions {
+  /** One, until nodes talk to each other. */
+  readonly nodes?: number;
+  /** What runs tasks. Default `auto`: QEMU, or an error that says how to install it. */
+  readonly provider?: "auto" | "qemu" | "process";
+  /** False: the node keeps transactions and runs nothing. Default true. */
+  readonly execution?: boolean;
+  /** Where database, files and keys are kept. Default: a temporary folder, removed at the end. */
+  readonly stateDir?: string;
+  /** Begin without the state that a `stateDir` holds. */
+  readonly fresh?: boolean;
+  /** True: 9944, 9995 and 9999 where they are free. Default false: any free ports. */
+  readonly defaultPorts?: boolean;
+  readonly taskDeadlineSeconds?: number;
+  readonly memGb?: number;
+  readonly numCpus?: number;
+  readonly maxBodyMib?: number;
+  readonly logLevel?: "trace" | "debug" | "info" | "warn" | "error";
+  /** For the start of each part. Default 60,000. */
+  readonly startTimeoutMs?: number;
+  /** Ends the start. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (message: string) => void;
+  /** Each line that the node logs, a JSON object. */
+  readonly onNodeLine?: (line: string) => void;
+  /** A part ended without having been told to. */
+  readonly onExit?: (reason: string) => void;
+}
+
+export const START_TIMEOUT_MS = 60_000;
