@@ -12,7 +12,7 @@ export interface DeployOptions extends ActionOptions {
   readonly prover: ProgramSource;
   readonly verifier: ProgramSource;
   /** Default: a random one. */
-  readonly nonce?: bigint;
+  readonly nonce?: bigint | undefined;
 }
 
 export interface Deployment {
@@ -43,7 +43,7 @@ export async function deploy(context: ClientContext, options: DeployOptions): Pr
     const prover = await resolveProgram(context, hosted, "prover", options.prover, signal);
     const verifier = await resolveProgram(context, hosted, "verifier", options.verifier, signal);
     const transaction = await signWith(signer, { kind: "deploy", name, prover, verifier }, nonce);
-    const hash = await sendTransaction(context, transaction, signal ? { signal } : {});
+    const hash = await sendTransaction(context, transaction, { signal });
     return { hash, prover, verifier };
   });
 }

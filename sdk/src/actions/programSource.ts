@@ -53,10 +53,9 @@ export async function resolveProgram(
         ? await hosted.host(source.file, imageFileName)
         : {
             url: source.url,
-            checksum: await needLocal(context.platform, "A local image").checksumFile(
-              source.file,
-              signal ? { signal } : {},
-            ),
+            checksum: await needLocal(context.platform, "A local image").checksumFile(source.file, {
+              signal,
+            }),
           };
     return metadata(source.name ?? imageFileName, imageFileName, image.url, image.checksum, resources);
   }

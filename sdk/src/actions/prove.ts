@@ -15,7 +15,7 @@ export interface ProveOptions extends ActionOptions {
   /** A string is a file that the prover leaves: its path inside the VM, the same for both. */
   readonly verifierInputs?: readonly (string | InputSource)[];
   /** Default: a random one. */
-  readonly nonce?: bigint;
+  readonly nonce?: bigint | undefined;
 }
 
 /**
@@ -43,7 +43,7 @@ export async function prove(context: ClientContext, options: ProveOptions): Prom
       ),
     },
   ];
-  return run(context, { steps, ...(nonce === undefined ? {} : { nonce }), ...(signal ? { signal } : {}) });
+  return run(context, { steps, nonce, signal });
 }
 
 function hashOf(program: ProgramReference): Hash {

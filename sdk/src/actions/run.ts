@@ -18,7 +18,7 @@ export interface RunOptions extends ActionOptions {
   /** In practice a prover, then its verifier; no program twice. */
   readonly steps: readonly StepOptions[];
   /** Default: a random one, so that the same steps can be sent again. */
-  readonly nonce?: bigint;
+  readonly nonce?: bigint | undefined;
 }
 
 export interface SentRun {
@@ -53,7 +53,7 @@ export async function run(context: ClientContext, options: RunOptions): Promise<
       steps.push({ program: parseHash(program), args, inputs: resolved });
     }
     const transaction = await signWith(signer, { kind: "run", steps }, nonce);
-    const hash = await sendTransaction(context, transaction, signal ? { signal } : {});
+    const hash = await sendTransaction(context, transaction, { signal });
     return { hash, stepCount: steps.length };
   });
 }

@@ -11,10 +11,10 @@ import { readBody } from "../transport/readBody.ts";
 
 export interface FetchFileOptions {
   /** Default: 1 GiB into memory, 64 GiB to disk. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /** For the whole file; default ten minutes. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A file that a program left. Nothing is downloaded before it is asked for. */

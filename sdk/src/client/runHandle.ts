@@ -9,10 +9,10 @@ import { waitForRun } from "./waitForRun.ts";
 
 export interface ResultOptions {
   /** Default ten minutes. The Run goes on when time is up, and can be asked for again. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** How long the node may be away, as while it restarts; default 15 s. */
-  readonly unreachableMs?: number;
-  readonly signal?: AbortSignal;
+  readonly unreachableMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Called at each look at the Run, on nodes that have `getRunStatus`. */
   readonly onStatus?: (status: RunStatus) => void;
 }
@@ -54,7 +54,7 @@ export function createRunHandle(context: ClientContext, run: SentRun): RunHandle
       } = options;
       const reader = createProgressReader(context, run, onStatus);
       const complete = await waitForRun(reader, hash, { timeoutMs, unreachableMs, signal });
-      return readRunResult(context, hash, complete, signal ? { signal } : {});
+      return readRunResult(context, hash, complete, { signal });
     },
   };
 }

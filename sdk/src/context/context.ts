@@ -16,5 +16,5 @@ export interface ClientContext {
 
 /** Options of every action that waits for one answer. */
 export interface ActionOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }

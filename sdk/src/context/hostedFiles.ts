@@ -23,7 +23,7 @@ function createHostedFiles(context: ClientContext, signal: AbortSignal | undefin
       const local = needLocal(platform, "Sending a local file");
       const checksum =
         typeof content === "string"
-          ? await local.checksumFile(content, signal ? { signal } : {})
+          ? await local.checksumFile(content, { signal })
           : await checksumBytes(platform, content);
       starting ??= local.createFileHost(fileHost);
       const host = await starting;

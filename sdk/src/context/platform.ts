@@ -23,7 +23,7 @@ export interface Blake3 {
 
 export interface LocalFiles {
   readKeyFile(path: string): Promise<Uint8Array>;
-  checksumFile(path: string, options: { readonly signal?: AbortSignal }): Promise<Hash>;
+  checksumFile(path: string, options: { readonly signal?: AbortSignal | undefined }): Promise<Hash>;
   /** Listens until it is closed. */
   createFileHost(options: FileHostOptions): Promise<FileHost>;
   downloadFile(options: LocalDownload): Promise<void>;
@@ -34,19 +34,19 @@ export interface LocalDownload {
   readonly path: string;
   readonly checksum: Hash;
   readonly fetch: typeof globalThis.fetch;
-  readonly maxBytes?: number;
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
+  readonly maxBytes?: number | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Where the client serves local files while a node fetches them. */
 export interface FileHostOptions {
   /** Address to listen at; default 127.0.0.1. */
-  readonly host?: string;
+  readonly host?: string | undefined;
   /** Default 0, a free one. The port is part of a deployed program's identity. */
-  readonly port?: number;
+  readonly port?: number | undefined;
   /** Host name or address in the URLs, where the node does not reach the client at `host`. */
-  readonly advertise?: string;
+  readonly advertise?: string | undefined;
 }
 
 export interface FileHost {

@@ -16,7 +16,7 @@ const CHUNK_BYTES = 1024 * 1024;
 /** BLAKE3-256 of a file of any size, in constant memory. Throws `FILE_UNREADABLE` or `CANCELLED`. */
 export async function checksumFile(
   path: string,
-  options: { readonly signal?: AbortSignal } = {},
+  options: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Hash> {
   const { signal } = options;
   const hasher = new Blake3Hasher();

@@ -16,10 +16,10 @@ export interface DownloadFileOptions {
   readonly path: string;
   /** BLAKE3, 64 hex digits. */
   readonly checksum: string;
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /** For the whole file. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
   readonly fetch?: typeof globalThis.fetch;
 }
 
