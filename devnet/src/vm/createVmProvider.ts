@@ -1,0 +1,26 @@
+import type { Logger } from "pino";
+import { extractProgram } from "../image/extractProgram.ts";
+import { prepareBoot } from "../image/prepareBoot.ts";
+import { createProcessProvider } from "./processProvider.ts";
+import type { VmProvider } from "./provider.ts";
+import { createQemuProvider } from "./qemuProvider.ts";
+
+export interface VmProviderOptions {
+  /** `auto`: QEMU. Never `process` unasked: what a host process proves says nothing about the VM. */
+  readonly provider: "auto" | "qemu" | "process";
+  readonly qemuPath: string;
+  /** For what is taken out of images. */
+  readonly cacheDir: string;
+  readonly signal?: AbortSignal;
+}
+
+/** @throws GevulotError `QEMU_NOT_FOUND` (says how to install it), `QEMU_UNUSABLE` */
+export async function createVmProvider(
+  deps: { readonly log: Logger },
+  options: VmProviderOptions,
+): Promise<VmProvider> {
+  const { log } = deps;
+  return options.provider === "process"
+    ? createProcessProvider({ log, extractProgram }, options)
+    : createQemuProvider({ log, prepareBoot }, options);
+}

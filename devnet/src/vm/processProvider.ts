@@ -1,0 +1,132 @@
+import { realpath } from "node:fs/promises";
+import type { Logger } from "pino";
+import { createStack } from "../disposeStack.ts";
+import { createConsoleSink } from "./consoleSink.ts";
+import type { GuestMessage } from "./guestMessage.ts";
+import { imageOutcome } from "./imageOutcome.ts";
+import { createLauncher, type Launcher } from "./launcher.ts";
+import { startProcessGroup } from "./processGroup.ts";
+import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts";
+import { formatRunMark, RUN_MARK_VARIABLE, startOf } from "./runMark.ts";
+import { createRunRegistry } from "./runRegistry.ts";
+import { createSupervisor } from "./supervisor.ts";
+
+/** A program taken out of its image. */
+export interface HostProgram {
+  /** Its files, as they are under `/` in the image. */
+  readonly dir: string;
+  /** The file to run. */
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly kind: "js" | "elf";
+}
+
+export interface ProcessProviderDeps {
+  readonly log: Logger;
+  /** Of `image/`. Throws `IMAGE_INVALID` for a file that is no image. */
+  readonly extractProgram: (options: {
+    readonly imagePath: string;
+    readonly cacheDir: string;
+    readonly signal?: AbortSignal;
+  }) => Promise<HostProgram>;
+}
+
+export interface ProcessProviderOptions {
+  readonly cacheDir: string;
+  readonly signal?: AbortSignal;
+}
+
+/** A VM's program gets nothing of the host's environment either. */
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/**
+ * Runs programs as processes of this machine, for quick tests: no isolation, and memory, CPUs and GPUs are not
+ * enforced, so that a program that asks for too much ends by a signal rather than as `outOfMemory`. The program finds
+ * its workspace by `GEVULOT_WORKSPACE`.
+ */
+export async function createProcessProvider(
+  deps: ProcessProviderDeps,
+  options: ProcessProviderOptions,
+): Promise<VmProvider & { readonly name: "process" }> {
+  const launcher = await createLauncher(options);
+  deps.log.warn("programs run as host processes: without a VM, and their memory is not limited");
+  const runs = createRunRegistry();
+  return {
+    name: "process",
+    accelerator: "none",
+    run: (task, how) =>
+      runs.track(how.signal, (signal) => runOnHost(deps, options, launcher, task, { ...how, signal })),
+    [Symbol.asyncDispose]: () => runs[Symbol.asyncDispose](),
+  };
+}
+
+async function runOnHost(
+  deps: ProcessProviderDeps,
+  options: ProcessProviderOptions,
+  launcher: Launcher,
+  task: VmTask,
+  how: VmRunOptions & { readonly signal: AbortSignal },
+): Promise<VmOutcome> {
+  const { signal, onEvent } = how;
+  let program: HostProgram;
+  try {
+    signal.throwIfAborted();
+    program = await deps.extractProgram({ imagePath: task.imagePath, cacheDir: options.cacheDir, signal });
+  } catch (error) {
+    if (signal.aborted) return { kind: "cancelled" };
+    return imageOutcome(error);
+  }
+  await using stack = createStack();
+  const sink = await createConsoleSink({ path: task.consolePath, limitBytes: task.consoleLimitBytes });
+  stack.defer(async () => void (await sink.close()));
+  const [command, args] = launcher.wrap(...commandOf(program), { runAs: null, noNewPrivileges: false });
+  let group: Awaited<ReturnType<typeof startProcessGroup>>;
+  try {
+    group = await startProcessGroup(command, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      cwd: program.dir,
+      env: environmentOf(program, task, await realpath(task.workspaceDir)),
+    });
+  } catch (error) {
+    return { kind: "bootFailed", reason: `the program can't be started: ${(error as Error).message}.` };
+  }
+  stack.defer(() => group.stop());
+  for (const stream of [group.child.stdout, group.child.stderr]) {
+    stream?.on("data", (chunk: Buffer) => sink.write(chunk));
+  }
+  using supervisor = createSupervisor({
+    deadlineMs: task.deadlineMs,
+    signal,
+    ...(onEvent && { onEvent }),
+    evidence: () => ({ console: sink.tail(), stderr: "" }),
+  });
+  supervisor.started(group.pid);
+  supervisor.feed({ kind: "guest", message: { kind: "program" } });
+  group.ended.then(({ exitCode, signal: by }) => {
+    const message: GuestMessage =
+      by === null ? { kind: "exited", exitCode: exitCode ?? 0 } : { kind: "signalled", signal: by };
+    supervisor.feed({ kind: "guest", message });
+    supervisor.feed({ kind: "gone", end: { pid: group.pid, exitCode: 0, signal: null } });
+  });
+  return await supervisor.outcome;
+}
+
+function commandOf({ kind, program, args }: HostProgram): [string, readonly string[]] {
+  return kind === "js" ? [process.execPath, [program, ...args]] : [program, args];
+}
+
+function environmentOf(program: HostProgram, task: VmTask, workspaceDir: string): Record<string, string> {
+  return {
+    PATH,
+    HOME: workspaceDir,
+    ...program.env,
+    GEVULOT_WORKSPACE: workspaceDir,
+    [RUN_MARK_VARIABLE]: formatRunMark({
+      attemptId: task.attemptId,
+      ownerPid: process.pid,
+      ownerStart: startOf(process.pid) ?? "",
+      workspaceDir,
+    }),
+  };
+}

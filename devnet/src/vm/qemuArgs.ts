@@ -1,0 +1,113 @@
+import { GevulotError } from "gevulot-sdk";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    GPU_ADDRESS_INVALID: { address: string };
+  }
+}
+
+export interface QemuArgsOptions {
+  readonly name: string;
+  readonly accelerator: "kvm" | "tcg";
+  readonly version: QemuVersion;
+  /** QEMU's own system call filter; not every build has it. */
+  readonly sandbox: boolean;
+  readonly memMib: number;
+  readonly cpus: number;
+  readonly vmlinuxPath: string;
+  readonly initrdPath: string;
+  readonly cmdline: string;
+  /** The root file system is a part of the image file. */
+  readonly root: { readonly imagePath: string; readonly offsetBytes: number; readonly lengthBytes: number };
+  readonly workspace: { readonly path: string; readonly securityModel: "mapped-xattr" | "mapped-file" };
+  /** PCI addresses, e.g. `0000:01:00.0`. */
+  readonly gpuDevices: readonly string[];
+  /** Connected sockets that QEMU inherits. */
+  readonly fds: { readonly console: number; readonly control: number; readonly qmp: number };
+}
+
+export interface QemuVersion {
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** Linux unpacked from its ELF file does not start in less. */
+const MIN_GUEST_MIB = 128;
+const PCI_ADDRESS = /^(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i;
+export const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+
+/**
+ * QEMU's arguments for one task: a lean q35 that starts Linux directly, without network (design of the VM: protocol
+ * section 8). Serial port 0 is the console, 1 the control channel.
+ *
+ * @throws GevulotError `GPU_ADDRESS_INVALID`
+ */
+export function qemuArgs(options: QemuArgsOptions): string[] {
+  const { root, workspace, fds } = options;
+  const memMib = Math.max(options.memMib, MIN_GUEST_MIB);
+  return [
+    ...["-name", escapeCommas(options.name)],
+    ...["-nodefaults", "-no-user-config", "-no-reboot"],
+    ...["-display", "none"],
+    ...["-machine", machine(options.accelerator, options.version)],
+    ...["-cpu", "max"],
+    ...["-m", `${memMib}M`],
+    ...["-smp", String(options.cpus)],
+    ...["-kernel", options.vmlinuxPath],
+    ...["-initrd", options.initrdPath],
+    ...["-append", options.cmdline],
+    // No lock: many VMs read one image at once, and nobody writes to it.
+    ...[
+      "-blockdev",
+      `driver=file,node-name=image,filename=${escapeCommas(root.imagePath)},read-only=on,locking=off`,
+    ],
+    ...[
+      "-blockdev",
+      `driver=raw,node-name=root,file=image,offset=${root.offsetBytes},size=${root.lengthBytes},read-only=on`,
+    ],
+    // The first disk, hence the guest's /dev/vda.
+    ...["-device", "virtio-blk-pci,drive=root"],
+    ...["-device", "virtio-rng-pci"],
+    // `mapped`: a link or an owner that the guest makes is only noted, so that it means nothing on the host.
+    ...[
+      "-fsdev",
+      `local,id=workspace,path=${escapeCommas(workspace.path)},security_model=${workspace.securityModel},multidevs=remap`,
+    ],
+    ...["-device", "virtio-9p-pci,fsdev=workspace,mount_tag=0"],
+    ...["-chardev", `socket,id=console,fd=${fds.console}`],
+    ...["-serial", "chardev:console"],
+    ...["-chardev", `socket,id=control,fd=${fds.control}`],
+    ...["-serial", "chardev:control"],
+    ...["-chardev", `socket,id=qmp,fd=${fds.qmp}`],
+    ...["-mon", "chardev=qmp,mode=control"],
+    ...["-device", "isa-debug-exit,iobase=0x501,iosize=0x4"],
+    ...options.gpuDevices.flatMap((address) => ["-device", gpu(address)]),
+    ...(options.sandbox ? ["-sandbox", SANDBOX] : []),
+  ];
+}
+
+/**
+ * q35 without what the guest would spend time on. Its `graphics` stays on: without it the firmware writes to the
+ * serial console.
+ */
+export function machine(accelerator: "kvm" | "tcg", version: QemuVersion): string {
+  const off = ["usb", "sata", "smbus", "vmport", "hpet"];
+  if (version.major > 7 || (version.major === 7 && version.minor >= 1)) off.push("i8042");
+  return [`q35,accel=${accelerator}`, ...off.map((name) => `${name}=off`)].join(",");
+}
+
+function gpu(address: string): string {
+  if (!PCI_ADDRESS.test(address)) {
+    throw new GevulotError(
+      "GPU_ADDRESS_INVALID",
+      `"${address}" is no PCI address. Give one as \`lspci -D\` shows it, e.g. 0000:01:00.0.`,
+      { context: { address } },
+    );
+  }
+  return `vfio-pci,rombar=0,host=${address}`;
+}
+
+/** In QEMU's option lists a comma within a value is written twice. */
+export function escapeCommas(value: string): string {
+  return value.replaceAll(",", ",,");
+}

@@ -1,0 +1,175 @@
+import { realpath } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { Logger } from "pino";
+import { createStack, type DisposeStack } from "../disposeStack.ts";
+import { findQemu, type Qemu } from "./findQemu.ts";
+import { imageOutcome } from "./imageOutcome.ts";
+import { openForChild } from "./inheritedFiles.ts";
+import { createLauncher, type Launcher, type RunAs } from "./launcher.ts";
+import { type Accelerator, probeAccelerator } from "./probeAccelerator.ts";
+import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts";
+import { qemuArgs } from "./qemuArgs.ts";
+import { type QemuProcess, startQemu } from "./qemuProcess.ts";
+import { formatRunMark, startOf } from "./runMark.ts";
+import { createRunRegistry } from "./runRegistry.ts";
+import { createSupervisor } from "./supervisor.ts";
+import { giveTo, shareSecurityModel } from "./workspaceShare.ts";
+
+/** What an image has to give for a direct start. */
+export interface BootFiles {
+  /** Uncompressed ELF. */
+  readonly vmlinuxPath: string;
+  readonly initrdPath: string;
+  /** The root file system's place in the image, in bytes. */
+  readonly rootOffset: number;
+  readonly rootLength: number;
+  readonly cmdline: string;
+}
+
+export interface QemuProviderDeps {
+  readonly log: Logger;
+  /** Of `image/`. Throws `IMAGE_INVALID` for a file that is no image. */
+  readonly prepareBoot: (options: {
+    readonly imagePath: string;
+    readonly cacheDir: string;
+    readonly signal?: AbortSignal;
+  }) => Promise<BootFiles>;
+}
+
+export interface QemuProviderOptions {
+  readonly qemuPath: string;
+  readonly cacheDir: string;
+  /** For the guest to start its program. Default 60,000: twenty times what it takes without KVM on a quiet machine. */
+  readonly bootLimitMs?: number;
+  /** As root, run QEMU as a user without rights. Default true. */
+  readonly dropPrivileges?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface QemuProvider extends VmProvider {
+  readonly name: "qemu";
+  readonly qemuVersion: string;
+  /** Why it is not KVM; null where it is. */
+  readonly acceleratorReason: string | null;
+}
+
+const BOOT_LIMIT_MS = 60_000;
+
+interface Host {
+  readonly qemu: Qemu;
+  readonly launcher: Launcher;
+  readonly accelerator: Accelerator;
+}
+
+/**
+ * Runs tasks in QEMU VMs. Ended and disposed of, it leaves no process; if this process is killed, the kernel kills
+ * its VMs where util-linux's setpriv exists, and `reapLeftovers` finds them elsewhere.
+ *
+ * @throws GevulotError `QEMU_NOT_FOUND`, `QEMU_UNUSABLE`
+ */
+export async function createQemuProvider(
+  deps: QemuProviderDeps,
+  options: QemuProviderOptions,
+): Promise<QemuProvider> {
+  const qemu = await findQemu(options);
+  const launcher = await createLauncher(options);
+  const accelerator = await probeAccelerator(options, { qemu, launcher });
+  const runAs = options.dropPrivileges === false ? null : accelerator.runAs;
+  const host: Host = { qemu, launcher, accelerator: { ...accelerator, runAs } };
+  announce(deps.log, host);
+  const runs = createRunRegistry();
+  return {
+    name: "qemu",
+    accelerator: accelerator.name,
+    qemuVersion: qemu.versionText,
+    acceleratorReason: accelerator.reason,
+    run: (task, how) =>
+      runs.track(how.signal, (signal) => runInQemu(deps, options, host, task, { ...how, signal })),
+    [Symbol.asyncDispose]: () => runs[Symbol.asyncDispose](),
+  };
+}
+
+function announce(log: Logger, { qemu, launcher, accelerator }: Host): void {
+  const facts = { qemu: qemu.versionText, accelerator: accelerator.name };
+  if (accelerator.reason === null) log.info(facts, "VMs run under KVM");
+  else log.warn({ ...facts, reason: accelerator.reason }, "VMs run without KVM, about ten times slower");
+  if (!launcher.endsWithParent)
+    log.warn("without util-linux's setpriv, VMs outlive a killed node until it is started again");
+}
+
+async function runInQemu(
+  deps: QemuProviderDeps,
+  options: QemuProviderOptions,
+  host: Host,
+  task: VmTask,
+  how: VmRunOptions & { readonly signal: AbortSignal },
+): Promise<VmOutcome> {
+  const { signal, onEvent } = how;
+  let boot: BootFiles;
+  try {
+    signal.throwIfAborted();
+    boot = await deps.prepareBoot({ imagePath: task.imagePath, cacheDir: options.cacheDir, signal });
+  } catch (error) {
+    if (signal.aborted) return { kind: "cancelled" };
+    return imageOutcome(error);
+  }
+  await using stack = createStack();
+  const vm = await spawnVm(stack, host, task, boot);
+  using supervisor = createSupervisor({
+    deadlineMs: task.deadlineMs,
+    bootLimitMs: options.bootLimitMs ?? BOOT_LIMIT_MS,
+    signal,
+    ...(onEvent && { onEvent }),
+    evidence: vm.evidence,
+  });
+  supervisor.started(vm.pid);
+  vm.listen((message) => supervisor.feed({ kind: "guest", message }));
+  vm.ended.then((end) => supervisor.feed({ kind: "gone", end }));
+  return await supervisor.outcome;
+}
+
+/** Starts the VM; with the stack it is stopped, and its console completed. */
+async function spawnVm(stack: DisposeStack, host: Host, task: VmTask, boot: BootFiles): Promise<QemuProcess> {
+  const { qemu, launcher, accelerator } = host;
+  const workspaceDir = await realpath(task.workspaceDir);
+  // A device of the host needs rights that nobody has.
+  const runAs = task.gpuDevices.length > 0 ? null : accelerator.runAs;
+  const files = await reach(stack, runAs, [boot.vmlinuxPath, boot.initrdPath, task.imagePath, workspaceDir]);
+  const [vmlinuxPath, initrdPath, imagePath, sharePath] = files.paths as [string, string, string, string];
+  if (runAs !== null) await giveTo(workspaceDir, runAs);
+  const args = qemuArgs({
+    name: formatRunMark({
+      attemptId: task.attemptId,
+      ownerPid: process.pid,
+      ownerStart: startOf(process.pid) ?? "",
+      workspaceDir,
+    }),
+    accelerator: accelerator.name,
+    version: qemu.version,
+    sandbox: qemu.sandbox,
+    memMib: task.memMib,
+    cpus: task.cpus,
+    vmlinuxPath,
+    initrdPath,
+    cmdline: boot.cmdline,
+    root: { imagePath, offsetBytes: boot.rootOffset, lengthBytes: boot.rootLength },
+    workspace: { path: sharePath, securityModel: await shareSecurityModel(workspaceDir) },
+    gpuDevices: task.gpuDevices,
+    fds: QEMU_FDS,
+  });
+  const command = launcher.wrap(qemu.path, args, { runAs, noNewPrivileges: true });
+  return stack.use(await startQemu(command, { task, inheritedFds: files.fds }));
+}
+
+/** The child's numbers of its three sockets; files that it inherits come after them. */
+const QEMU_FDS = { console: 3, control: 4, qmp: 5 } as const;
+const FIRST_FILE_FD = 6;
+
+async function reach(
+  stack: DisposeStack,
+  runAs: RunAs | null,
+  paths: readonly string[],
+): Promise<{ readonly fds: readonly number[]; readonly paths: readonly string[] }> {
+  if (runAs === null) return { fds: [], paths: paths.map((path) => resolve(path)) };
+  return stack.use(await openForChild(paths, FIRST_FILE_FD));
+}

@@ -1,0 +1,73 @@
+import type { VmEvidence } from "./evidence.ts";
+import type { VmEvent, VmOutcome } from "./provider.ts";
+import { INITIAL_VM_STATE, nextVmState, type VmInput, type VmStage } from "./vmState.ts";
+
+export interface SupervisorOptions {
+  /** From now to the end of the program. */
+  readonly deadlineMs: number;
+  /** From now to the start of the program; none for host processes. */
+  readonly bootLimitMs?: number;
+  /** From the program's end to the VM's. Default 30,000. */
+  readonly leaveLimitMs?: number;
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: VmEvent) => void;
+  readonly evidence: () => VmEvidence;
+}
+
+export interface Supervisor extends Disposable {
+  feed(input: VmInput): void;
+  started(pid: number): void;
+  readonly outcome: Promise<VmOutcome>;
+}
+
+/** The longest that timers can count; about 25 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+const LEAVE_LIMIT_MS = 30_000;
+
+/** Joins what the guest says, time and the caller's signal into exactly one outcome. */
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const { signal, bootLimitMs } = options;
+  let state = INITIAL_VM_STATE;
+  let settle: (outcome: VmOutcome) => void;
+  const outcome = new Promise<VmOutcome>((resolve) => {
+    settle = resolve;
+  });
+
+  const feed = (input: VmInput): void => {
+    const before = state.stage;
+    state = nextVmState(state, input, options.evidence);
+    if (state.stage !== before) announce(state.stage, options.onEvent);
+    if (state.stage === "leaving" && before !== "leaving") {
+      timers.push(setTimeout(() => feed({ kind: "leaveLimit" }), options.leaveLimitMs ?? LEAVE_LIMIT_MS));
+    }
+    if (state.outcome !== null) {
+      dispose();
+      settle(state.outcome);
+    }
+  };
+  const onAbort = (): void => feed({ kind: "aborted" });
+  const timers = [setTimeout(() => feed({ kind: "deadline" }), Math.min(options.deadlineMs, MAX_TIMER_MS))];
+  if (bootLimitMs !== undefined) {
+    timers.push(setTimeout(() => feed({ kind: "bootLimit", limitMs: bootLimitMs }), bootLimitMs));
+  }
+  const dispose = (): void => {
+    for (const timer of timers) clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  };
+  signal?.addEventListener("abort", onAbort, { once: true });
+  if (signal?.aborted) onAbort();
+
+  return {
+    feed,
+    started(pid) {
+      options.onEvent?.({ stage: "spawned", pid });
+      feed({ kind: "spawned" });
+    },
+    outcome,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+function announce(stage: VmStage, onEvent: SupervisorOptions["onEvent"]): void {
+  if (stage === "booted" || stage === "program") onEvent?.({ stage });
+}
