@@ -13,7 +13,9 @@ await yargs(hideBin(process.argv))
   .command(statusCommand)
   .command(imageCommand)
   .demandCommand(1, "Give a command.")
+  // A flag named no-execution must not be read as the negation of "execution".
+  .parserConfiguration({ "boolean-negation": false })
   .strict()
-  .fail(failUsage)
+  .fail(failUsage("gevulot-devnet"))
   .wrap(null)
   .parseAsync();

@@ -14,7 +14,9 @@ await yargs(hideBin(process.argv))
   .command(generateKeyCommand)
   .command(showPublicKeyCommand)
   .demandCommand(1, "Give a command.")
+  // A flag named no-execution must not be read as the negation of "execution".
+  .parserConfiguration({ "boolean-negation": false })
   .strict()
-  .fail(failUsage)
+  .fail(failUsage("gevulot-node"))
   .wrap(null)
   .parseAsync();

@@ -92,14 +92,14 @@ describe("what a new user may type", () => {
     ["gevulot-node", ["show", "public-key"], 2, /key-file/],
     [
       "gevulot-node",
-      ["migrate", "--db-url", "postgres://x:secret@127.0.0.1:1/y"],
+      ["migrate", "--db-url", "postgres://x:hunter2@127.0.0.1:1/y"],
       1,
       /x:\*\*\*@.*can't be reached/,
     ],
   ])("%s %s", async (name, args, code, message) => {
     const result = await runCli(name, args, { cwd: dir });
     expect(result.stderr).toMatch(message);
-    expect(result.stderr).not.toContain("secret");
+    expect(result.stderr).not.toContain("hunter2");
     expect(result.code).toBe(code);
   });
 

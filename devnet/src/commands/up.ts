@@ -23,10 +23,8 @@ type UpArgs = InferredOptionTypes<typeof upOptions>;
 export const upCommand: CommandModule<object, UpArgs> = {
   command: "up",
   describe: "Start PostgreSQL and a node on this machine, and say where they listen",
-  // The flag is named no-execution; yargs would read it as the negation of an option "execution".
   builder: (yargs: Argv) =>
     yargs
-      .parserConfiguration({ "boolean-negation": false })
       .options(upOptions)
       .example("$0 up", "in the foreground, Ctrl-C stops it")
       .example("$0 up --detach --json", "for scripts") as Argv<UpArgs>,

@@ -57,9 +57,11 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
   let lastLine = "";
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream as NodeJS.ReadableStream }).on("line", (text) => {
-      lastLine = text.slice(0, MAX_LINE_CHARS);
-      log.write(`${lastLine}\n`);
-      options.onLine?.(lastLine);
+      const line = text.slice(0, MAX_LINE_CHARS);
+      // The advice that follows an error says less than the error.
+      if (!lastLine.startsWith("error: ")) lastLine = line;
+      log.write(`${line}\n`);
+      options.onLine?.(line);
     });
   }
   const state = { running: true, wanted: true };
