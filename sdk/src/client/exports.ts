@@ -1,4 +1,6 @@
 /** What the entries for Node.js and for browsers have in common. */
+import "./errorCodes.ts";
+
 export type { Deployment, DeployOptions } from "../actions/deploy.ts";
 export type { InputSource } from "../actions/inputSource.ts";
 export type { LocalProgram, ProgramSource, RemoteProgram } from "../actions/programSource.ts";

@@ -1,3 +1,4 @@
+import "./errorCodes.ts";
 import { CoreClient, type GevulotClientOptions } from "../client/coreClient.ts";
 import { nodePlatform } from "./nodePlatform.ts";
 

@@ -1,3 +1,5 @@
+import "./errorCodes.ts";
+
 export { checksumFile } from "./checksumFile.ts";
 export {
   DEFAULT_DOWNLOAD_MAX_BYTES,

@@ -1,3 +1,6 @@
+// For the error code that it declares, which no exported type leads to.
+import "./json/jsonCodec.ts";
+
 export { base64ToBytes, bytesToBase64 } from "./base64.ts";
 export { type Codec, decode, encode } from "./bincode/codec.ts";
 export { decodeTransaction, encodeTransaction } from "./bincode/transactionCodec.ts";
