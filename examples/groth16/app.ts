@@ -24,8 +24,8 @@ export async function app(client: GevulotClient, options: AppOptions) {
   const resources = { memMib: 512, cpus: 1 };
   const { prover, verifier } = await client.deploy({
     name: "poseidon-preimage",
-    prover: { file: options.images.prover, resources },
-    verifier: { file: options.images.verifier, resources },
+    prover: { name: "preimage-prover", file: options.images.prover, resources },
+    verifier: { name: "preimage-verifier", file: options.images.verifier, resources },
   });
 
   const witness = new TextEncoder().encode(JSON.stringify({ preimage: String(preimage) }));
