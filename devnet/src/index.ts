@@ -1,3 +1,5 @@
+import "./errorCodes.ts";
+
 export { type BuildImageOptions, type BuiltImage, buildImage } from "./image/buildImage.ts";
 export type { Account } from "./up/accounts.ts";
 export { type Devnet, startDevnet } from "./up/devnet.ts";

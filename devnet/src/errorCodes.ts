@@ -1,0 +1,26 @@
+/**
+ * Every file that declares error codes of `startDevnet` and `buildImage`. A declaration file names only what its types
+ * need, so that without this list the codes of inner files would be missing where the package is used.
+ */
+import "./image/bundleProgram.ts";
+import "./image/descriptor.ts";
+import "./image/elf.ts";
+import "./image/elfLibraries.ts";
+import "./image/ensureGuestKernel.ts";
+import "./image/extractVmlinux.ts";
+import "./image/fatPartition.ts";
+import "./image/initrd.ts";
+import "./image/kernelModules.ts";
+import "./image/manifest.ts";
+import "./image/programFiles.ts";
+import "./image/readNodeVersion.ts";
+import "./image/readProgram.ts";
+import "./image/runTool.ts";
+import "./up/devnet.ts";
+import "./up/nodeProcess.ts";
+import "./up/postgres.ts";
+import "./up/postgresAccount.ts";
+import "./up/postgresBinaries.ts";
+import "./up/postgresCluster.ts";
+import "./up/postgresOwner.ts";
+import "./up/postgresServer.ts";
