@@ -1,11 +1,11 @@
-import { realpath } from "node:fs/promises";
+import { access, constants, realpath } from "node:fs/promises";
 import type { Logger } from "pino";
 import { createStack } from "../disposeStack.ts";
 import { createConsoleSink } from "./consoleSink.ts";
 import type { GuestMessage } from "./guestMessage.ts";
 import { imageOutcome } from "./imageOutcome.ts";
 import { createLauncher, type Launcher } from "./launcher.ts";
-import { startProcessGroup } from "./processGroup.ts";
+import { type ProcessGroup, startProcessGroup } from "./processGroup.ts";
 import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts";
 import { formatRunMark, RUN_MARK_VARIABLE, startOf } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
@@ -81,8 +81,10 @@ async function runOnHost(
   const sink = await createConsoleSink({ path: task.consolePath, limitBytes: task.consoleLimitBytes });
   stack.defer(async () => void (await sink.close()));
   const [command, args] = launcher.wrap(...commandOf(program), { runAs: null, noNewPrivileges: false });
-  let group: Awaited<ReturnType<typeof startProcessGroup>>;
+  let group: ProcessGroup;
   try {
+    // What starts it would tell its absence by an exit code, as if the program had ended.
+    await access(program.program, program.kind === "elf" ? constants.X_OK : constants.R_OK);
     group = await startProcessGroup(command, args, {
       stdio: ["ignore", "pipe", "pipe"],
       cwd: program.dir,

@@ -1,0 +1,60 @@
+import type { SpawnOptions } from "node:child_process";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { startProcessGroup } from "./processGroup.ts";
+import { startOf } from "./runMark.ts";
+
+const IGNORE: SpawnOptions = { stdio: "ignore" };
+const PIPED: SpawnOptions = { stdio: ["ignore", "pipe", "ignore"] };
+
+test("tells exit code and signal", async () => {
+  const exits = await startProcessGroup("sh", ["-c", "exit 7"], IGNORE);
+  expect(await exits.ended).toEqual({ pid: exits.pid, exitCode: 7, signal: null });
+  const dies = await startProcessGroup("sh", ["-c", "kill -SEGV $$"], IGNORE);
+  expect(await dies.ended).toEqual({ pid: dies.pid, exitCode: null, signal: "SIGSEGV" });
+});
+
+test("a command that isn't there", async () => {
+  await expect(startProcessGroup("/nonexistent/program", [], IGNORE)).rejects.toMatchObject({
+    code: "ENOENT",
+  });
+});
+
+test("everything written is there when it has ended", async () => {
+  const group = await startProcessGroup("sh", ["-c", "head -c 300000 /dev/zero"], PIPED);
+  let bytes = 0;
+  group.child.stdout?.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  await group.ended;
+  expect(bytes).toBe(300_000);
+});
+
+test("asked kindly, nothing else is done", async () => {
+  const group = await startProcessGroup(
+    "sh",
+    ["-c", "trap 'exit 9' USR1; while :; do sleep 0.02; done"],
+    IGNORE,
+  );
+  await delay(200);
+  await group.stop(async () => process.kill(group.pid, "SIGUSR1"));
+  expect(await group.ended).toMatchObject({ exitCode: 9, signal: null });
+});
+
+test("one that takes no SIGTERM is killed, once, however often it is stopped", async () => {
+  const script = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
+  const group = await startProcessGroup("sh", ["-c", script], PIPED);
+  await new Promise((resolve) => group.child.stdout?.once("data", resolve));
+  await Promise.all([group.stop(), group.stop(() => Promise.reject(new Error("refused")))]);
+  expect(await group.ended).toMatchObject({ signal: "SIGKILL" });
+});
+
+test("what the leader started ends with it", async () => {
+  const group = await startProcessGroup("sh", ["-c", "sleep 300 & echo $!"], PIPED);
+  const child = Number(await new Promise((resolve) => group.child.stdout?.once("data", resolve)));
+  const begun = Date.now();
+  await group.ended;
+  expect(child).toBeGreaterThan(1);
+  while (startOf(child) !== null && Date.now() - begun < 2_000) await delay(10);
+  expect(startOf(child)).toBeNull();
+});

@@ -1,0 +1,138 @@
+import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { GevulotError } from "gevulot-sdk";
+import pino from "pino";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createProcessProvider, type HostProgram } from "./processProvider.ts";
+import type { VmEvent, VmOutcome, VmProvider, VmTask } from "./provider.ts";
+import { startOf } from "./runMark.ts";
+
+const log = pino({ level: "silent" });
+let root = "";
+let count = 0;
+beforeAll(async () => {
+  root = await realpath(await mkdtemp(join(tmpdir(), "gevulot-process-")));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+const createProvider = (program: Partial<HostProgram>): Promise<VmProvider> =>
+  createProcessProvider(
+    {
+      log,
+      extractProgram: async () => ({
+        dir: root,
+        program: "/bin/sh",
+        args: [],
+        env: {},
+        kind: "elf",
+        ...program,
+      }),
+    },
+    { cacheDir: root },
+  );
+
+async function newTask(changes: Partial<VmTask> = {}): Promise<VmTask> {
+  const workspaceDir = join(root, `workspace-${++count}`);
+  await mkdir(workspaceDir);
+  return {
+    attemptId: `attempt-${count}`,
+    imagePath: "unused",
+    imageChecksum: "",
+    workspaceDir,
+    memMib: 64,
+    cpus: 1,
+    gpuDevices: [],
+    consolePath: join(root, `console-${count}`),
+    consoleLimitBytes: 10_000,
+    deadlineMs: 20_000,
+    ...changes,
+  };
+}
+
+const shell = (script: string): Partial<HostProgram> => ({ args: ["-c", script] });
+
+test.each<[string, VmOutcome]>([
+  ["exit 0", { kind: "exited", exitCode: 0 }],
+  ["exit 3", { kind: "exited", exitCode: 3 }],
+  ["kill -SEGV $$", { kind: "signalled", signal: "SIGSEGV" }],
+  // A background process that keeps the console open does not hold up the end.
+  ["sleep 60 & exit 4", { kind: "exited", exitCode: 4 }],
+])("%s", async (script, outcome) => {
+  await using provider = await createProvider(shell(script));
+  expect(await provider.run(await newTask(), {})).toEqual(outcome);
+});
+
+test("JavaScript runs with the manifest's arguments and environment, in the program's folder", async () => {
+  const program = join(root, "program.mjs");
+  await writeFile(
+    program,
+    `console.log(JSON.stringify({ args: process.argv.slice(2), env: process.env, cwd: process.cwd() }));
+     console.error("on standard error");`,
+  );
+  await using provider = await createProvider({ kind: "js", program, args: ["a b"], env: { MODE: "x" } });
+  const events: VmEvent[] = [];
+  const task = await newTask();
+  const outcome = await provider.run(task, { onEvent: (event) => events.push(event) });
+  expect(outcome).toEqual({ kind: "exited", exitCode: 0 });
+  expect(events).toEqual([{ stage: "spawned", pid: expect.any(Number) }, { stage: "program" }]);
+  const console = await readFile(task.consolePath, "utf8");
+  expect(console).toContain("on standard error");
+  const seen = JSON.parse(console.split("\n").find((line) => line.startsWith("{")) as string);
+  expect(seen).toMatchObject({
+    args: ["a b"],
+    cwd: root,
+    env: { MODE: "x", GEVULOT_WORKSPACE: task.workspaceDir },
+  });
+  expect(seen.env.npm_config_user_agent ?? seen.env.VITEST).toBeUndefined();
+});
+
+test("a flood of output stays within its limit and ends well", async () => {
+  await using provider = await createProvider(shell("head -c 5000000 /dev/zero; echo the end"));
+  const task = await newTask();
+  expect(await provider.run(task, {})).toEqual({ kind: "exited", exitCode: 0 });
+  const console = await readFile(task.consolePath, "utf8");
+  expect(console.length).toBeLessThanOrEqual(10_000);
+  expect(console).toMatch(/left out\].*the end\n$/s);
+});
+
+const ENDLESS =
+  "trap '' TERM; sleep 300 & echo $! >$GEVULOT_WORKSPACE/child; wait; while :; do sleep 1; done";
+
+test("deadline, cancellation and the provider's end stop the whole group", async () => {
+  const provider = await createProvider(shell(ENDLESS));
+  const late = await newTask({ deadlineMs: 300 });
+  const cancelled = await newTask();
+  const stopped = await newTask();
+  const outcomes = Promise.all([
+    provider.run(late, {}),
+    provider.run(cancelled, { signal: AbortSignal.timeout(300) }),
+    provider.run(stopped, {}),
+  ]);
+  await delay(500);
+  await provider[Symbol.asyncDispose]();
+  expect(await outcomes).toEqual([{ kind: "deadline" }, { kind: "cancelled" }, { kind: "cancelled" }]);
+  for (const { workspaceDir } of [late, cancelled, stopped]) {
+    const child = Number(await readFile(join(workspaceDir, "child"), "utf8"));
+    const begun = Date.now();
+    while (startOf(child) !== null && Date.now() - begun < 2_000) await delay(10);
+    expect(startOf(child)).toBeNull();
+  }
+  expect(await provider.run(await newTask(), {})).toEqual({ kind: "cancelled" });
+});
+
+test("a program that can't be started, and an image that is none", async () => {
+  await using missing = await createProvider({ program: "/nonexistent/program" });
+  expect(await missing.run(await newTask(), {})).toEqual({
+    kind: "bootFailed",
+    reason: expect.stringContaining("/nonexistent/program"),
+  });
+  const bad = new GevulotError("IMAGE_INVALID", "not an image", { context: { path: "x", reason: "y" } });
+  const deps = { log, extractProgram: () => Promise.reject(bad) };
+  await using damaged = await createProcessProvider(deps, { cacheDir: root });
+  expect(await damaged.run(await newTask(), {})).toEqual({ kind: "bootFailed", reason: "not an image" });
+  const broken = { log, extractProgram: () => Promise.reject(new Error("no tool")) };
+  await using tools = await createProcessProvider(broken, { cacheDir: root });
+  await expect(tools.run(await newTask(), {})).rejects.toThrow("no tool");
+});
