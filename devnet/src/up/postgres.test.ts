@@ -4,9 +4,10 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { query } from "../../../test/fixtures/postgres.ts";
 import { createPostgres, type Postgres, type PostgresOptions } from "./postgres.ts";
+import { findPostgres } from "./postgresBinaries.ts";
 import { isAlive } from "./processTable.ts";
 
 const _asRoot = process.getuid?.() === 0;
@@ -30,6 +31,12 @@ const start = (options: Partial<PostgresOptions> = {}) =>
   createPostgres({ dataDir: freshDir(), cacheDir, durable: false, ...options });
 
 describe.each(["system", "embedded"] as const)("%s PostgreSQL", (binaries) => {
+  beforeEach(async (context) => {
+    const searchPath = process.env.PATH ?? "";
+    const found = await findPostgres({ choice: binaries, searchPath, cacheDir }).catch(() => undefined);
+    if (found === undefined) context.skip(`no ${binaries} PostgreSQL is installed`);
+  });
+
   it("starts, keeps its data over a stop and a start, and leaves nothing", async () => {
     const dataDir = freshDir();
     const postgres = await start({ dataDir, binaries });

@@ -1,17 +1,13 @@
+import { mkdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { GevulotError, isGevulotError } from "gevulot-sdk";
 import pg from "pg";
-import { choosePostgresAccount } from "./postgresAccount.ts";
+import { cannotStart, canStart, choosePostgresAccount, type PostgresAccount } from "./postgresAccount.ts";
 import { findPostgres, type PostgresBinaries, type PostgresChoice } from "./postgresBinaries.ts";
-import {
-  clusterMajor,
-  ensureCluster,
-  ensureDataDir,
-  POSTGRES_USER,
-  postgresPaths,
-} from "./postgresCluster.ts";
+import { clusterMajor, ensureCluster, POSTGRES_USER, postgresPaths } from "./postgresCluster.ts";
+import { shareEmbeddedPostgres } from "./postgresEmbedded.ts";
 import { claimDataDir, stopOrphan } from "./postgresOwner.ts";
 import { type PostgresServer, startPostgresServer } from "./postgresServer.ts";
 
@@ -84,7 +80,7 @@ export async function createPostgres(options: PostgresOptions): Promise<Postgres
   const dataDir = resolve(options.dataDir);
   const paths = postgresPaths(dataDir);
   options.signal?.throwIfAborted();
-  await ensureDataDir(dataDir);
+  await mkdir(dataDir, { recursive: true });
   const release = await claimDataDir(dataDir, paths.ownerFile);
   try {
     await stopOrphan(paths.clusterDir, options.signal);
@@ -106,14 +102,15 @@ async function prepare(dataDir: string, options: PostgresOptions) {
   const durable = options.durable ?? true;
   const onProgress = options.onProgress ?? (() => {});
   const dataMajor = await clusterMajor(clusterDir);
-  const binaries = await findPostgres({
+  const found = await findPostgres({
     searchPath: options.searchPath ?? process.env.PATH ?? "",
     cacheDir,
     ...(options.binaries && { choice: options.binaries }),
     ...(options.resolveFrom && { resolveFrom: options.resolveFrom }),
     ...(dataMajor !== undefined && { dataMajor }),
   });
-  const account = await choosePostgresAccount({ dataDir, clusterDir, binDir: binaries.binDir });
+  const account = await choosePostgresAccount(dataMajor === undefined ? undefined : clusterDir);
+  const binaries = await startableBy(account, found);
   const signal = options.signal && { signal: options.signal };
   const cluster = { dataDir, clusterDir, cacheDir, binaries, account, durable, onProgress, ...signal };
   const password = await ensureCluster(cluster);
@@ -128,6 +125,15 @@ async function prepare(dataDir: string, options: PostgresOptions) {
   };
   onProgress(`starting PostgreSQL ${binaries.version} (${binaries.kind}, as ${account.name})`);
   return { binaries, password, server };
+}
+
+/** npm's programs may lie where only root comes: then all users get a copy. */
+async function startableBy(account: PostgresAccount, found: PostgresBinaries): Promise<PostgresBinaries> {
+  if (canStart(account, found.binDir)) return found;
+  if (found.kind === "system") throw cannotStart(account, found.binDir);
+  const binDir = await shareEmbeddedPostgres(found.binDir);
+  if (!canStart(account, binDir)) throw cannotStart(account, binDir);
+  return { ...found, binDir };
 }
 
 async function startSomewhere({ server: base }: Prepared, options: PostgresOptions) {

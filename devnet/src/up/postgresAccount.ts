@@ -1,5 +1,6 @@
-import { execFile, spawnSync } from "node:child_process";
-import { readFile, stat } from "node:fs/promises";
+import { type ChildProcess, execFile, type StdioOptions, spawn, spawnSync } from "node:child_process";
+import { open, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { GevulotError } from "gevulot-sdk";
 
@@ -11,44 +12,92 @@ declare module "gevulot-sdk/errors" {
 
 const run = promisify(execFile);
 const PROBE_TIMEOUT_MS = 10_000;
+const CHOWN_TIMEOUT_MS = 60_000;
 
 /** PostgreSQL refuses to run as root. As root it runs as one of these, the first that exists. */
 const OTHER_USERS = ["postgres", "nobody"] as const;
 
-/** Who PostgreSQL runs as, and what goes before its command for that. */
+/** Who PostgreSQL runs as. */
 export interface PostgresAccount {
   readonly name: string;
   /** Set where the files of the database must belong to another user than ours. */
   readonly owner?: { readonly uid: number; readonly gid: number };
-  /** For `spawn`. */
-  readonly identity: { readonly uid?: number; readonly gid?: number };
-  /** Put before the command. */
-  readonly prefix: readonly string[];
-}
-
-export interface ChooseAccountOptions {
-  /** Must exist. */
-  readonly dataDir: string;
-  readonly clusterDir: string;
-  readonly binDir: string;
 }
 
 /**
- * Ourselves, unless we are root. Then the database's present owner, or another user if that one can reach both
- * programs and data, or else a user namespace, where root's own files look like another user's.
+ * Starts one of PostgreSQL's programs as the account. Its folder is opened while we are still ourselves, and the
+ * program is told what the kernel calls that: so the other user needs no way through the folders above, which may be
+ * root's own.
  *
- * @throws GevulotError `POSTGRES_NO_ACCOUNT`
+ * @param command gets the folder's path as the program is to use it
  */
-export async function choosePostgresAccount(options: ChooseAccountOptions): Promise<PostgresAccount> {
-  if (process.getuid?.() !== 0) return { name: "this user", identity: {}, prefix: [] };
-  const present = await stat(options.clusterDir).catch(() => undefined);
-  const user = await otherUser(present?.uid === 0 ? undefined : present);
-  if (present?.uid !== 0) {
-    const account = { name: user.name, owner: user, identity: { uid: user.uid, gid: user.gid }, prefix: [] };
-    if (canReach(account, options.dataDir) && canReach(account, options.binDir)) return account;
-    if (present !== undefined) throw noAccount(user.name, options.dataDir);
+export async function spawnAt(
+  account: PostgresAccount,
+  folder: string,
+  command: (path: string) => readonly string[],
+  options: SpawnAtOptions,
+): Promise<ChildProcess> {
+  const handle =
+    account.owner !== undefined && process.platform === "linux" ? await open(folder, "r") : undefined;
+  try {
+    const [file, ...args] = command(handle === undefined ? folder : `/proc/self/fd/${FOLDER_FD}`);
+    const stdio: StdioOptions = [...options.stdio, ...(handle === undefined ? [] : [handle.fd])];
+    const child = spawn(file!, args, { ...account.owner, cwd: "/", ...options, stdio });
+    // Told by the lack of a pid.
+    child.once("error", () => {});
+    return child;
+  } finally {
+    await handle?.close();
   }
-  return namespaceAccount(user, options);
+}
+
+export interface SpawnAtOptions {
+  readonly stdio: ["ignore" | "pipe", "ignore" | "pipe", "pipe"];
+  readonly env: Record<string, string>;
+  readonly detached?: boolean;
+  readonly timeout?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The first one behind input, output and errors. */
+const FOLDER_FD = 3;
+
+/**
+ * Ourselves, unless we are root. Then the database's present owner, or else a user who isn't root.
+ *
+ * @param clusterDir of a database that exists
+ */
+export async function choosePostgresAccount(clusterDir?: string): Promise<PostgresAccount> {
+  if (process.getuid?.() !== 0) return { name: "this user" };
+  const present = clusterDir === undefined ? undefined : await stat(clusterDir);
+  const user = await otherUser(present?.uid === 0 ? undefined : present);
+  if (clusterDir !== undefined && present?.uid === 0) {
+    await run("chown", ["-R", `${user.uid}:${user.gid}`, clusterDir], { timeout: CHOWN_TIMEOUT_MS });
+  }
+  return { name: user.name, owner: { uid: user.uid, gid: user.gid } };
+}
+
+/** Whether the account can start the programs: asked of the system itself, as modes and mounts all have a say. */
+export function canStart(account: PostgresAccount, binDir: string): boolean {
+  if (account.owner === undefined) return true;
+  const probe = spawnSync(join(binDir, "postgres"), ["--version"], {
+    ...account.owner,
+    cwd: "/",
+    env: {},
+    stdio: "ignore",
+    timeout: PROBE_TIMEOUT_MS,
+  });
+  return probe.status === 0;
+}
+
+export function cannotStart(account: PostgresAccount, path: string): GevulotError {
+  const user = account.name;
+  return new GevulotError(
+    "POSTGRES_NO_ACCOUNT",
+    `PostgreSQL can't run as root, and the user ${user} can't start its programs in ${path}. ` +
+      "Install PostgreSQL where all users can start it, or start as an ordinary user.",
+    { context: { user, path } },
+  );
 }
 
 interface User {
@@ -76,34 +125,4 @@ function parsePasswd(text: string): User[] {
     if (name === undefined || !/^\d+$/.test(uid ?? "") || !/^\d+$/.test(gid ?? "")) return [];
     return [{ name, uid: Number(uid), gid: Number(gid) }];
   });
-}
-
-/** Asked of the system itself, as modes, groups, mounts and access lists all have a say. */
-function canReach(account: PostgresAccount, path: string): boolean {
-  const probe = spawnSync("/bin/sh", ["-c", 'cd "$1"', "sh", path], {
-    ...account.identity,
-    cwd: "/",
-    env: { PATH: "/usr/bin:/bin" },
-    stdio: "ignore",
-    timeout: PROBE_TIMEOUT_MS,
-  });
-  return probe.status === 0;
-}
-
-async function namespaceAccount(user: User, options: ChooseAccountOptions): Promise<PostgresAccount> {
-  const prefix = ["unshare", "--user", `--map-user=${user.uid}`, `--map-group=${user.gid}`, "--"];
-  const [command, ...args] = [...prefix, "true"];
-  await run(command!, args, { timeout: PROBE_TIMEOUT_MS }).catch((cause) => {
-    throw noAccount(user.name, options.dataDir, cause);
-  });
-  return { name: `${user.name} in a user namespace`, identity: {}, prefix };
-}
-
-function noAccount(user: string, path: string, cause?: unknown): GevulotError {
-  return new GevulotError(
-    "POSTGRES_NO_ACCOUNT",
-    `PostgreSQL can't run as root, and the user ${user} can't enter ${path} (or PostgreSQL's own folder). ` +
-      "Choose a folder that others may enter, e.g. under /var/lib, or start as an ordinary user.",
-    { context: { user, path }, cause },
-  );
 }

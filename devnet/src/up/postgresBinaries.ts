@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { access, constants, readdir } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { access, constants, readdir, realpath } from "node:fs/promises";
+import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { GevulotError } from "gevulot-sdk";
 import { findEmbeddedPostgres } from "./postgresEmbedded.ts";
@@ -86,7 +86,9 @@ async function systemPostgres(folders: readonly string[]): Promise<PostgresBinar
   const found = await Promise.all(
     folders.map(async (binDir): Promise<PostgresBinaries | undefined> => {
       const version = await postgresVersion(binDir);
-      return version === undefined ? undefined : { kind: "system", binDir, ...version };
+      if (version === undefined) return undefined;
+      // Behind links: its own files are found from its real place.
+      return { kind: "system", binDir: dirname(await realpath(join(binDir, "postgres"))), ...version };
     }),
   );
   return found

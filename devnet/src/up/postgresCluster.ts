@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, lchown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { lchown, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { GevulotError } from "gevulot-sdk";
-import type { PostgresAccount } from "./postgresAccount.ts";
+import { type PostgresAccount, spawnAt } from "./postgresAccount.ts";
 import type { PostgresBinaries } from "./postgresBinaries.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -18,6 +19,10 @@ const INIT_TIMEOUT_MS = 120_000;
 const COPY_TIMEOUT_MS = 60_000;
 const PASSWORD_BYTES = 24;
 const OUTPUT_LIMIT = 2_000;
+const SYNC_ONLY = "--sync-only";
+/** Inside a folder where a database is made, and inside a template. */
+const DATA = "data";
+const PASSWORD = "password";
 
 export const POSTGRES_USER = "gevulot";
 const INITDB_ARGS = [
@@ -70,17 +75,18 @@ export async function ensureCluster(options: EnsureClusterOptions): Promise<stri
   if (password !== undefined && (await clusterMajor(clusterDir)) !== undefined) return password.trim();
   await refuseStrangeFolder(clusterDir, password !== undefined);
 
-  const making = `${clusterDir}.tmp`;
-  await rm(making, { recursive: true, force: true });
+  const staging = `${clusterDir}.tmp`;
+  await rm(staging, { recursive: true, force: true });
   try {
-    const made = (await copyTemplate(making, options)) ?? (await initCluster(making, options));
-    if (options.durable) await initdb(["--sync-only", "-D", making], making, options);
+    await mkdir(staging, { mode: 0o700 });
+    await giveTo(staging, options.account);
+    const made = (await copyTemplate(staging, options)) ?? (await initCluster(staging, options));
+    if (options.durable) await initdb([SYNC_ONLY], staging, options);
     await writeFile(passwordFile, `${made}\n`, { mode: 0o600 });
-    await rename(making, clusterDir);
+    await rename(join(staging, DATA), clusterDir);
     return made;
-  } catch (error) {
-    await rm(making, { recursive: true, force: true });
-    throw error;
+  } finally {
+    await rm(staging, { recursive: true, force: true });
   }
 }
 
@@ -96,42 +102,54 @@ async function refuseStrangeFolder(clusterDir: string, hasPassword: boolean): Pr
   );
 }
 
-async function initCluster(making: string, options: EnsureClusterOptions): Promise<string> {
+async function initCluster(staging: string, options: EnsureClusterOptions): Promise<string> {
   options.onProgress(`making a database with PostgreSQL ${options.binaries.version}`);
   const password = randomBytes(PASSWORD_BYTES).toString("base64url");
-  const passwordFile = `${making}.password`;
-  await mkdir(making, { mode: 0o700, recursive: true });
+  const passwordFile = join(staging, PASSWORD);
   await writeFile(passwordFile, password, { mode: 0o600 });
-  try {
-    for (const path of [making, passwordFile]) await giveTo(path, options.account);
-    await initdb([...INITDB_ARGS, `--pwfile=${passwordFile}`, "-D", making], making, options);
-  } finally {
-    await rm(passwordFile, { force: true });
-  }
-  await keepAsTemplate(making, password, options);
+  await giveTo(passwordFile, options.account);
+  await initdb([...INITDB_ARGS], staging, options);
+  await keepAsTemplate(staging, password, options);
   return password;
 }
 
-async function initdb(args: readonly string[], making: string, options: EnsureClusterOptions): Promise<void> {
-  const [command, ...rest] = [...options.account.prefix, join(options.binaries.binDir, "initdb"), ...args];
-  try {
-    await run(command!, rest, {
-      ...options.account.identity,
-      cwd: options.dataDir,
+/** @param args beside the folder's and the password's, which `initdb` wants only where it makes something */
+async function initdb(
+  args: readonly string[],
+  staging: string,
+  options: EnsureClusterOptions,
+): Promise<void> {
+  const program = join(options.binaries.binDir, "initdb");
+  const isMaking = !args.includes(SYNC_ONLY);
+  const child = await spawnAt(
+    options.account,
+    staging,
+    (path) => {
+      const password = isMaking ? [`--pwfile=${join(path, PASSWORD)}`] : [];
+      return [program, ...args, ...password, "-D", join(path, DATA)];
+    },
+    {
+      stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: "/usr/bin:/bin", LC_ALL: "C" },
       timeout: INIT_TIMEOUT_MS,
       ...(options.signal && { signal: options.signal }),
-    });
-  } catch (cause) {
-    options.signal?.throwIfAborted();
-    const { stderr = "", stdout = "" } = cause as { stderr?: string; stdout?: string };
-    const output = `${stdout}${stderr}`.trim().slice(-OUTPUT_LIMIT);
-    throw new GevulotError(
-      "POSTGRES_INIT_FAILED",
-      `PostgreSQL could not make a database in ${making}: ${output || (cause as Error).message}`,
-      { context: { clusterDir: making, output }, cause },
-    );
-  }
+    },
+  );
+  let output = "";
+  const keep = (data: Buffer) => {
+    output = `${output}${data}`.slice(-OUTPUT_LIMIT);
+  };
+  child.stdout?.on("data", keep);
+  child.stderr?.on("data", keep);
+  const [code, signal] = child.pid === undefined ? [-1, null] : await once(child, "close");
+  options.signal?.throwIfAborted();
+  if (code === 0) return;
+  const { clusterDir } = options;
+  throw new GevulotError(
+    "POSTGRES_INIT_FAILED",
+    `${program} could not make a database for ${clusterDir} (${signal ?? `exit code ${code}`}): ${output.trim()}`,
+    { context: { clusterDir, output } },
+  );
 }
 
 /** The account is part of the name, as the copied files keep their owner. */
@@ -142,28 +160,32 @@ function templateDir(options: EnsureClusterOptions): string {
   return join(options.cacheDir, `postgres-${kind}-${version}-${owner}-${args}`);
 }
 
-async function copyTemplate(making: string, options: EnsureClusterOptions): Promise<string | undefined> {
+async function copyTemplate(staging: string, options: EnsureClusterOptions): Promise<string | undefined> {
   const template = templateDir(options);
-  const password = await readFile(join(template, "password"), "utf8").catch(() => undefined);
+  const password = await readFile(join(template, PASSWORD), "utf8").catch(() => undefined);
   if (password === undefined) return undefined;
   try {
-    await copyFolder(join(template, "cluster"), making, options.signal);
+    await copyFolder(join(template, DATA), join(staging, DATA), options.signal);
     return password;
   } catch {
     // A damaged template costs a second: make the database without it.
     options.signal?.throwIfAborted();
-    await rm(making, { recursive: true, force: true });
+    await rm(join(staging, DATA), { recursive: true, force: true });
     return undefined;
   }
 }
 
-async function keepAsTemplate(made: string, password: string, options: EnsureClusterOptions): Promise<void> {
+async function keepAsTemplate(
+  staging: string,
+  password: string,
+  options: EnsureClusterOptions,
+): Promise<void> {
   const template = templateDir(options);
   const making = `${template}.${process.pid}.tmp`;
   try {
     await mkdir(making, { recursive: true, mode: 0o700 });
-    await copyFolder(made, join(making, "cluster"), options.signal);
-    await writeFile(join(making, "password"), password, { mode: 0o600 });
+    await copyFolder(join(staging, DATA), join(making, DATA), options.signal);
+    await writeFile(join(making, PASSWORD), password, { mode: 0o600 });
     await rename(making, template);
   } catch {
     // Only a later start would have been quicker; and another start may have been first.
@@ -178,15 +200,6 @@ async function copyFolder(from: string, to: string, signal: AbortSignal | undefi
   await run("cp", ["-a", from, to], { timeout: COPY_TIMEOUT_MS, ...(signal && { signal }) });
 }
 
-/** Lets the account in: the folder itself, and its files if they belong to someone else. */
-export async function giveTo(path: string, account: PostgresAccount): Promise<void> {
-  if (account.owner === undefined) return;
-  const { uid, gid } = account.owner;
-  if ((await stat(path)).uid !== uid) await lchown(path, uid, gid);
-}
-
-/** The folder that holds a database's folder, its password and its log: others may pass through, not look. */
-export async function ensureDataDir(dataDir: string): Promise<void> {
-  await mkdir(dataDir, { recursive: true });
-  if (process.getuid?.() === 0) await chmod(dataDir, 0o711);
+async function giveTo(path: string, { owner }: PostgresAccount): Promise<void> {
+  if (owner !== undefined) await lchown(path, owner.uid, owner.gid);
 }

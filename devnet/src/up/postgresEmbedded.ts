@@ -1,4 +1,4 @@
-import { access, constants, cp, mkdir, readFile, rename, rm, symlink } from "node:fs/promises";
+import { access, chmod, constants, cp, mkdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { arch, platform } from "node:os";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
@@ -31,6 +31,17 @@ export async function findEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
     return join(packageDir, "native", "bin");
   }
   return join(await copyPackage(packageDir, options.cacheDir), "native", "bin");
+}
+
+/** For all users of this machine; only root can write it. */
+const SHARED_CACHE = "/var/cache/gevulot";
+
+/** Copies the package to where every user can start its programs. Returns the copy's folder of programs. */
+export async function shareEmbeddedPostgres(binDir: string): Promise<string> {
+  const copy = await copyPackage(dirname(dirname(binDir)), SHARED_CACHE);
+  // A strict umask of ours would close them again.
+  for (const folder of [SHARED_CACHE, copy, join(copy, "native")]) await chmod(folder, 0o755);
+  return join(copy, "native", "bin");
 }
 
 function resolvePackage(from: string): string | undefined {

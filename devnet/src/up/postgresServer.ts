@@ -1,11 +1,11 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { GevulotError } from "gevulot-sdk";
 import { createBoundedLog } from "./boundedLog.ts";
-import type { PostgresAccount } from "./postgresAccount.ts";
+import { type PostgresAccount, spawnAt } from "./postgresAccount.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -59,6 +59,8 @@ function settings(options: PostgresServerOptions): string[] {
     // A statement can hold a proof of many megabytes.
     log_min_error_statement: "panic",
     ...safe,
+    // Means nothing to PostgreSQL: tells whose process it is, as the folder's path need not be in its command line.
+    "gevulot.folder": options.clusterDir,
   };
   return Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 }
@@ -70,8 +72,7 @@ function settings(options: PostgresServerOptions): string[] {
  */
 export async function startPostgresServer(options: PostgresServerOptions): Promise<PostgresServer> {
   options.signal?.throwIfAborted();
-  const command = [join(options.binDir, "postgres"), "-D", options.clusterDir, ...settings(options)];
-  const child = await spawnTied([...options.account.prefix], command, options.account.identity);
+  const child = await spawnTied(options);
   const log = followLog(child, options.logFile);
   const gone = once(child, "close").catch(() => undefined);
   let wanted = true;
@@ -97,11 +98,7 @@ export async function startPostgresServer(options: PostgresServerOptions): Promi
  * Spawns a command that ends with us, even if we are killed with SIGKILL. In its own process group, so that a
  * terminal's Ctrl-C reaches us alone and things stop in order.
  */
-async function spawnTied(
-  prefix: readonly string[],
-  command: readonly string[],
-  identity: { readonly uid?: number; readonly gid?: number },
-): Promise<ChildProcess> {
+async function spawnTied(options: PostgresServerOptions): Promise<ChildProcess> {
   const hasDeathSignal = await run("setpriv", ["--pdeathsig", "INT", "true"], {
     timeout: PROBE_TIMEOUT_MS,
   }).then(
@@ -109,16 +106,17 @@ async function spawnTied(
     () => false,
   );
   const tie = hasDeathSignal ? ["setpriv", "--pdeathsig", "INT", "--"] : WATCHER;
-  const [file, ...args] = [...prefix, ...tie, ...command] as [string, ...string[]];
-  const child = spawn(file, args, {
-    ...identity,
-    cwd: "/",
-    detached: true,
-    env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", LC_ALL: "C", TZ: "UTC" },
-    stdio: [hasDeathSignal ? "ignore" : "pipe", "ignore", "pipe"],
-  });
-  child.once("error", () => {});
-  return child;
+  const program = join(options.binDir, "postgres");
+  return spawnAt(
+    options.account,
+    options.clusterDir,
+    (path) => [...tie, program, "-D", path, ...settings(options)],
+    {
+      detached: true,
+      env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", LC_ALL: "C", TZ: "UTC" },
+      stdio: [hasDeathSignal ? "ignore" : "pipe", "ignore", "pipe"],
+    },
+  );
 }
 
 /**
@@ -128,7 +126,7 @@ async function spawnTied(
 const WATCHER = [
   "/bin/sh",
   "-c",
-  'exec 3<&0; (read -r _ <&3 || kill -INT $$) >/dev/null 2>&1 & exec "$@" 3<&- </dev/null',
+  'exec 9<&0; (read -r _ <&9 || kill -INT $$) >/dev/null 2>&1 & exec "$@" 9<&- </dev/null',
   "sh",
 ];
 
