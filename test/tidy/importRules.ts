@@ -20,6 +20,8 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
   ],
   "devnet/src": [
     ["cli.ts", "nodeCli.ts", "index.ts"],
+    // Names what all the others declare.
+    ["errorCodes.ts"],
     ["commands"],
     ["up", "explorer", "pipeline"],
     ["node.ts"],
