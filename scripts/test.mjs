@@ -30,23 +30,26 @@ const phases = [
       context,
     ),
   () => testPhase(context),
-  () => leftoverPhase(context),
 ];
 
-let passed = 0;
-const failures = [];
-const skips = [];
+// Ctrl-C reaches the running phase too, and ends it. What it leaves is looked for all the same.
+let isInterrupted = false;
+process.on("SIGINT", () => {
+  isInterrupted = true;
+});
+
+const all = [];
 try {
-  for (const phase of phases) {
-    const totals = await phase();
-    passed += totals.passed;
-    failures.push(...totals.failures);
-    skips.push(...totals.skips);
-  }
+  for (const phase of phases) if (!isInterrupted) all.push(await phase());
+  all.push(await leftoverPhase(context));
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
 
+const passed = all.reduce((sum, totals) => sum + totals.passed, 0);
+const failures = all.flatMap((totals) => totals.failures);
+const skips = all.flatMap((totals) => totals.skips);
+if (isInterrupted) failures.push("interrupted");
 if (skips.length > 0) console.log("\nSkipped:");
 for (const { name, reason } of skips) console.log(`  ${name}: ${reason}`);
 if (failures.length > 0) console.log("\nFailed:");
