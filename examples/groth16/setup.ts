@@ -1,6 +1,16 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,6 +36,9 @@ const CEREMONY = join(here, "ceremony.mjs");
 const PACKAGES = ["circom2", "circomlib", "snarkjs", "wasmcurves", "wasmbuilder"];
 /** It takes 5 s here. */
 const DEADLINE_MS = 300_000;
+/** Longer than any set-up lasts. */
+const ABANDONED_MS = 2 * DEADLINE_MS;
+const MAKING = ".making-";
 const MAX_LOG_CHARS = 16_384;
 
 /**
@@ -38,7 +51,8 @@ export async function setupCircuit(options: SetupOptions = {}): Promise<CircuitF
   const dir = join(parent, cacheKey());
   if (existsSync(dir)) return { dir, cached: true };
   mkdirSync(parent, { recursive: true });
-  const work = mkdtempSync(join(parent, ".making-"));
+  removeAbandoned(parent);
+  const work = mkdtempSync(join(parent, MAKING));
   try {
     copyFileSync(CIRCUIT, join(work, "preimage.circom"));
     await holdCeremony(work, options);
@@ -47,6 +61,15 @@ export async function setupCircuit(options: SetupOptions = {}): Promise<CircuitF
     rmSync(work, { recursive: true, force: true });
   }
   return { dir, cached: false };
+}
+
+/** What a process left that was killed in the middle. */
+function removeAbandoned(parent: string): void {
+  for (const name of readdirSync(parent).filter((each) => each.startsWith(MAKING))) {
+    const path = join(parent, name);
+    const made = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - made > ABANDONED_MS) rmSync(path, { recursive: true, force: true });
+  }
 }
 
 /** The folder appears whole or not at all. Where another process was faster, its keys are as good as ours. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -168,7 +168,10 @@ describe("the set-up", () => {
     expect(readdirSync(join(cacheDir, "groth16"))).toEqual([]);
   });
 
-  test("two at once end in one folder, and a third finds it", async () => {
+  test("two at once end in one folder, a third finds it, and what was abandoned is gone", async () => {
+    const abandoned = join(cacheDir, "groth16", ".making-old");
+    mkdirSync(abandoned);
+    utimesSync(abandoned, 0, 0);
     const steps: string[] = [];
     const two = await Promise.all([
       setupCircuit({ cacheDir, onProgress: (step) => steps.push(step) }),
