@@ -3,7 +3,7 @@ import type { VmOutcome } from "../vm/provider.ts";
 import { explainOutcome } from "./explainOutcome.ts";
 import type { ProgramResult } from "./readResult.ts";
 
-const facts = { step: 0, deadlineMs: 5_000, memMib: 512, consoleTail: "last words" };
+const facts = { step: 0, deadlineMs: 5_000, memMib: 512 };
 const ok: ProgramResult = { kind: "ok", data: Uint8Array.of(1), files: [] };
 const missing: ProgramResult = { kind: "missing" };
 const err: ProgramResult = { kind: "err", message: "the witness is wrong" };
@@ -38,7 +38,6 @@ describe("explainOutcome", () => {
     expect(failure).toMatchObject({
       code,
       step: 0,
-      consoleTail: "last words",
       message: expect.stringMatching(message),
     });
   });

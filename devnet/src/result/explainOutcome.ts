@@ -6,12 +6,11 @@ export interface OutcomeFacts {
   readonly step: number;
   readonly deadlineMs: number;
   readonly memMib: number;
-  readonly consoleTail: string;
 }
 
 /**
  * Joins how the VM ended with what the program left into the task's result, or the one failure that people are
- * told. A result counts only where the program ended well; a message that the program left counts always.
+ * told (its console is added later). A result counts only where the program ended well; a message that the program left counts always.
  */
 export function explainOutcome(
   outcome: VmOutcome,
@@ -24,7 +23,7 @@ export function explainOutcome(
     step: facts.step,
     exitCode: null,
     signal: null,
-    consoleTail: facts.consoleTail,
+    consoleTail: "",
     ...more,
   });
   const exitCode = outcome.kind === "exited" ? outcome.exitCode : null;

@@ -7,7 +7,6 @@ import type { FileLayout } from "../files/layout.ts";
 import { collectFiles } from "../result/collectFiles.ts";
 import { createResultTransaction } from "../result/createResultTransaction.ts";
 import { explainOutcome } from "../result/explainOutcome.ts";
-import { readConsoleTail } from "../result/readConsoleTail.ts";
 import { readResult } from "../result/readResult.ts";
 import type { Database } from "../store/database.ts";
 import { markAttemptSpawned, markAttemptStage, type Task } from "../store/tasks.ts";
@@ -78,7 +77,6 @@ export async function runAttempt(
     step: task.step,
     deadlineMs: options.taskDeadlineMs,
     memMib: resources.memMib,
-    consoleTail: await readConsoleTail(consolePath),
   });
   if ("code" in explained) return { failure: explained, transaction: null };
   const stagingDir = join(deps.layout.attemptDir(attempt.id), "staging");

@@ -88,7 +88,8 @@ async function storeEnd(
   consoleTail: string,
 ): Promise<void> {
   const result = end.transaction?.hash ?? null;
-  const write = { failure: end.failure, consoleTail, result };
+  const failure = end.failure && { ...end.failure, consoleTail };
+  const write = { failure, consoleTail, result };
   if (end.failure !== null) {
     await deps.database.transaction((client) => endTask(client, task.id, number, write));
   } else {
