@@ -68,6 +68,14 @@ if [ -n "$writable" ]; then
   root=/n
 fi
 mount -a -T "/etc/fstab.d$root" || fail "the system's folders can't be mounted"
+# A program that outgrows the memory is killed at once, and not after minutes of reading its code again and again.
+[ ! -e /sys/kernel/mm/lru_gen/enabled ] || {
+  echo y >/sys/kernel/mm/lru_gen/enabled
+  echo 1000 >/sys/kernel/mm/lru_gen/min_ttl_ms
+}
+# As ops: a host name, and loopback for programs that talk to themselves.
+echo gevulot >/proc/sys/kernel/hostname
+ifconfig lo 127.0.0.1 up
 report booted
 
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=mmap,access=any 0 "$root$workspace" ||
@@ -87,7 +95,7 @@ case $first in
   else
     case $first in
     *' signal '*) report signalled "${first##* }" ;;
-    [0-9]*) report exited "$first" ;;
+    *' status '*) report exited "${first##* }" ;;
     *) tell 'failed the end of the program was lost' ;;
     esac
   fi

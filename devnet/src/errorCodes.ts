@@ -13,7 +13,7 @@ import "./image/initrd.ts";
 import "./image/kernelModules.ts";
 import "./image/manifest.ts";
 import "./image/programFiles.ts";
-import "./image/readNodeVersion.ts";
+import "./image/readNode.ts";
 import "./image/readProgram.ts";
 import "./image/runTool.ts";
 import "./up/devnet.ts";

@@ -11,7 +11,7 @@ import { createInitrd } from "./initrd.ts";
 import { loadKernelModules } from "./kernelModules.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { listProgramFiles } from "./programFiles.ts";
-import { readNodeVersion } from "./readNodeVersion.ts";
+import { readNode } from "./readNode.ts";
 import { readProgram } from "./readProgram.ts";
 import { NODE_PATH, writeRootTree } from "./rootTree.ts";
 import { makeSquashfs } from "./squashfs.ts";
@@ -76,6 +76,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
     ...(onProgress ? { onProgress } : {}),
     ...(signal ? { signal } : {}),
   });
+  const node = kind === "js" ? await readNode(nodePath, signal) : undefined;
   const program: ImageProgram = {
     kind,
     path: placeInImage(programPath, kind, workingDir),
@@ -92,10 +93,9 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
     onProgress?.("packing the root file system");
     const tree = join(scratch, "root");
     await mkdir(tree);
-    await writeRootTree(tree, { program, programData: data, files, runtime });
+    await writeRootTree(tree, { program, programData: data, files, runtime, nodeFlags: node?.flags ?? [] });
     await makeSquashfs(tree, join(scratch, "root.squashfs"), signal);
     onProgress?.("writing the disk");
-    const node = kind === "js" ? await readNodeVersion(nodePath, signal) : undefined;
     const disk = join(scratch, `disk-${randomBytes(4).toString("hex")}`);
     const info = await writeDisk(
       disk,
@@ -103,7 +103,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
         ...(await bootFiles(kernel, signal)),
         rootPath: join(scratch, "root.squashfs"),
         program,
-        versions: { kernel: kernel.version, ...(node === undefined ? {} : { node }) },
+        versions: { kernel: kernel.version, ...(node ? { node: node.version } : {}) },
       },
       signal,
     );

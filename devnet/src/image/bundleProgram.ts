@@ -11,6 +11,8 @@ declare module "gevulot-sdk/errors" {
 /** CommonJS packages inside the bundle call require() for Node's own modules. */
 const REQUIRE =
   'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);';
+/** Node.js quotes the line of an uncaught error: one line of a megabyte would bury the message. */
+const LINE_LIMIT = 160;
 const MAX_PROBLEMS = 5;
 
 /**
@@ -28,6 +30,7 @@ export async function bundleProgram(program: string): Promise<Uint8Array> {
     format: "esm",
     target: "node20",
     minify: true,
+    lineLimit: LINE_LIMIT,
     legalComments: "none",
     logLevel: "silent",
     banner: { js: REQUIRE },

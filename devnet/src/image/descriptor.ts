@@ -20,6 +20,8 @@ const MAX_BYTES = 2 ** 44;
 const MAX_BOOT_FILE_BYTES = 512 * 2 ** 20;
 
 const text = z.string().max(MAX_TEXT);
+/** Absolute, and nowhere up. */
+const place = text.regex(/^(\/(?!\.\.?(\/|$))[^/\0]+)+$/);
 const count = z.int().min(0).max(MAX_BYTES);
 const extent = z.strictObject({
   offset: count,
@@ -36,10 +38,10 @@ const schema = z.strictObject({
   root: extent,
   program: z.strictObject({
     kind: z.enum(["js", "elf"]),
-    path: text,
+    path: place,
     args: z.array(text),
     env: z.record(z.string(), text),
-    workspace: text,
+    workspace: place,
     readonlyRootfs: z.boolean(),
   }),
   versions: z.strictObject({ kernel: text, node: text.optional() }),

@@ -22,6 +22,7 @@ const APPLETS = [
   "mkdir",
   "chroot",
   "time",
+  "ifconfig",
   "dmesg",
   "grep",
   "dd",

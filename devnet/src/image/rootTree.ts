@@ -10,7 +10,7 @@ import type { ProgramFile } from "./programFiles.ts";
 export const NODE_PATH = "/usr/bin/node";
 /** Where the image says how to start its program; sourced by the guest's init. */
 export const RUN_FILE = "/.gevulot/run";
-/** The program's own paths, one a line, relative: what a host process needs of the image. */
+/** The program's own paths, one a line, relative, a folder standing for all in it: what a host process needs of the image. */
 export const FILE_LIST = "/.gevulot/files";
 
 export interface RootTree {
@@ -20,6 +20,8 @@ export interface RootTree {
   readonly files: readonly ProgramFile[];
   /** Node.js with its libraries, or the program's libraries. */
   readonly runtime: readonly Library[];
+  /** Given to Node.js before the program. */
+  readonly nodeFlags: readonly string[];
 }
 
 const FOLDERS = ["/dev", "/etc", "/proc", "/root", "/sys", "/tmp"];
@@ -47,15 +49,35 @@ export async function writeRootTree(folder: string, tree: RootTree): Promise<voi
   await makeFolder(folder, dirname(program.path));
   await writeFile(join(folder, program.path), tree.programData);
   await chmod(join(folder, program.path), 0o755);
-  const paths = [...new Set([program.path, ...tree.files.map((file) => file.path)])];
-  await writeText(folder, FILE_LIST, paths.map((path) => `${path.slice(1)}\n`).join(""));
-  await writeText(folder, RUN_FILE, runFile(program));
+  await writeText(
+    folder,
+    FILE_LIST,
+    listOwnPaths(tree)
+      .map((path) => `${path.slice(1)}\n`)
+      .join(""),
+  );
+  await writeText(folder, RUN_FILE, runFile(program, tree.nodeFlags));
+}
+
+/** What is inside a folder of the list is not listed. */
+function listOwnPaths({ program, files }: RootTree): string[] {
+  const folders = new Set(files.filter((file) => file.kind === "directory").map((file) => file.path));
+  const isCovered = (path: string): boolean => {
+    const parent = dirname(path);
+    return parent !== "/" && (folders.has(parent) || isCovered(parent));
+  };
+  const paths = new Set([program.path, ...files.map((file) => file.path)]);
+  return [...paths].filter((path) => !isCovered(path));
 }
 
 /** Shell text that sets `workspace`, `writable` and the function `start`, which runs the program in `$root`. */
-export function runFile(program: ImageProgram): string {
+export function runFile(program: ImageProgram, nodeFlags: readonly string[] = []): string {
   const env = { ...BASE_ENV, ...program.env };
-  const command = [...(program.kind === "js" ? [NODE_PATH] : []), program.path, ...program.args];
+  const command = [
+    ...(program.kind === "js" ? [NODE_PATH, ...nodeFlags] : []),
+    program.path,
+    ...program.args,
+  ];
   return [
     `workspace=${quote(program.workspace)}`,
     `writable=${program.readonlyRootfs ? "" : "yes"}`,

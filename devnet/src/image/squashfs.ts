@@ -1,6 +1,8 @@
 import { runTool } from "./runTool.ts";
 
 const BLOCK_BYTES = 128 * 1024;
+/** A command line has a limit. */
+const PATHS_AT_ONCE = 500;
 
 /**
  * Makes a squashfs of a folder. LZ4 unpacks about as fast as the guest reads plain data, at half the size. No
@@ -44,6 +46,10 @@ export interface UnpackOptions {
 /** Takes some paths out of a squashfs within a file, links as links, owners and attributes left behind. */
 export async function unpackSquashfs(image: string, options: UnpackOptions): Promise<void> {
   const { offset, paths, output, signal } = options;
-  const args = ["-no-progress", "-no-xattrs", "-no-wildcards", "-processors", "1", "-offset", String(offset)];
-  await runTool("unsquashfs", [...args, "-dest", output, image, ...paths], signal ? { signal } : {});
+  const args = ["-no-progress", "-no-xattrs", "-no-wildcards", "-force", "-processors", "1"];
+  for (let start = 0; start < paths.length; start += PATHS_AT_ONCE) {
+    const some = paths.slice(start, start + PATHS_AT_ONCE);
+    const all = [...args, "-offset", String(offset), "-dest", output, image, ...some];
+    await runTool("unsquashfs", all, signal ? { signal } : {});
+  }
 }
