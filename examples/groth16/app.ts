@@ -21,6 +21,7 @@ export async function app(client: GevulotClient, options: AppOptions) {
   const preimage = options.preimage ?? randomPreimage();
   const hash = options.hash ?? hashOf(options.circuitDir, preimage);
 
+  // Both programs use one thread and about 100 MB.
   const resources = { memMib: 512, cpus: 1 };
   const { prover, verifier } = await client.deploy({
     name: "poseidon-preimage",
