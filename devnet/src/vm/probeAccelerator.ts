@@ -3,7 +3,7 @@ import type { Duplex, Readable } from "node:stream";
 import { findQemu, type Qemu, qemuUnusable } from "./findQemu.ts";
 import { createLauncher, type Launcher, type RunAs } from "./launcher.ts";
 import { type ProcessGroup, startProcessGroup } from "./processGroup.ts";
-import { machine, SANDBOX } from "./qemuArgs.ts";
+import { machineArgs, SANDBOX } from "./qemuArgs.ts";
 import { createRingBuffer } from "./ringBuffer.ts";
 
 export interface Accelerator {
@@ -69,7 +69,7 @@ export async function trialReason(
   options.signal?.throwIfAborted();
   const args = [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-cpu", "max", "-m", "64M"],
-    ...["-machine", machine(accelerator, qemu.version)],
+    ...machineArgs(accelerator, qemu.version),
     ...["-chardev", `socket,id=firmware,fd=${FIRMWARE_FD}`],
     ...["-device", "isa-debugcon,iobase=0x402,chardev=firmware"],
     ...(qemu.sandbox ? ["-sandbox", SANDBOX] : []),

@@ -27,12 +27,10 @@ function values(option: string, changes: Partial<QemuArgsOptions> = {}): string[
 test.each<[string, Partial<QemuArgsOptions>, string[]]>([
   ["-name", {}, ["gevulot-a1"]],
   ["-name", { name: "a,b" }, ["a,,b"]],
-  ["-machine", {}, ["q35,accel=tcg,usb=off,sata=off,smbus=off,vmport=off,hpet=off,i8042=off"]],
-  [
-    "-machine",
-    { accelerator: "kvm", version: { major: 6, minor: 2 } },
-    ["q35,accel=kvm,usb=off,sata=off,smbus=off,vmport=off,hpet=off"],
-  ],
+  ["-machine", {}, ["q35,usb=off,sata=off,smbus=off,vmport=off,hpet=off,i8042=off"]],
+  ["-accel", {}, ["tcg,thread=single"]],
+  ["-accel", { accelerator: "kvm" }, ["kvm"]],
+  ["-machine", { version: { major: 6, minor: 2 } }, ["q35,usb=off,sata=off,smbus=off,vmport=off,hpet=off"]],
   ["-cpu", {}, ["max"]],
   ["-m", {}, ["512M"]],
   ["-m", { memMib: 1 }, ["128M"]],
