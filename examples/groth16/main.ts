@@ -1,7 +1,7 @@
 /**
  * The app against a devnet that runs already (`npx gevulot-devnet up`):
  *
- *     node --import ./examples/run-ts.mjs examples/groth16/main.ts [url of the node's JSON-RPC]
+ *     npx tsx examples/groth16/main.ts [url of the node's JSON-RPC]
  */
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -152,7 +152,7 @@ describe("a VM that is ended", () => {
   test("by its deadline, and by its caller", async () => {
     const cancel = new AbortController();
     const [late, cancelled] = await Promise.all([
-      run(await newTask(ENDLESS, { deadlineMs: 10_000 })),
+      run(await newTask(ENDLESS, { deadlineMs: 7_000 })),
       run(await newTask(ENDLESS), { signal: cancel.signal, onProgram: () => cancel.abort() }),
     ]);
     expect(late.outcome).toEqual({ kind: "deadline" });
