@@ -44,7 +44,7 @@ export const imageBuildCommand: CommandModule<object, Arguments> = {
         array: true,
         nargs: 1,
         alias: "a",
-        describe: "An argument; repeatable, replaces Args",
+        describe: "An argument (-a=--x if it begins with a dash); repeatable, replaces Args",
       })
       .option("env", {
         type: "string",

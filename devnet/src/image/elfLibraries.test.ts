@@ -1,0 +1,106 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type MakeElfOptions, makeElf } from "../../../test/fixtures/makeElf.ts";
+import { findLibraries } from "./elfLibraries.ts";
+import { readLoaderFolders } from "./loaderFolders.ts";
+
+let root: string;
+beforeAll(async () => {
+  root = await realpath(await mkdtemp(join(tmpdir(), "gevulot-libraries-")));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+async function elf(path: string, options: MakeElfOptions | Buffer = {}): Promise<string> {
+  const file = join(root, path);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, Buffer.isBuffer(options) ? options : makeElf(options));
+  return file;
+}
+
+const folders = () => ({ builtIn: [join(root, "system")], configured: [join(root, "extra")] });
+const find = (program: string) => findLibraries(program, { folders: folders() });
+
+describe("findLibraries", () => {
+  test("finds what the loader finds for a real program", async () => {
+    const { stdout } = await promisify(execFile)("ldd", [process.execPath]);
+    const expected = [...stdout.matchAll(/(\/\S+) \(0x/g)].map((match) => basename(match[1] ?? ""));
+    const found = await findLibraries(process.execPath);
+    expect(found.map((library) => basename(library.path)).sort()).toEqual(expected.sort());
+  });
+
+  test("a static program needs none", async () => {
+    expect(await find(await elf("static"))).toEqual([]);
+  });
+
+  test("follows libraries of libraries, each once, and rounds", async () => {
+    await elf("system/liba.so", { needed: ["libb.so", "libc.so.6"] });
+    await elf("system/libb.so", { needed: ["liba.so", "libc.so.6"] });
+    await elf("system/libc.so.6");
+    const found = await find(await elf("app/one", { needed: ["liba.so", "libb.so"] }));
+    expect(found.map((library) => library.path)).toEqual(
+      ["liba.so", "libb.so", "libc.so.6"].map((name) => join(root, "system", name)),
+    );
+  });
+
+  test("libraries beside the program go where the guest's loader looks", async () => {
+    const near = await elf("app/lib/libnear.so");
+    const found = await find(await elf("app/two", { needed: ["libnear.so"], runpath: "$ORIGIN/lib" }));
+    expect(found).toEqual([{ path: join(root, "system", "libnear.so"), source: near }]);
+  });
+
+  test("so do those that only the host's configuration names", async () => {
+    const extra = await elf("extra/libextra.so");
+    const found = await find(await elf("app/three", { needed: ["libextra.so"] }));
+    expect(found).toEqual([{ path: join(root, "system", "libextra.so"), source: extra }]);
+  });
+
+  test("an rpath is handed on to libraries, a runpath is not", async () => {
+    await elf("private/libouter.so", { needed: ["libinner.so"] });
+    await elf("private/libinner.so");
+    const path = join(root, "private");
+    const byRpath = await find(await elf("app/four", { needed: ["libouter.so"], rpath: path }));
+    expect(byRpath).toHaveLength(2);
+    await expect(
+      find(await elf("app/five", { needed: ["libouter.so"], runpath: path })),
+    ).rejects.toMatchObject({
+      code: "LIBRARY_NOT_FOUND",
+      context: { library: "libinner.so", neededBy: join(path, "libouter.so") },
+    });
+  });
+
+  test("files of another processor and text files of that name are passed over", async () => {
+    await elf("wrong/libodd.so", { machine: 183 });
+    await elf("text/libodd.so", Buffer.from("GROUP ( libodd.so )"));
+    const right = await elf("extra/libodd.so");
+    const runpath = `${join(root, "wrong")}:${join(root, "text")}`;
+    const found = await find(await elf("app/six", { needed: ["libodd.so"], runpath }));
+    expect(found).toMatchObject([{ source: right }]);
+  });
+
+  test("says which library lacks, who needs it, and where it was looked for", async () => {
+    const program = await elf("app/seven", { needed: ["libnowhere.so.2"] });
+    await expect(find(program)).rejects.toThrow(
+      `libnowhere.so.2, needed by ${program}, was not found in ${join(root, "system")}, ${join(root, "extra")}.`,
+    );
+  });
+
+  test("says that a loader lacks", async () => {
+    const program = await elf("app/eight", { interpreter: "/lib/ld-musl-nowhere.so.1" });
+    await expect(find(program)).rejects.toMatchObject({ code: "LIBRARY_NOT_FOUND" });
+  });
+});
+
+test("readLoaderFolders follows includes, and their patterns", async () => {
+  await mkdir(join(root, "ld.so.conf.d"));
+  await writeFile(join(root, "ld.so.conf"), "# comment\n/opt/first\ninclude ld.so.conf.d/*.conf\n/usr/lib\n");
+  await writeFile(join(root, "ld.so.conf.d", "b.conf"), "/opt/b # why\n");
+  await writeFile(join(root, "ld.so.conf.d", "a.conf"), "/opt/a\n");
+  await writeFile(join(root, "ld.so.conf.d", "a.other"), "/opt/other\n");
+  const { configured, builtIn } = await readLoaderFolders(join(root, "ld.so.conf"));
+  expect(configured).toEqual(["/opt/first", "/opt/a", "/opt/b"]);
+  expect(builtIn).toContain("/usr/lib");
+});
