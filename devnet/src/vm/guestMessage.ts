@@ -45,7 +45,7 @@ export function parseGuestMessage(line: string): GuestMessage | null {
 }
 
 /** `9`, `KILL` and `SIGKILL` are all `SIGKILL`; null for what is no signal. */
-export function signalName(text: string): string | null {
+function signalName(text: string): string | null {
   if (/^\d{1,2}$/.test(text)) {
     const known = Object.entries(constants.signals).find(([, number]) => number === Number(text));
     return known?.[0] ?? `signal ${Number(text)}`;

@@ -16,7 +16,10 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 /** A QEMU that says its version and then does something else. */
 async function fakeQemu(name: string, version: string, body: string): Promise<string> {
   const path = join(dir, name);
-  await writeFile(path, `#!/bin/sh\n[ "$1" = --version ] && echo "${version}" && exit\n${body}\n`);
+  await writeFile(
+    path,
+    `#!/bin/sh\n[ "$1" = --version ] && echo "${version}" && exit\n[ "$1" = --help ] && exit\n${body}\n`,
+  );
   await chmod(dir, 0o755);
   await chmod(path, 0o755);
   return path;

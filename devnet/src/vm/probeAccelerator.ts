@@ -55,7 +55,7 @@ export async function probeAccelerator(
     problem = await trialReason(qemu, launcher, runAs, "tcg", options);
     if (problem === null) return { name: "tcg", reason, runAs, qemuVersion };
   }
-  throw qemuUnusable(qemu.path, `a trial VM did not run: ${problem}`);
+  throw qemuUnusable(qemu.path, problem ?? "no trial VM ran");
 }
 
 /** Null if a VM with this accelerator runs, else why it does not. */
@@ -98,8 +98,11 @@ async function untilSignOfLife(group: ProcessGroup, options: ProbeOptions): Prom
   );
   const died = group.ended.then(({ exitCode, signal: by }) => {
     const said = stderr.read().toString("utf8").trim().split("\n").at(-1) ?? "";
-    const why = said.replace(/^[^\s:]*qemu[^\s:]*: /, "");
-    return why === "" ? `the trial VM ended with ${by ?? `exit code ${exitCode}`}` : why;
+    const why = said.replace(/^[^\s:]*qemu[^\s:]*: /, "").replace(/^-accel kvm: /, "");
+    const hint = /permission denied/i.test(why) ? " (whoever may use /dev/kvm is in its group)" : "";
+    return why === ""
+      ? `a trial VM ended with ${by ?? `exit code ${exitCode}`}`
+      : `a trial VM failed: ${why}${hint}`;
   });
   const reason = await Promise.race([lived, died]);
   options.signal?.throwIfAborted();

@@ -93,7 +93,7 @@ async function stop(
 }
 
 /** False when the time is over first. */
-export async function endsWithin(ended: Promise<unknown>, ms: number): Promise<boolean> {
+async function endsWithin(ended: Promise<unknown>, ms: number): Promise<boolean> {
   const timer = new AbortController();
   const late = delay(ms, false, { signal: timer.signal }).catch(() => false);
   const isEnded = await Promise.race([ended.then(() => true), late]);
