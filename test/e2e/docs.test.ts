@@ -28,7 +28,9 @@ function follow(page: string): { output: string; promised: string[] } {
       mkdirSync(dirname(join(dir, file)), { recursive: true });
       writeFileSync(join(dir, file), withPort(text));
     } else if (language === "sh") {
-      const options = { cwd: dir, encoding: "utf8", timeout: BLOCK_TIMEOUT_MS } as const;
+      // tsx keeps a cache there.
+      const env = { ...process.env, TMPDIR: dir };
+      const options = { cwd: dir, env, encoding: "utf8", timeout: BLOCK_TIMEOUT_MS } as const;
       const result = spawnSync("bash", ["-eu", "-c", text], options);
       output += result.stdout + result.stderr;
       if (result.status !== 0) throw new Error(`${text}\nended with ${result.status}:\n${output}`);

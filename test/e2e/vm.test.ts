@@ -10,11 +10,11 @@ import pino from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildImage } from "../../devnet/src/image/buildImage.ts";
 import { prepareBoot } from "../../devnet/src/image/prepareBoot.ts";
+import { startOf } from "../../devnet/src/processTable.ts";
 import { createVmProvider } from "../../devnet/src/vm/createVmProvider.ts";
 import type { VmEvent, VmOutcome, VmProvider, VmTask } from "../../devnet/src/vm/provider.ts";
 import { createQemuProvider } from "../../devnet/src/vm/qemuProvider.ts";
 import { reapLeftovers } from "../../devnet/src/vm/reapLeftovers.ts";
-import { startOf } from "../../devnet/src/vm/runMark.ts";
 
 const log = pino({ level: "silent" });
 const qemuPath = "qemu-system-x86_64";

@@ -3,7 +3,7 @@ import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { GevulotError } from "gevulot-sdk";
-import { commandOf, isAlive, startTimeOf } from "./processTable.ts";
+import { commandOf, isAlive, startOf } from "../processTable.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -30,7 +30,7 @@ interface Owner {
  * @throws GevulotError `POSTGRES_IN_USE`
  */
 export async function claimDataDir(dataDir: string, ownerFile: string): Promise<() => Promise<void>> {
-  const owner: Owner = { pid: process.pid, startTime: await startTimeOf(process.pid) };
+  const owner: Owner = { pid: process.pid, startTime: startOf(process.pid) ?? "" };
   const claim = `${ownerFile}.${process.pid}.${randomBytes(4).toString("hex")}`;
   await writeFile(claim, JSON.stringify(owner));
   try {
@@ -38,7 +38,7 @@ export async function claimDataDir(dataDir: string, ownerFile: string): Promise<
       // A link appears with its content, and only if there is none yet.
       if (await tryLink(claim, ownerFile)) return () => rm(ownerFile, { force: true });
       const present = await readOwner(ownerFile);
-      if (present !== undefined && (await isOwnerAlive(present))) throw inUse(dataDir, present.pid);
+      if (present !== undefined && isOwnerAlive(present)) throw inUse(dataDir, present.pid);
       await removeStale(ownerFile, present, claim);
     }
     throw inUse(dataDir, process.pid);
@@ -78,8 +78,8 @@ async function readOwner(ownerFile: string): Promise<Owner | undefined> {
   }
 }
 
-async function isOwnerAlive(owner: Owner): Promise<boolean> {
-  return isAlive(owner.pid) && (await startTimeOf(owner.pid)) === owner.startTime;
+function isOwnerAlive(owner: Owner): boolean {
+  return startOf(owner.pid) === owner.startTime;
 }
 
 function inUse(dataDir: string, pid: number): GevulotError {

@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { query, untilGone } from "../../../test/fixtures/postgres.ts";
+import { commandOf } from "../processTable.ts";
 import { createPostgres, type PostgresOptions } from "./postgres.ts";
-import { commandOf } from "./processTable.ts";
 
 const asRoot = process.getuid?.() === 0;
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));

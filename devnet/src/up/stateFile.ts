@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { startOf } from "../processTable.ts";
 import type { Devnet } from "./devnet.ts";
 
 const text = z.string();
@@ -42,7 +42,7 @@ export function describeDevnet(devnet: Devnet): DevnetState["data"] {
 export async function writeState(devnet: Devnet): Promise<void> {
   const state: DevnetState = {
     pid: process.pid,
-    processStart: processStart(process.pid) ?? "",
+    processStart: startOf(process.pid) ?? "",
     warnings: [...devnet.warnings],
     data: describeDevnet(devnet),
   };
@@ -65,25 +65,7 @@ export async function readState(stateDir: string): Promise<DevnetState | null> {
 }
 
 export function isRunning(state: Pick<DevnetState, "pid" | "processStart">): boolean {
-  try {
-    process.kill(state.pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
-  }
-  const start = processStart(state.pid);
-  return start === null || start === state.processStart;
-}
-
-/** When the kernel started a process, in its own ticks; null where it doesn't say (no /proc). */
-function processStart(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name in parentheses may hold anything; the start time is the 20th field behind it.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? "gone" : (fields[19] ?? null);
-  } catch {
-    return null;
-  }
+  return startOf(state.pid) === state.processStart;
 }
 
 function parse(raw: string): unknown {

@@ -1,8 +1,8 @@
 import type { SpawnOptions } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { startOf } from "../processTable.ts";
 import { startProcessGroup } from "./processGroup.ts";
-import { startOf } from "./runMark.ts";
 
 const IGNORE: SpawnOptions = { stdio: "ignore" };
 const PIPED: SpawnOptions = { stdio: ["ignore", "pipe", "ignore"] };

@@ -5,9 +5,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { GevulotError } from "gevulot-sdk";
 import pino from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { startOf } from "../processTable.ts";
 import { createProcessProvider, type HostProgram } from "./processProvider.ts";
 import type { VmEvent, VmOutcome, VmProvider, VmTask } from "./provider.ts";
-import { startOf } from "./runMark.ts";
 
 const log = pino({ level: "silent" });
 let root = "";

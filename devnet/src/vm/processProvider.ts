@@ -1,13 +1,14 @@
 import { access, constants, realpath } from "node:fs/promises";
 import type { Logger } from "pino";
 import { createStack } from "../disposeStack.ts";
+import { startOf } from "../processTable.ts";
 import { createConsoleSink } from "./consoleSink.ts";
 import type { GuestMessage } from "./guestMessage.ts";
 import { imageOutcome } from "./imageOutcome.ts";
 import { createLauncher, type Launcher } from "./launcher.ts";
 import { type ProcessGroup, startProcessGroup } from "./processGroup.ts";
 import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts";
-import { formatRunMark, RUN_MARK_VARIABLE, startOf } from "./runMark.ts";
+import { formatRunMark, RUN_MARK_VARIABLE } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
 import { createSupervisor } from "./supervisor.ts";
 

@@ -4,10 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { startOf } from "../processTable.ts";
 import { type ProcessGroup, startProcessGroup } from "./processGroup.ts";
 import { escapeCommas } from "./qemuArgs.ts";
 import { reapLeftovers } from "./reapLeftovers.ts";
-import { formatRunMark, parseRunMark, RUN_MARK_VARIABLE, type RunMark, startOf } from "./runMark.ts";
+import { formatRunMark, parseRunMark, RUN_MARK_VARIABLE, type RunMark } from "./runMark.ts";
 
 const log = pino({ level: "silent" });
 let root = "";

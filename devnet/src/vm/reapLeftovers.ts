@@ -3,7 +3,8 @@ import { readdir, readFile, realpath } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Logger } from "pino";
-import { parseRunMark, RUN_MARK_VARIABLE, type RunMark, startOf } from "./runMark.ts";
+import { startOf } from "../processTable.ts";
+import { parseRunMark, RUN_MARK_VARIABLE, type RunMark } from "./runMark.ts";
 
 export interface ReapOptions {
   readonly dataDirectory: string;

@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-
 /**
  * Who started a VM, and for which workspace. It stands in the command line of QEMU (`-name`) and in the environment
  * of host programs, so that what outlived its node can be told from what another node runs now.
@@ -28,28 +26,4 @@ export function parseRunMark(text: string): RunMark | null {
   const [, attemptId, ownerPid, ownerStart, workspaceDir] = MARK.exec(text) ?? [];
   if (attemptId === undefined || ownerStart === undefined || workspaceDir === undefined) return null;
   return { attemptId, ownerPid: Number(ownerPid), ownerStart, workspaceDir };
-}
-
-/** When a process started; "" where the system does not say, null where there is no such process. */
-export function startOf(pid: number): string | null {
-  if (process.platform === "linux") {
-    try {
-      return startInStat(readFileSync(`/proc/${pid}/stat`, "utf8"));
-    } catch {
-      return null;
-    }
-  }
-  try {
-    process.kill(pid, 0);
-    return "";
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM" ? "" : null;
-  }
-}
-
-/** The 22nd field; they are counted from behind the name, which may hold spaces and brackets. */
-function startInStat(stat: string): string | null {
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  // A zombie runs no more.
-  return fields[0] === "Z" ? null : (fields[19] ?? null);
 }
