@@ -1,6 +1,6 @@
 import { runTool } from "./runTool.ts";
 
-const BLOCK_BYTES = 128 * 1024;
+const BLOCK_BYTES = 256 * 1024;
 /** A command line has a limit. */
 const PATHS_AT_ONCE = 500;
 
