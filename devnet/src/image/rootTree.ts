@@ -39,6 +39,16 @@ const BASE_ENV: Readonly<Record<string, string>> = {
   PATH: "/usr/local/bin:/usr/bin:/bin",
 };
 
+/**
+ * MiB for Node's heap: all but what Node.js and the system need. Its own choice, half of the memory and 4 GiB at
+ * most, is for machines with more than one program.
+ */
+const HEAP = [
+  "read -r _ kib _ </proc/meminfo",
+  "heap=$((kib / 2048))",
+  "[ $((kib / 1024 - 160)) -le $heap ] || heap=$((kib / 1024 - 160))",
+];
+
 /** Puts the guest's root file system together in a folder. Modes don't depend on the umask. */
 export async function writeRootTree(folder: string, tree: RootTree): Promise<void> {
   const { program } = tree;
@@ -73,19 +83,21 @@ function listOwnPaths({ program, files }: RootTree): string[] {
 /** Shell text that sets `workspace`, `writable` and the function `start`, which runs the program in `$root`. */
 export function runFile(program: ImageProgram, nodeFlags: readonly string[] = []): string {
   const env = { ...BASE_ENV, ...program.env };
+  const isSized = program.kind === "elf" || /max.old.space.size/.test(program.env.NODE_OPTIONS ?? "");
   const command = [
-    ...(program.kind === "js" ? [NODE_PATH, ...nodeFlags] : []),
-    program.path,
-    ...program.args,
+    ...(program.kind === "js" ? [NODE_PATH, ...nodeFlags].map(quote) : []),
+    ...(isSized ? [] : ['"--max-old-space-size=$heap"']),
+    ...[program.path, ...program.args].map(quote),
   ];
   return [
     `workspace=${quote(program.workspace)}`,
     `writable=${program.readonlyRootfs ? "" : "yes"}`,
     "start() {",
     "unset TERM BOOT_IMAGE initrd SHLVL OLDPWD",
+    ...(isSized ? [] : HEAP),
     // The tools of init are found by their paths: PATH is the program's by then.
     ...Object.entries(env).map(([key, value]) => `export ${key}=${quote(value)}`),
-    `exec /bin/time -o /status -f %x /bin/chroot "$root" ${command.map(quote).join(" ")}`,
+    `exec /bin/time -o /status -f %x /bin/chroot "$root" ${command.join(" ")}`,
     "}",
     "",
   ].join("\n");

@@ -50,7 +50,7 @@ export async function runTool(
   const timeout = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const child = spawn(tool, args, {
     stdio: ["pipe", "pipe", "pipe"],
-    env: { ...pathOnly(), LC_ALL: "C", TZ: "UTC" },
+    env: { ...passedOn(), LC_ALL: "C", TZ: "UTC" },
     signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     killSignal: "SIGKILL",
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -99,7 +99,10 @@ function toolNotFound(tool: Tool, cause: unknown): GevulotError {
 }
 
 /** Nothing else of the caller's environment may change what a tool makes. */
-function pathOnly(): Record<string, string> {
-  const path = process.env.PATH;
-  return path === undefined ? {} : { PATH: path };
+const PASSED_ON = ["PATH", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+
+function passedOn(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    PASSED_ON.flatMap((name) => (name in process.env ? [[name, process.env[name]]] : [])),
+  );
 }

@@ -1,0 +1,44 @@
+import { execFileSync } from "node:child_process";
+import { expect, test } from "vitest";
+import type { ImageProgram } from "./descriptor.ts";
+import { runFile } from "./rootTree.ts";
+
+const program: ImageProgram = {
+  kind: "elf",
+  path: "/bin/prover",
+  args: ["it's", "$HOME", "`id`", "two\nlines", "", "--x"],
+  env: { LEVEL: "a'b$c", USER: "prover" },
+  workspace: "/workspace",
+  readonlyRootfs: true,
+};
+
+/** What a shell makes of it, with a tool that prints instead of `time`. */
+function runBy(text: string): string[] {
+  const show = `${text.replace("/bin/time", "printf '%s\\0'")}\nroot=/r\n(start)\nprintf '%s\\0' "$workspace" "$writable"`;
+  return execFileSync("sh", ["-c", show]).toString().split("\0").slice(0, -1);
+}
+
+test("a shell gives the program its arguments as they are", () => {
+  const before = ["-o", "/status", "-f", "%x", "/bin/chroot", "/r"];
+  expect(runBy(runFile(program))).toEqual([...before, program.path, ...program.args, "/workspace", ""]);
+  expect(runBy(runFile({ ...program, readonlyRootfs: false })).at(-1)).toBe("yes");
+});
+
+test("and its environment, the manifest's last", () => {
+  const env = execFileSync("sh", [
+    "-c",
+    `${runFile(program).replace(/exec .*/s, "env -0; }")}\n(start)`,
+  ]).toString();
+  expect(env.split("\0")).toEqual(
+    expect.arrayContaining(["LEVEL=a'b$c", "USER=prover", "HOME=/root", "PWD=/"]),
+  );
+});
+
+test("Node.js gets the memory that there is, unless the manifest says how much", () => {
+  const js: ImageProgram = { ...program, kind: "js", path: "/p.mjs", args: [] };
+  const [node, flag, heap, path] = runBy(runFile(js, ["--flag"])).slice(6, 10);
+  expect([node, flag, path]).toEqual(["/usr/bin/node", "--flag", "/p.mjs"]);
+  expect(Number(/^--max-old-space-size=(\d+)$/.exec(heap ?? "")?.[1])).toBeGreaterThan(64);
+  const own = runFile({ ...js, env: { NODE_OPTIONS: "--max-old-space-size=100" } });
+  expect(runBy(own).slice(6, 8)).toEqual(["/usr/bin/node", "/p.mjs"]);
+});
