@@ -72,6 +72,7 @@ describe("system packages", () => {
       "unsquashfs",
       "mcopy",
       "mformat",
+      "syslinux",
       "busybox",
       "xz",
       "zstd",

@@ -39,24 +39,35 @@ for word in $words; do
 done
 
 load base
-case $disk in
-/dev/sd*)
-  load scsi
-  tries=0
-  while [ ! -b "$disk" ] && [ $tries -lt 100 ]; do
-    usleep 50000
-    tries=$((tries + 1))
-  done
-  ;;
-esac
+[ "$disk" != scan ] || load scsi
 for device in /sys/bus/virtio/devices/*/device; do
   read -r id <"$device"
   # A socket to the host.
   [ "$id" != 0x0013 ] || load vsock
 done
 
-[ -b "$disk" ] || fail "no root disk $disk"
-mount -t squashfs -o ro "$disk" /r || fail "the root file system on $disk can't be mounted"
+# Started by the BIOS: the program is in the second partition of a disk, and the disk may be of any kind.
+scan() {
+  tries=0
+  while [ $tries -lt 100 ]; do
+    for disk in /dev/sd*2 /dev/vd*2; do
+      [ -b "$disk" ] && mount -t squashfs -o ro "$disk" /r 2>/dev/null || continue
+      [ ! -e /r/.gevulot/run ] || return 0
+      umount /r
+    done
+    usleep 50000
+    tries=$((tries + 1))
+  done
+  fail "no disk with a program on its second partition"
+}
+
+case $disk in
+scan) scan ;;
+*)
+  [ -b "$disk" ] || fail "no root disk $disk"
+  mount -t squashfs -o ro "$disk" /r || fail "the root file system on $disk can't be mounted"
+  ;;
+esac
 # Sets workspace, writable and the function start.
 . /r/.gevulot/run
 root=/r

@@ -26,6 +26,11 @@ export const TOOLS = [
     packages: { apt: "mtools", brew: "mtools", dnf: "mtools", pacman: "mtools" },
   },
   {
+    programs: ["syslinux"],
+    why: "starts an image by the BIOS",
+    packages: { apt: "syslinux", dnf: "syslinux", pacman: "syslinux" },
+  },
+  {
     programs: ["busybox"],
     why: "is the guest's shell",
     packages: { apt: "busybox-static", dnf: "busybox", pacman: "busybox" },

@@ -4,6 +4,8 @@ import { decodeDescriptor, encodeDescriptor, type ImageInfo } from "./descriptor
 const sha256 = "ab".repeat(32);
 const info: ImageInfo = {
   sizeBytes: 10_000,
+  firstSector: { offset: 0, length: 512, sha256 },
+  boot: { offset: 1000, length: 3000, sha256 },
   kernel: { offset: 1000, length: 2000, sha256 },
   initrd: { offset: 3000, length: 1000, sha256 },
   root: { offset: 5000, length: 5000, sha256 },

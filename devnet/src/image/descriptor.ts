@@ -33,6 +33,8 @@ const bootFile = extent.extend({ length: count.min(1).max(MAX_BOOT_FILE_BYTES) }
 
 const schema = z.strictObject({
   sizeBytes: count,
+  firstSector: bootFile,
+  boot: bootFile,
   kernel: bootFile,
   initrd: bootFile,
   root: extent,
@@ -59,7 +61,11 @@ export interface ImageExtent {
 /** What an image says of itself; all that a runner needs, without reading its file systems. */
 export interface ImageInfo {
   readonly sizeBytes: number;
-  /** A bzImage. */
+  /** Boot code and partition table. */
+  readonly firstSector: ImageExtent;
+  /** The boot partition, FAT16: kernel, initial RAM disk and boot loader. */
+  readonly boot: ImageExtent;
+  /** A bzImage, in the boot partition. */
   readonly kernel: ImageExtent;
   readonly initrd: ImageExtent;
   /** A squashfs. */
@@ -130,7 +136,9 @@ export function decodeDescriptor(bytes: Buffer, path: string, fileBytes: number)
       `it is ${state}: ${fileBytes} of ${info.sizeBytes} bytes; build or download it again`,
     );
   }
-  const fits = [info.kernel, info.initrd, info.root].every((one) => one.offset + one.length <= fileBytes);
+  const fits = [info.firstSector, info.boot, info.kernel, info.initrd, info.root].every(
+    (one) => one.offset + one.length <= fileBytes,
+  );
   if (!fits) throw imageInvalid(path, "its parts lie outside the file; build it again");
   return info;
 }

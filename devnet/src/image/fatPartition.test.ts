@@ -21,6 +21,7 @@ describe("createFatPartition", () => {
       { name: "vmlinuz", data: randomBytes(3_000_001) },
       { name: "initrd", data: randomBytes(20_000_000) },
       { name: "empty", data: Buffer.alloc(0) },
+      { name: "syslinux.cfg", data: Buffer.from("DEFAULT x") },
     ];
     const { bytes, offsets } = createFatPartition(files, 2048);
     const image = join(folder, "fat.img");
@@ -34,6 +35,7 @@ describe("createFatPartition", () => {
       "::/vmlinuz",
       "::/initrd",
       "::/empty",
+      "::/syslinux.cfg",
     ]);
   });
 

@@ -6,7 +6,7 @@ declare module "gevulot-sdk/errors" {
   }
 }
 
-/** A file of the root folder; a name of at most eight lower-case letters without an extension. */
+/** A file of the root folder; its name in lower case, at most eight letters, then a dot and at most three or nothing. */
 export interface FatFile {
   readonly name: string;
   readonly data: Uint8Array;
@@ -32,7 +32,8 @@ const MAX_CLUSTERS = 65_000;
 const SPARE_CLUSTERS = 1024;
 const MEDIA = 0xf8;
 const END_OF_CHAIN = 0xffff;
-const LOWER_CASE_NAME = 0x08;
+/** Of the name and of its extension. */
+const LOWER_CASE = 0x08 | 0x10;
 /** 1980-01-01, the oldest date that FAT knows: no clock goes into an image. */
 const DATE = (1 << 5) | 1;
 
@@ -118,9 +119,10 @@ function writeBootSector(bytes: Buffer, { sectors, fatSectors, hiddenSectors }: 
 }
 
 function writeEntry(entry: Buffer, file: FatFile, firstCluster: number): void {
-  entry.write(file.name.toUpperCase().padEnd(11), 0, "latin1");
+  const [name = "", extension = ""] = file.name.toUpperCase().split(".");
+  entry.write(name.padEnd(8) + extension.padEnd(3), 0, "latin1");
   entry.writeUInt8(0x20, 11);
-  entry.writeUInt8(LOWER_CASE_NAME, 12);
+  entry.writeUInt8(LOWER_CASE, 12);
   entry.writeUInt16LE(DATE, 16);
   entry.writeUInt16LE(DATE, 18);
   entry.writeUInt16LE(DATE, 24);

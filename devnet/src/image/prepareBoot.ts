@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { cachedFolder } from "./cachedFolder.ts";
 import type { ImageInfo } from "./descriptor.ts";
 import { extractVmlinux } from "./extractVmlinux.ts";
+import { KERNEL_FLAGS } from "./kernelFlags.ts";
 import { readExtent, readImage } from "./readImage.ts";
 
 export interface PrepareBootOptions {
@@ -24,23 +25,7 @@ export interface PreparedBoot {
   readonly info: ImageInfo;
 }
 
-/**
- * What `mitigations=off` gives up is the protection of the guest's kernel from its one program: they have the same
- * rights anyway.
- */
-const CMDLINE = [
-  "console=ttyS0",
-  "quiet",
-  "panic=-1",
-  "tsc=reliable",
-  "no_timer_check",
-  "cryptomgr.notests",
-  "audit=0",
-  "noreplace-smp",
-  "mitigations=off",
-  "random.trust_cpu=on",
-  "gv.root=/dev/vda",
-].join(" ");
+const CMDLINE = `${KERNEL_FLAGS} gv.root=/dev/vda`;
 
 /**
  * Takes out of an image what QEMU needs to boot it directly, once for all images with the same kernel. Safe for many

@@ -15,6 +15,7 @@ const DEBIAN_PACKAGES = {
   xz: "xz-utils",
   zstd: "zstd",
   lz4: "lz4",
+  syslinux: "syslinux mtools",
   "apt-get": "apt",
   "apt-cache": "apt",
   "dpkg-deb": "dpkg",
@@ -26,6 +27,8 @@ export interface RunToolOptions {
   readonly cwd?: string;
   /** Written to its standard input. */
   readonly input?: Uint8Array;
+  /** Added to the fixed one. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -50,7 +53,7 @@ export async function runTool(
   const timeout = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const child = spawn(tool, args, {
     stdio: ["pipe", "pipe", "pipe"],
-    env: { ...passedOn(), LC_ALL: "C", TZ: "UTC" },
+    env: { ...passedOn(), LC_ALL: "C", TZ: "UTC", ...options.env },
     signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     killSignal: "SIGKILL",
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

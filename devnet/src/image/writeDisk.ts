@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
+import { BOOT_CONFIG, installBootLoader, readBootCode } from "./bootLoader.ts";
 import { DESCRIPTOR_OFFSET, encodeDescriptor, type ImageExtent, type ImageInfo } from "./descriptor.ts";
 import { createFatPartition } from "./fatPartition.ts";
 
 const SECTOR_BYTES = 512;
 const MIB = 2 ** 20;
-/** Room for a boot loader's second stage before it, and for the image's description. */
+/** Room for the image's description before it. */
 const BOOT_PARTITION_OFFSET = MIB;
 const PARTITION_TYPE = { fat16Lba: 0x0e, linux: 0x83 } as const;
 const PARTITION_TABLE_AT = 446;
@@ -30,38 +31,28 @@ interface Partition {
 }
 
 /**
- * Writes a disk: partition table, description, boot partition (FAT16 with `vmlinuz` and `initrd`), root partition
- * (squashfs). Needs neither root nor loop devices.
+ * Writes a disk: partition table, description, boot partition (FAT16 with `vmlinuz`, `initrd` and a BIOS boot
+ * loader), root partition (squashfs). Needs neither root nor loop devices.
  */
 export async function writeDisk(path: string, parts: DiskParts, signal?: AbortSignal): Promise<ImageInfo> {
   const boot = createFatPartition(
     [
       { name: "vmlinuz", data: parts.kernel },
       { name: "initrd", data: parts.initrd },
+      { name: "syslinux.cfg", data: Buffer.from(BOOT_CONFIG) },
     ],
     BOOT_PARTITION_OFFSET / SECTOR_BYTES,
   );
   const rootOffset = alignUp(BOOT_PARTITION_OFFSET + boot.bytes.length, MIB);
   const rootBytes = (await stat(parts.rootPath)).size;
   const sizeBytes = alignUp(rootOffset + rootBytes, MIB);
-  const bootFile = (name: string, data: Buffer): ImageExtent => ({
-    offset: BOOT_PARTITION_OFFSET + (boot.offsets.get(name) ?? 0),
-    length: data.length,
-    sha256: createHash("sha256").update(data).digest("hex"),
-  });
+  const bootFile = (name: string, data: Buffer) =>
+    extentOf(BOOT_PARTITION_OFFSET + (boot.offsets.get(name) ?? 0), data);
 
-  const disk = await open(path, "wx");
+  const disk = await open(path, "wx+");
   try {
     await disk.truncate(sizeBytes);
     const sha256 = await copyInto(disk, rootOffset, parts.rootPath, signal);
-    const info: ImageInfo = {
-      sizeBytes,
-      kernel: bootFile("vmlinuz", parts.kernel),
-      initrd: bootFile("initrd", parts.initrd),
-      root: { offset: rootOffset, length: rootBytes, sha256 },
-      program: parts.program,
-      versions: parts.versions,
-    };
     const partitions: Partition[] = [
       {
         type: PARTITION_TYPE.fat16Lba,
@@ -71,17 +62,35 @@ export async function writeDisk(path: string, parts: DiskParts, signal?: AbortSi
       },
       { type: PARTITION_TYPE.linux, active: false, offset: rootOffset, length: sizeBytes - rootOffset },
     ];
-    await writeAt(disk, 0, masterBootRecord(partitions, sha256));
-    await writeAt(disk, DESCRIPTOR_OFFSET, encodeDescriptor(info));
+    const firstSector = masterBootRecord(await readBootCode(), partitions, sha256);
+    await writeAt(disk, 0, firstSector);
     await writeAt(disk, BOOT_PARTITION_OFFSET, boot.bytes);
+    await installBootLoader(path, BOOT_PARTITION_OFFSET, signal);
+    await readBack(disk, BOOT_PARTITION_OFFSET, boot.bytes);
+    const info: ImageInfo = {
+      sizeBytes,
+      firstSector: extentOf(0, firstSector),
+      boot: extentOf(BOOT_PARTITION_OFFSET, boot.bytes),
+      kernel: bootFile("vmlinuz", parts.kernel),
+      initrd: bootFile("initrd", parts.initrd),
+      root: { offset: rootOffset, length: rootBytes, sha256 },
+      program: parts.program,
+      versions: parts.versions,
+    };
+    await writeAt(disk, DESCRIPTOR_OFFSET, encodeDescriptor(info));
     return info;
   } finally {
     await disk.close();
   }
 }
 
-function masterBootRecord(partitions: readonly Partition[], rootSha256: string): Buffer {
+function extentOf(offset: number, bytes: Buffer): ImageExtent {
+  return { offset, length: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+}
+
+function masterBootRecord(code: Buffer, partitions: readonly Partition[], rootSha256: string): Buffer {
   const sector = Buffer.alloc(SECTOR_BYTES);
+  code.copy(sector);
   sector.write(rootSha256.slice(0, 8), DISK_ID_AT, "hex");
   partitions.forEach((partition, index) => {
     const entry = sector.subarray(PARTITION_TABLE_AT + index * 16);
@@ -117,6 +126,14 @@ async function copyInto(
 async function writeAt(disk: FileHandle, offset: number, bytes: Buffer): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     done += (await disk.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
+  }
+}
+
+async function readBack(disk: FileHandle, offset: number, bytes: Buffer): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesRead } = await disk.read(bytes, done, bytes.length - done, offset + done);
+    if (bytesRead === 0) throw new Error("the disk is shorter than what was written to it");
+    done += bytesRead;
   }
 }
 
