@@ -5,10 +5,12 @@ import type { Logger } from "pino";
 import type { FileFetcher } from "../files/fetchFile.ts";
 import type { FileLayout } from "../files/layout.ts";
 import type { Database, Queryable } from "../store/database.ts";
-import { readTransactionBytes } from "../store/readTransactions.ts";
+import { createBatchedLoader } from "../store/loadBatched.ts";
+import { readDeployedPrograms, readManyTransactionBytes } from "../store/readTransactions.ts";
 import { fetchFiles } from "./fetchFiles.ts";
+import { createGroupCommit } from "./groupCommit.ts";
+import { createNativeCrypto } from "./nativeCrypto.ts";
 import { requireParents } from "./requireParents.ts";
-import { storeTransaction } from "./storeTransaction.ts";
 import { verify } from "./verify.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -19,6 +21,8 @@ declare module "gevulot-sdk/errors" {
 
 /** How many transactions may be under way at once; each may hold a download. */
 const MAX_UNDER_WAY = 1_024;
+/** How many look-ups share a query. */
+const MAX_LOOKUP = 256;
 
 export interface Intake {
   /**
@@ -49,20 +53,27 @@ export interface IntakeOptions {
 }
 
 export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): Intake {
+  const { database } = deps;
   const underWay = new Map<string, Promise<void>>();
+  const crypto = createNativeCrypto();
+  const commits = createGroupCommit(database, intakeOptions);
+  const limits = { maxKeys: MAX_LOOKUP };
+  const storedBytes = createBatchedLoader((hashes) => readManyTransactionBytes(database, hashes), limits);
+  const deployed = createBatchedLoader((hashes) => readDeployedPrograms(database, hashes), limits);
+  const parents = { database, isDeployed: async (program: string) => (await deployed(program)) === true };
 
   const accept = async (tx: Transaction, options: AcceptOptions): Promise<void> => {
-    const stored = await readTransactionBytes(deps.database, tx.hash);
+    const stored = await storedBytes(tx.hash);
     if (stored !== null && sameBytes(stored, encodeTransaction(tx))) return;
-    const verified = verify(tx);
+    const verified = verify(tx, crypto);
     if (stored !== null) {
       // Lengths and resources are not hashed, so two contents can carry one hash: the first stored wins.
       deps.log.warn({ tx: tx.hash }, "a different transaction with the hash of a stored one was left out");
       return;
     }
-    await requireParents(deps.database, verified);
+    await requireParents(parents, verified);
     const fetched = await fetchFiles(deps, verified, options);
-    if (await storeTransaction(deps.database, fetched, { ...intakeOptions, ...options })) {
+    if (await commits.store(fetched, options.alsoCommit)) {
       deps.log.info(
         { tx: tx.hash, kind: tx.payload.kind, author: tx.author.slice(0, 16) },
         "transaction stored",

@@ -1,6 +1,6 @@
 import { GevulotError } from "gevulot-sdk";
 import type { Database } from "../store/database.ts";
-import { readProgram, readTransaction } from "../store/readTransactions.ts";
+import { readTransaction } from "../store/readTransactions.ts";
 import type { Verified } from "./stages.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -11,11 +11,17 @@ declare module "gevulot-sdk/errors" {
   }
 }
 
+export interface ParentDeps {
+  readonly database: Database;
+  readonly isDeployed: (program: string) => Promise<boolean>;
+}
+
 /**
  * Checks what a transaction refers to: a Run's programs, the parent of a Proof, ProofKey or Verification, the Run
  * of a Cancel. Over RPC what is missing is an error at once.
  */
-export async function requireParents(database: Database, tx: Verified): Promise<void> {
+export async function requireParents(deps: ParentDeps, tx: Verified): Promise<void> {
+  const { database, isDeployed } = deps;
   const { payload } = tx;
   const missing = (what: string, hash: string, todo: string) =>
     new GevulotError("TX_PARENT_MISSING", `${what} ${hash} is not known to this node. ${todo}`, {
@@ -25,7 +31,7 @@ export async function requireParents(database: Database, tx: Verified): Promise<
 
   if (payload.kind === "run") {
     for (const step of payload.steps) {
-      if ((await readProgram(database, step.program)) === null) {
+      if (!(await isDeployed(step.program))) {
         throw missing("Program", step.program, "Deploy it first.");
       }
     }
@@ -48,7 +54,7 @@ export async function requireParents(database: Database, tx: Verified): Promise<
     if (proof.payload.kind !== "proof") {
       throw wrong(`The parent ${payload.parent} is no Proof but a ${proof.payload.kind}.`);
     }
-    if ((await readProgram(database, payload.verifier)) === null) {
+    if (!(await isDeployed(payload.verifier))) {
       throw missing("Program", payload.verifier, "Deploy it first.");
     }
   }

@@ -3,6 +3,7 @@ import {
   type Payload,
   type ProgramMetadata,
   type Transaction,
+  type VerifyDeps,
   verifyTransaction,
 } from "gevulot-sdk/protocol";
 import { relativePathProblem, vmPathProblem } from "../files/layout.ts";
@@ -23,8 +24,8 @@ const CHECKSUM = /^[0-9a-f]{64}$/;
  * Protocol section 3: hash, signature and workflow; then what a node needs to hold the files and rows of a
  * transaction. Throws what the sender has to mend.
  */
-export function verify(tx: Transaction): Verified {
-  verifyTransaction(tx);
+export function verify(tx: Transaction, deps: VerifyDeps): Verified {
+  verifyTransaction(tx, deps);
   const problem = payloadProblem(tx.payload);
   if (problem !== null) throw new GevulotError("TX_REFUSED", problem, { context: { hash: tx.hash } });
   return tx as Verified;

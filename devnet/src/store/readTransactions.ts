@@ -21,6 +21,29 @@ export async function readTransactionBytes(database: Queryable, hash: string): P
   return row ? plainBytes(row.bytes) : null;
 }
 
+/** As {@link readTransactionBytes}, of many at once; those that are not stored are left out. */
+export async function readManyTransactionBytes(
+  database: Queryable,
+  hashes: readonly string[],
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const found = await database.query<{ hash: string; bytes: Buffer }>(
+    "select hash, bytes from transaction_bytes where hash = any($1)",
+    [hashes],
+  );
+  return new Map(found.rows.map((row) => [row.hash, plainBytes(row.bytes)]));
+}
+
+/** Which of these programs are deployed here. */
+export async function readDeployedPrograms(
+  database: Queryable,
+  hashes: readonly string[],
+): Promise<ReadonlyMap<string, true>> {
+  const found = await database.query<{ hash: string }>("select hash from program where hash = any($1)", [
+    hashes,
+  ]);
+  return new Map(found.rows.map((row) => [row.hash, true]));
+}
+
 /** Slices of a Buffer are Buffers: what is decoded from it would be, too. */
 function plainBytes(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);

@@ -18,12 +18,21 @@ export interface Task {
 
 export type NewTask = Pick<Task, "run" | "step" | "kind" | "program" | "proof">;
 
-/** Adds a task where it isn't there yet: a Proof that arrives twice makes one task. */
-export async function insertTask(client: Queryable, task: NewTask): Promise<void> {
+/** Adds tasks where they aren't there yet: a Proof that arrives twice makes one task. */
+export async function insertTasks(client: Queryable, tasks: readonly NewTask[]): Promise<void> {
+  if (tasks.length === 0) return;
   await client.query(
-    `insert into task (id, run, step, kind, program, proof) values ($1, $2, $3, $4, $5, $6)
+    `insert into task (id, run, step, kind, program, proof)
+     select * from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[])
      on conflict (run, step, proof) do nothing`,
-    [randomBytes(8).toString("hex"), task.run, task.step, task.kind, task.program, task.proof],
+    [
+      tasks.map(() => randomBytes(8).toString("hex")),
+      tasks.map((task) => task.run),
+      tasks.map((task) => task.step),
+      tasks.map((task) => task.kind),
+      tasks.map((task) => task.program),
+      tasks.map((task) => task.proof),
+    ],
   );
 }
 
