@@ -74,6 +74,7 @@ it("has no dead files", () => {
       path.endsWith(".test.ts") ||
       // Started by name: `npm run …`, examples, configurations.
       /^scripts\/[^/]+$/.test(path) ||
+      /^test\/bench\/[^/]+$/.test(path) ||
       /^examples\/([^/]+\/)?[^/]+$/.test(path) ||
       /^[^/]+$/.test(path),
   );

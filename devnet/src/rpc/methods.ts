@@ -1,15 +1,23 @@
 import { GevulotError } from "gevulot-sdk";
 import {
+  decodeTransaction,
+  hashToWire,
+  type ProgramMetadata,
   parseTransaction,
-  parseWireHash,
   rpcTransactionToWire,
   toRpcTransaction,
   transactionTreeToWire,
 } from "gevulot-sdk/protocol";
+import { z } from "zod";
 import type { Intake } from "../intake/intake.ts";
 import type { Database } from "../store/database.ts";
+import { createBatchedLoader } from "../store/loadBatched.ts";
 import { readRunStatus } from "../store/readRunStatus.ts";
-import { findRun, readTransaction, readTree } from "../store/readTransactions.ts";
+import { findRun, readManyTransactionBytes, readProgram, readTree } from "../store/readTransactions.ts";
+import { createListMethods } from "./listMethods.ts";
+import { defineMethod, hashParameter, type Method } from "./method.ts";
+import { withDiscovery } from "./openRpc.ts";
+import { programMetadata, rpcTransaction, runStatus, transaction, transactionTree } from "./wireSchemas.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -24,39 +32,83 @@ export interface MethodDeps {
   readonly rpcHost: string;
 }
 
-/** A method takes its one positional parameter, parsed, and gives the wire form of what follows `Ok`. */
-export interface Method<P = unknown> {
-  /** Throws `WIRE_VALUE_INVALID`, which becomes JSON-RPC's -32602. */
-  readonly parse: (parameter: unknown) => P;
-  readonly run: (parameter: P) => Promise<unknown>;
-}
+/** How many calls of getTransaction share a query. */
+const MAX_LOOKUP = 64;
 
-/** The methods of protocol section 5, and ours: `getRunStatus`. */
+/** The methods of protocol section 5, and ours. */
 export function createMethods(deps: MethodDeps): Record<string, Method> {
   const { database, intake, rpcHost } = deps;
-  const method = <P>(parse: (parameter: unknown) => P, run: (parameter: P) => Promise<unknown>): Method =>
-    ({ parse, run }) as Method;
+  const bytesOf = createBatchedLoader((hashes) => readManyTransactionBytes(database, hashes), {
+    maxKeys: MAX_LOOKUP,
+  });
+  return withDiscovery({
+    sendTransaction: defineMethod({
+      summary: "Verifies a transaction, fetches its files, stores it; then answers",
+      parameter: { name: "transaction", schema: transaction },
+      result: { name: "stored", schema: z.null() },
+      parse: parseTransaction,
+      run: async (tx) => {
+        await intake.accept(tx);
+        return null;
+      },
+    }),
+    getTransaction: defineMethod({
+      ...hashParameter,
+      summary: "A transaction, in the form for people",
+      result: { name: "transaction", schema: rpcTransaction },
+      run: async (hash) => {
+        const bytes = await bytesOf(hash);
+        if (bytes === null) throw unknown(hash, "transaction");
+        return rpcTransactionToWire(toRpcTransaction(decodeTransaction(bytes), { rpcHost }));
+      },
+    }),
+    getTransactionTree: defineMethod({
+      ...hashParameter,
+      summary: "A Run with its Proofs and their Verifications, from the hash of any of them",
+      result: { name: "tree", schema: transactionTree },
+      run: async (hash) => {
+        const run = await findRun(database, hash);
+        if (run === null) throw unknown(hash, "Run, Proof or Verification");
+        return transactionTreeToWire(await readTree(database, run));
+      },
+    }),
+    getRunStatus: defineMethod({
+      ...hashParameter,
+      summary: "Where a Run stands, with its tasks and their attempts",
+      result: { name: "status", schema: runStatus },
+      run: async (hash) => {
+        const status = await readRunStatus(database, hash);
+        if (status === null) throw unknown(hash, "Run");
+        return status;
+      },
+    }),
+    getProgram: defineMethod({
+      ...hashParameter,
+      summary: "A deployed program's metadata, as a Deploy has it",
+      result: { name: "program", schema: programMetadata },
+      run: async (hash) => {
+        const program = await readProgram(database, hash);
+        if (program === null) throw unknown(hash, "program");
+        return programToWire(program);
+      },
+    }),
+    ...createListMethods(database),
+  });
+}
 
+function programToWire(program: ProgramMetadata): unknown {
+  const { resources } = program;
   return {
-    sendTransaction: method(parseTransaction, async (tx) => {
-      await intake.accept(tx);
-      return null;
-    }),
-    getTransaction: method(parseWireHash, async (hash) => {
-      const tx = await readTransaction(database, hash);
-      if (tx === null) throw unknown(hash, "transaction");
-      return rpcTransactionToWire(toRpcTransaction(tx, { rpcHost }));
-    }),
-    getTransactionTree: method(parseWireHash, async (hash) => {
-      const run = await findRun(database, hash);
-      if (run === null) throw unknown(hash, "Run, Proof or Verification");
-      return transactionTreeToWire(await readTree(database, run));
-    }),
-    getRunStatus: method(parseWireHash, async (hash) => {
-      const status = await readRunStatus(database, hash);
-      if (status === null) throw unknown(hash, "Run");
-      return status;
-    }),
+    name: program.name,
+    hash: hashToWire(program.hash),
+    image_file_name: program.imageFileName,
+    image_file_url: program.imageFileUrl,
+    image_file_checksum: program.imageFileChecksum,
+    resource_requirements: resources && {
+      mem: resources.memMib,
+      cpus: resources.cpus,
+      gpus: resources.gpus,
+    },
   };
 }
 

@@ -91,6 +91,7 @@ describe("the RPC", () => {
     ["a method of Object", '{"jsonrpc":"2.0","id":1,"method":"constructor","params":[]}', -32601],
     ["no parameter", '{"jsonrpc":"2.0","id":1,"method":"getTransaction","params":[]}', -32602],
     ["two parameters", '{"jsonrpc":"2.0","id":1,"method":"getTransaction","params":[[],[]]}', -32602],
+    ["a parameter for rpc.discover", '{"jsonrpc":"2.0","id":1,"method":"rpc.discover","params":[1]}', -32602],
     ["named parameters", '{"jsonrpc":"2.0","id":1,"method":"getTransaction","params":{"hash":[]}}', -32602],
     ["a short hash", '{"jsonrpc":"2.0","id":1,"method":"getTransaction","params":[[1,2]]}', -32602],
     [
@@ -102,6 +103,11 @@ describe("the RPC", () => {
     const answer = JSON.parse(await text(body));
     expect(answer.error.code).toBe(code);
     expect(answer.error.message).not.toBe("");
+  });
+
+  test("rpc.discover answers the document itself", async () => {
+    const answer = JSON.parse(await text('{"jsonrpc":"2.0","id":1,"method":"rpc.discover","params":[]}'));
+    expect(answer.result).toMatchObject({ openrpc: "1.3.2", info: { title: "Gevulot node" } });
   });
 
   test("batches are answered in one, and are bounded", async () => {

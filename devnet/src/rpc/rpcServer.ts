@@ -6,7 +6,7 @@ import jayson from "jayson";
 import type { Logger } from "pino";
 import { closeServer, listen } from "../listen.ts";
 import { errorToWire } from "./errorToWire.ts";
-import type { Method } from "./methods.ts";
+import type { Method } from "./method.ts";
 
 export interface RpcServer extends AsyncDisposable {
   readonly port: number;
@@ -33,10 +33,14 @@ export async function createRpcServer(
   deps: { readonly log: Logger; readonly methods: Record<string, Method> },
   options: RpcServerOptions,
 ): Promise<RpcServer> {
-  const handlers = Object.entries(deps.methods).map(
-    ([name, method]) => [name, handlerOf(deps.log, method)] as const,
+  const methods = new Map(
+    Object.entries(deps.methods).map(
+      ([name, method]) => [name, new jayson.Method(handlerOf(deps.log, method))] as const,
+    ),
   );
-  const rpc = new jayson.Server(Object.fromEntries(handlers), { maxBatchLength: MAX_BATCH_LENGTH });
+  // By a router, as jayson takes no method of its own named rpc.discover.
+  const router = (name: string) => methods.get(name) as jayson.Method;
+  const rpc = new jayson.Server({}, { router, maxBatchLength: MAX_BATCH_LENGTH });
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
     answer(rpc, request, response, options.maxBodyBytes).catch((error: unknown) => {
       deps.log.error({ err: error }, "the RPC listener failed");
@@ -56,9 +60,7 @@ function handlerOf(log: Logger, method: Method) {
   return (params: unknown, callback: Callback): void => {
     let parameter: unknown;
     try {
-      if (!Array.isArray(params) || params.length !== 1)
-        throw new TypeError("exactly one positional parameter is wanted");
-      parameter = method.parse(params[0]);
+      parameter = method.parse(onlyParameter(params, method.parameter === null));
     } catch (error) {
       if (!isGevulotError(error) && !(error instanceof TypeError))
         log.error({ err: error }, "parameters broke the parser");
@@ -66,10 +68,18 @@ function handlerOf(log: Logger, method: Method) {
       return;
     }
     method.run(parameter).then(
-      (value) => callback(null, okReplyToWire(value)),
+      (value) => callback(null, method.bare ? value : okReplyToWire(value)),
       (error: unknown) => callback(null, errReplyToWire(errorToWire(log, error))),
     );
   };
+}
+
+function onlyParameter(params: unknown, none: boolean): unknown {
+  const list = params ?? [];
+  if (none && Array.isArray(list) && list.length === 0) return undefined;
+  if (none) throw new TypeError("no parameter is wanted");
+  if (Array.isArray(list) && list.length === 1) return list[0];
+  throw new TypeError("exactly one positional parameter is wanted");
 }
 
 async function answer(
