@@ -1,14 +1,17 @@
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
-import { Blake3Hasher } from "@napi-rs/blake-hash";
+import { rename } from "node:fs/promises";
 import { isGevulotError } from "../errors.ts";
 import { cancelled } from "../transport/cancelled.ts";
-import { createDeadline } from "../transport/deadline.ts";
-import { checkChecksum, downloadFailed, openDownload, reasonOf } from "../transport/openDownload.ts";
+import { createDeadline, delay } from "../transport/deadline.ts";
+import { checkChecksum, downloadFailed, reasonOf } from "../transport/openDownload.ts";
+import { openRange } from "../transport/openRange.ts";
 import { readBody } from "../transport/readBody.ts";
+import { openPartFile, type PartFile } from "./partFile.ts";
 
 export const DEFAULT_DOWNLOAD_MAX_BYTES = 64 * 2 ** 30;
 export const DEFAULT_DOWNLOAD_TIMEOUT_MS = 30 * 60_000;
+/** Cuts in a row that brought no new bytes. */
+const MAX_FRUITLESS_CUTS = 4;
+const FIRST_PAUSE_MS = 200;
 
 export interface DownloadFileOptions {
   readonly url: string;
@@ -24,27 +27,30 @@ export interface DownloadFileOptions {
 }
 
 /**
- * Downloads to `<path>.tmp`, hashing as it streams, and renames when the checksum fits (protocol section 6); otherwise
- * leaves nothing. One download for a path at a time. Throws `DOWNLOAD_FAILED`, `DOWNLOAD_NOT_YET`, `CHECKSUM_WRONG`,
- * `BODY_TOO_LARGE` or `CANCELLED`.
+ * Downloads to `<path>.tmp`, hashing as it streams, and renames when the checksum fits (protocol section 6). A
+ * connection that is cut is taken up where it ended. A download that fails or is cancelled leaves its `.tmp` if that is
+ * larger than 1 MiB, and the next one for the same path goes on from there; a wrong checksum leaves nothing. One
+ * download for a path at a time. Throws `DOWNLOAD_FAILED`, `DOWNLOAD_NOT_YET`, `CHECKSUM_WRONG`, `BODY_TOO_LARGE` or
+ * `CANCELLED`.
  */
 export async function downloadFile(options: DownloadFileOptions): Promise<void> {
-  const { url, path, checksum, maxBytes = DEFAULT_DOWNLOAD_MAX_BYTES, fetch = globalThis.fetch } = options;
+  const { url, path, maxBytes = DEFAULT_DOWNLOAD_MAX_BYTES } = options;
   const { timeoutMs = DEFAULT_DOWNLOAD_TIMEOUT_MS, signal } = options;
   const deadline = createDeadline(timeoutMs, signal);
   const partPath = `${path}.tmp`;
+  let part: PartFile | undefined;
   try {
-    const response = await openDownload(fetch, url, deadline.signal);
-    await mkdir(dirname(path), { recursive: true });
-    const file = await open(partPath, "w");
-    try {
-      checkChecksum(url, checksum, await writeBody(response, file, maxBytes));
-    } finally {
-      await file.close();
-    }
+    part = await openPartFile(partPath, maxBytes, deadline.signal);
+    await fill(part, { ...options, maxBytes, signal: deadline.signal });
+    await part.close();
     await rename(partPath, path);
   } catch (error) {
-    await rm(partPath, { force: true });
+    await part?.close();
+    const canGoOn =
+      deadline.signal.aborted ||
+      isGevulotError(error, "DOWNLOAD_FAILED") ||
+      isGevulotError(error, "DOWNLOAD_NOT_YET");
+    await (canGoOn ? part?.leave() : part?.remove());
     if (isGevulotError(error)) throw error;
     if (signal?.aborted) throw cancelled(`the download of ${url}`, signal);
     if (deadline.isOver()) throw downloadFailed(url, null, `it took more than ${timeoutMs} ms`, error);
@@ -52,13 +58,75 @@ export async function downloadFile(options: DownloadFileOptions): Promise<void> 
   }
 }
 
-/** Gives the checksum. */
-async function writeBody(response: Response, file: FileHandle, maxBytes: number): Promise<string> {
-  const hasher = new Blake3Hasher();
-  for await (const chunk of readBody(response, maxBytes)) {
-    hasher.update(chunk);
-    await file.writeFile(chunk);
+type Filling = Omit<DownloadFileOptions, "signal"> & {
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+};
+
+async function fill(part: PartFile, options: Filling): Promise<void> {
+  const { url, checksum, signal } = options;
+  // Pieces of two files may have been put together where one of them was here before, or without an ETag.
+  if ((await receive(part, options)) && (await part.digest()) !== checksum.toLowerCase()) {
+    await part.begin(0);
+    await receive(part, options);
   }
-  await file.sync();
-  return hasher.digest("hex");
+  signal.throwIfAborted();
+  checkChecksum(url, checksum, await part.digest());
+}
+
+/** Until all bytes are there, however often the connection is cut. True if they came in more than one piece. */
+async function receive(part: PartFile, options: Filling): Promise<boolean> {
+  let furthest = part.length();
+  let etag: string | null = null;
+  let isJoined = false;
+  for (let fruitless = 0; ; ) {
+    const piece = await receivePiece(part, etag, options);
+    isJoined ||= piece.start > 0;
+    if (piece.cut === undefined) return isJoined;
+    options.signal.throwIfAborted();
+    fruitless = part.length() > furthest ? 0 : fruitless + 1;
+    if (fruitless >= MAX_FRUITLESS_CUTS) throw cutOff(options.url, piece.cut);
+    furthest = Math.max(furthest, part.length());
+    etag = piece.etag;
+    await delay(FIRST_PAUSE_MS * 2 ** fruitless, options.signal);
+  }
+}
+
+function cutOff(url: string, cause: unknown): unknown {
+  return isGevulotError(cause) ? cause : downloadFailed(url, null, reasonOf(cause), cause);
+}
+
+interface Piece {
+  readonly start: number;
+  readonly etag: string | null;
+  /** Why it ended too early. */
+  readonly cut?: unknown;
+}
+
+async function receivePiece(part: PartFile, etag: string | null, options: Filling): Promise<Piece> {
+  const { url, maxBytes, signal, fetch = globalThis.fetch } = options;
+  const from = { start: part.length(), etag };
+  const opened = await openRange(fetch, url, from, signal).catch((error) => {
+    // A server that was never reached is wrongly named; one that was may come back.
+    if (from.start === 0 || !isGevulotError(error, "DOWNLOAD_FAILED") || error.context.status !== null)
+      throw error;
+    return { cut: error };
+  });
+  if ("cut" in opened) return { ...from, cut: opened.cut };
+  await part.begin(opened.start);
+  if (opened.response === null) return opened;
+  const body = readBody(opened.response, maxBytes, opened.start);
+  try {
+    for (;;) {
+      const next = await body.next().catch((cut: unknown) => {
+        if (isGevulotError(cut)) throw cut;
+        return { cut };
+      });
+      if ("cut" in next) return { ...opened, cut: next.cut };
+      if (next.done) return opened;
+      await part.append(next.value);
+    }
+  } finally {
+    await body.return();
+  }
 }

@@ -15,6 +15,7 @@ declare module "../errors.ts" {
 }
 
 const DEFAULT_HOST = "127.0.0.1";
+const READ_BYTES = 512 * 1024;
 /** Listened at, these stand for every address, and no node can ask them. */
 const WILDCARDS: readonly string[] = ["0.0.0.0", "::"];
 
@@ -93,7 +94,7 @@ async function serve(files: ServedFiles, request: IncomingMessage, response: Ser
   }
   const body =
     typeof content === "string"
-      ? createReadStream(content, { start, end })
+      ? createReadStream(content, { start, end, highWaterMark: READ_BYTES })
       : Readable.from([content.subarray(start, end + 1)]);
   await pipeline(body, response);
 }

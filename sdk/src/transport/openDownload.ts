@@ -16,25 +16,35 @@ export async function openDownload(
   url: string,
   signal: AbortSignal,
 ): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(url, { signal });
-  } catch (cause) {
-    if (signal.aborted) throw cause;
-    throw downloadFailed(url, null, `it can't be reached (${reasonOf(cause)})`, cause);
-  }
+  const response = await requestFile(fetch, url, { signal });
   if (response.status === 200) return response;
   await response.body?.cancel();
-  if (response.status === 206) {
-    throw new GevulotError(
-      "DOWNLOAD_NOT_YET",
-      `${url} is still being written at its node; try again in a moment.`,
-      {
-        context: { url },
-      },
-    );
-  }
+  checkNotPartial(url, response);
   throw downloadFailed(url, response.status, `the server answered ${response.status}`);
+}
+
+/** Whatever the answer is. Throws `DOWNLOAD_FAILED` where there is none. */
+export async function requestFile(
+  fetch: typeof globalThis.fetch,
+  url: string,
+  init: { readonly headers?: Record<string, string>; readonly signal: AbortSignal },
+): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (cause) {
+    if (init.signal.aborted) throw cause;
+    throw downloadFailed(url, null, `it can't be reached (${reasonOf(cause)})`, cause);
+  }
+}
+
+/** Throws `DOWNLOAD_NOT_YET`. */
+export function checkNotPartial(url: string, response: Response): void {
+  if (response.status !== 206) return;
+  throw new GevulotError(
+    "DOWNLOAD_NOT_YET",
+    `${url} is still being written at its node; try again in a moment.`,
+    { context: { url } },
+  );
 }
 
 export function downloadFailed(

@@ -8,10 +8,14 @@ declare module "../errors.ts" {
 
 /**
  * The body of a response, chunk by chunk, at most `maxBytes` of it: throws `BODY_TOO_LARGE` as soon as it is known to
- * be longer. Ends the response when the reader stops early.
+ * be longer. `haveBytes` are those that came before. Ends the response when the reader stops early.
  */
-export async function* readBody(response: Response, maxBytes: number): AsyncGenerator<Uint8Array, void> {
-  const announced = Number(response.headers.get("content-length") ?? 0);
+export async function* readBody(
+  response: Response,
+  maxBytes: number,
+  haveBytes = 0,
+): AsyncGenerator<Uint8Array, void> {
+  const announced = haveBytes + Number(response.headers.get("content-length") ?? 0);
   if (announced > maxBytes) {
     await response.body?.cancel();
     throw tooLarge(response, maxBytes);
@@ -19,7 +23,7 @@ export async function* readBody(response: Response, maxBytes: number): AsyncGene
   if (response.body === null) return;
   const reader = response.body.getReader();
   let ended = false;
-  let receivedBytes = 0;
+  let receivedBytes = haveBytes;
   try {
     for (;;) {
       const { done, value } = await reader.read();
