@@ -3,6 +3,8 @@ import { readKeyFile } from "gevulot-sdk/node";
 import { publicKeyOf, type Transaction } from "gevulot-sdk/protocol";
 import type { Logger } from "pino";
 import { createStack, type DisposeStack } from "./disposeStack.ts";
+import { createEventServer } from "./events/eventServer.ts";
+import { createRunHub, type RunHub } from "./events/runHub.ts";
 import { createFileFetcher } from "./files/fetchFile.ts";
 import { createFileServer } from "./files/fileServer.ts";
 import { createFileLayout } from "./files/layout.ts";
@@ -13,8 +15,9 @@ import { createRpcServer } from "./rpc/rpcServer.ts";
 import { recoverTasks } from "./schedule/recover.ts";
 import type { RunTaskDeps } from "./schedule/runTask.ts";
 import { createScheduler, type Scheduler } from "./schedule/scheduler.ts";
-import { createDatabase } from "./store/database.ts";
+import { createDatabase, type Database } from "./store/database.ts";
 import { migrate } from "./store/migrate.ts";
+import { findRun } from "./store/readTransactions.ts";
 import { createVmProvider } from "./vm/createVmProvider.ts";
 import { reapLeftovers } from "./vm/reapLeftovers.ts";
 
@@ -55,8 +58,10 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   );
   const rpcHost = hostPort(options.p2pAdvertisedListenAddr?.host ?? host, fileServer.port);
 
+  const hub = createRunHub();
   let scheduler: Scheduler | null = null;
   const onStored = (tx: Transaction): void => {
+    notifyRun(log, database, hub, tx);
     if (tx.payload.kind === "run" || tx.payload.kind === "proof") scheduler?.wake();
     if (tx.payload.kind !== "cancel") return;
     scheduler
@@ -67,14 +72,16 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
 
   if (!options.noExecution) {
     const fileBaseUrl = `http://${rpcHost}`;
-    const parts = { log, database, layout, intake, nodeSecretKey: secretKey, fileBaseUrl };
+    const onRunChanged = hub.notify;
+    const parts = { log, database, layout, intake, nodeSecretKey: secretKey, fileBaseUrl, onRunChanged };
     scheduler = await createExecution(stack, parts, options);
   }
 
+  const events = stack.use(createEventServer({ log, database, hub }));
   // Last, because whoever can call finds everything behind it running.
   const rpc = stack.use(
     await createRpcServer(
-      { log, methods: createMethods({ database, intake, rpcHost }) },
+      { log, methods: createMethods({ database, intake, rpcHost }), events },
       { ...options.jsonRpcListenAddr, maxBodyBytes: options.maxBodyMib * MIB },
     ),
   );
@@ -86,6 +93,19 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
     p2pAddress: hostPort(host, options.p2pListenAddr.port),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
+}
+
+/** Tells the listeners of a Run that a transaction of it was stored. */
+function notifyRun(log: Logger, database: Database, hub: RunHub, tx: Transaction): void {
+  const { payload } = tx;
+  if (payload.kind === "run") hub.notify(tx.hash);
+  else if (payload.kind === "proof" || payload.kind === "cancel") hub.notify(payload.parent);
+  else if (payload.kind === "verification") {
+    findRun(database, tx.hash).then(
+      (run) => run !== null && hub.notify(run),
+      (error: Error) => log.warn({ reason: error.message }, "listeners of a Run are told later"),
+    );
+  }
 }
 
 /** What a node that runs tasks has besides: a clean start, a provider, a scheduler. */

@@ -4,6 +4,7 @@ import { isGevulotError } from "gevulot-sdk";
 import { errReplyToWire, okReplyToWire, parseJson, stringifyJson } from "gevulot-sdk/protocol";
 import jayson from "jayson";
 import type { Logger } from "pino";
+import type { EventServer } from "../events/eventServer.ts";
 import { closeServer, listen } from "../listen.ts";
 import { errorToWire } from "./errorToWire.ts";
 import type { Method } from "./method.ts";
@@ -18,6 +19,13 @@ export interface RpcServerOptions {
   readonly maxBodyBytes: number;
 }
 
+export interface RpcServerDeps {
+  readonly log: Logger;
+  readonly methods: Record<string, Method>;
+  /** Answers GETs of its own paths. */
+  readonly events?: EventServer;
+}
+
 const MAX_BATCH_LENGTH = 100;
 /** A body must arrive within this time; a call itself may take as long as its downloads. */
 const REQUEST_TIMEOUT_MS = 120_000;
@@ -29,10 +37,7 @@ const INVALID_PARAMS = -32602;
  * JSON-RPC 2.0 over HTTP POST. Jayson dispatches; the listener is ours, because it bounds the body and reads nonces
  * without loss.
  */
-export async function createRpcServer(
-  deps: { readonly log: Logger; readonly methods: Record<string, Method> },
-  options: RpcServerOptions,
-): Promise<RpcServer> {
+export async function createRpcServer(deps: RpcServerDeps, options: RpcServerOptions): Promise<RpcServer> {
   const methods = new Map(
     Object.entries(deps.methods).map(
       ([name, method]) => [name, new jayson.Method(handlerOf(deps.log, method))] as const,
@@ -42,6 +47,7 @@ export async function createRpcServer(
   const router = (name: string) => methods.get(name) as jayson.Method;
   const rpc = new jayson.Server({}, { router, maxBatchLength: MAX_BATCH_LENGTH });
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+    if (request.method === "GET" && deps.events?.serve(request, response)) return;
     answer(rpc, request, response, options.maxBodyBytes).catch((error: unknown) => {
       deps.log.error({ err: error }, "the RPC listener failed");
       response.destroy();

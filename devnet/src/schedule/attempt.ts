@@ -20,6 +20,8 @@ export interface AttemptDeps {
   readonly provider: VmProvider;
   readonly nodeSecretKey: Uint8Array;
   readonly fileBaseUrl: string;
+  /** Something about this Run's tasks was stored. */
+  readonly onRunChanged?: (run: string) => void;
 }
 
 export interface AttemptOptions {
@@ -94,7 +96,8 @@ function noteStage(deps: AttemptDeps, { task, number }: Attempt, event: VmEvent)
     event.stage === "spawned"
       ? markAttemptSpawned(deps.database, task.id, number, event.pid)
       : markAttemptStage(deps.database, task.id, number, event.stage, new Date());
-  noted.catch((error: Error) =>
-    deps.log.warn({ task: task.id, reason: error.message }, "a stage was not noted"),
+  noted.then(
+    () => deps.onRunChanged?.(task.run),
+    (error: Error) => deps.log.warn({ task: task.id, reason: error.message }, "a stage was not noted"),
   );
 }

@@ -52,6 +52,7 @@ export async function runTask(
   const claim = { provider: name, accelerator, imageChecksum: program.imageFileChecksum };
   const number = await database.transaction((client) => beginAttempt(client, task, claim));
   if (number === null) return;
+  deps.onRunChanged?.(task.run);
   const id = `${task.id}-${number}`;
   const log = deps.log.child({ task: task.id, attempt: number, run: task.run, step: task.step });
   log.info({ program: program.name, provider: name, accelerator }, `${task.kind} task started`);
@@ -74,6 +75,7 @@ export async function runTask(
     return;
   }
   await untilDatabaseIsBack(log, signals.stop, () => storeEnd(deps, task, number, end, consoleTail));
+  deps.onRunChanged?.(task.run);
   await rm(layout.attemptDir(id), { recursive: true, force: true });
   if (end.failure)
     log.warn({ code: end.failure.code, reason: end.failure.message }, `${task.kind} task failed`);

@@ -66,7 +66,8 @@ async function giveUp(deps: RunTaskDeps, task: Task, error: unknown): Promise<vo
   log.error({ err: error, task: task.id }, "a task was given up");
   if (isConnectionLoss(error)) return;
   const failure = taskFailure(task, "NODE_ERROR", `The node could not run the task: ${error}`);
-  await failTask(database, task.id, failure).catch((reason: unknown) => {
-    log.error({ err: reason, task: task.id }, "the end of a task was not stored");
-  });
+  await failTask(database, task.id, failure).then(
+    () => deps.onRunChanged?.(task.run),
+    (reason: unknown) => log.error({ err: reason, task: task.id }, "the end of a task was not stored"),
+  );
 }

@@ -66,6 +66,7 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
           task.id,
           taskFailure(task, "CANCELLED", "The Run was cancelled by its author."),
         );
+        deps.onRunChanged?.(run);
       }
     },
     async [Symbol.asyncDispose]() {
@@ -92,7 +93,10 @@ async function dropUnfit(
     const wanted = await wantedBy(deps, task);
     const never = neverFits(capacity, wanted);
     if (never === null) fitting.push({ task, wanted });
-    else await failTask(deps.database, task.id, cannotFit(task, never));
+    else {
+      await failTask(deps.database, task.id, cannotFit(task, never));
+      deps.onRunChanged?.(task.run);
+    }
   }
   return fitting;
 }

@@ -1,0 +1,77 @@
+import type { TaskFailure } from "gevulot-sdk";
+import type { Queryable } from "./database.ts";
+
+/** What is stored of a Run's course, with times; lists are in the order in which their rows were added. */
+export interface RunCourse {
+  readonly submittedAt: Date;
+  readonly steps: number;
+  readonly tasks: readonly CourseTask[];
+  readonly proofs: readonly CourseResult[];
+  readonly verifications: readonly CourseResult[];
+}
+
+export interface CourseTask {
+  readonly id: string;
+  readonly step: number;
+  readonly kind: "proof" | "verification";
+  /** The Proof that made it ready. */
+  readonly proof: string | null;
+  readonly endedAt: Date | null;
+  readonly failure: TaskFailure | null;
+  readonly attempts: readonly CourseAttempt[];
+}
+
+export interface CourseAttempt {
+  readonly number: number;
+  readonly startedAt: Date;
+  readonly bootedAt: Date | null;
+  readonly programStartedAt: Date | null;
+}
+
+export interface CourseResult {
+  readonly tx: string;
+  readonly at: Date;
+}
+
+/** @returns null where the hash is no Run that is stored here. */
+export async function readRunCourse(database: Queryable, run: string): Promise<RunCourse | null> {
+  const [submitted, tasks, attempts, results] = await Promise.all([
+    database.query<{ at: Date; steps: number }>(
+      `select created_at as at, (select count(*)::int from workflow_step where tx = hash) as steps
+       from transaction where hash = $1 and kind = 'run'`,
+      [run],
+    ),
+    database.query<Omit<CourseTask, "attempts">>(
+      `select id, step, kind, proof, ended_at as "endedAt", failure from task where run = $1
+       order by queued_at, step, id`,
+      [run],
+    ),
+    database.query<CourseAttempt & { task: string }>(
+      `select a.task, a.number, a.started_at as "startedAt", a.booted_at as "bootedAt",
+         a.program_started_at as "programStartedAt"
+       from task_attempt a join task on task.id = a.task where task.run = $1 order by a.number`,
+      [run],
+    ),
+    database.query<CourseResult & { kind: "proof" | "verification" }>(
+      `select t.hash as tx, t.kind::text as kind, t.created_at as at from transaction t
+       where t.hash in (
+         select tx from proof where parent = $1
+         union all select v.tx from verification v join proof p on p.tx = v.parent where p.parent = $1)
+       order by t.created_at, t.hash`,
+      [run],
+    ),
+  ]);
+  const row = submitted.rows[0];
+  if (!row) return null;
+  const resultsOf = (kind: "proof" | "verification") => results.rows.filter((result) => result.kind === kind);
+  return {
+    submittedAt: row.at,
+    steps: row.steps,
+    tasks: tasks.rows.map((task) => ({
+      ...task,
+      attempts: attempts.rows.filter((attempt) => attempt.task === task.id),
+    })),
+    proofs: resultsOf("proof"),
+    verifications: resultsOf("verification"),
+  };
+}
