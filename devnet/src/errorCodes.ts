@@ -12,6 +12,7 @@ import "./image/extractVmlinux.ts";
 import "./image/fatPartition.ts";
 import "./image/initrd.ts";
 import "./image/kernelModules.ts";
+import "./image/listImage.ts";
 import "./image/manifest.ts";
 import "./image/programFiles.ts";
 import "./image/readNode.ts";

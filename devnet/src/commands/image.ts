@@ -1,6 +1,9 @@
 import type { CommandModule } from "yargs";
 import { imageBuildCommand } from "./imageBuild.ts";
+import { imageCatCommand } from "./imageCat.ts";
 import { imageInspectCommand } from "./imageInspect.ts";
+import { imageLsCommand } from "./imageLs.ts";
+import { imageVerifyCommand } from "./imageVerify.ts";
 
 export const imageCommand: CommandModule = {
   command: "image",
@@ -9,7 +12,10 @@ export const imageCommand: CommandModule = {
     yargs
       .command(imageBuildCommand)
       .command(imageInspectCommand)
-      .demandCommand(1, "Say what to do: image build or image inspect.")
+      .command(imageLsCommand)
+      .command(imageCatCommand)
+      .command(imageVerifyCommand)
+      .demandCommand(1, "Say what to do: image build, inspect, ls, cat or verify.")
       .strict(),
   handler: () => {},
 };

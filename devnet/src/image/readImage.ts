@@ -53,16 +53,19 @@ export async function readExtent(
 
 /** The same for a part that may be too large for memory; gives its SHA-256. */
 export async function checkRoot(path: string, extent: ImageExtent, signal?: AbortSignal): Promise<string> {
+  const sha256 = await hashExtent(path, extent, signal);
+  if (sha256 === extent.sha256) return sha256;
+  throw imageInvalid(path, "its root file system is damaged; build or download it again");
+}
+
+/** SHA-256 of the bytes that are there. */
+export async function hashExtent(path: string, extent: ImageExtent, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
   const range = { start: extent.offset, end: extent.offset + extent.length - 1, highWaterMark: 2 ** 20 };
   for await (const chunk of createReadStream(path, { ...range, ...(signal ? { signal } : {}) })) {
     hash.update(chunk as Uint8Array);
   }
-  const sha256 = hash.digest("hex");
-  if (sha256 !== extent.sha256) {
-    throw imageInvalid(path, "its root file system is damaged; build or download it again");
-  }
-  return sha256;
+  return hash.digest("hex");
 }
 
 async function openImage(path: string): Promise<FileHandle> {

@@ -29,6 +29,8 @@ export interface RunToolOptions {
   readonly input?: Uint8Array;
   /** Added to the fixed one. */
   readonly env?: Readonly<Record<string, string>>;
+  /** A file descriptor for its standard output; then nothing is given back. */
+  readonly stdout?: number;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -52,7 +54,7 @@ export async function runTool(
   signal?.throwIfAborted();
   const timeout = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const child = spawn(tool, args, {
-    stdio: ["pipe", "pipe", "pipe"],
+    stdio: ["pipe", options.stdout ?? "pipe", "pipe"],
     env: { ...passedOn(), LC_ALL: "C", TZ: "UTC", ...options.env },
     signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     killSignal: "SIGKILL",
@@ -61,21 +63,25 @@ export async function runTool(
   const out: Buffer[] = [];
   let outBytes = 0;
   let stderr = "";
-  child.stdout.on("data", (chunk: Buffer) => {
+  child.stdout?.on("data", (chunk: Buffer) => {
     outBytes += chunk.length;
     if (outBytes > MAX_STDOUT_BYTES) child.kill("SIGKILL");
     else out.push(chunk);
   });
-  child.stderr.on("data", (chunk: Buffer) => {
+  child.stderr?.on("data", (chunk: Buffer) => {
     stderr = (stderr + chunk.toString()).slice(-MAX_STDERR_CHARS);
   });
   // A tool that ends before it has read everything says why by its status.
-  child.stdin.on("error", () => {});
-  child.stdin.end(options.input);
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(options.input);
 
   const status = await new Promise<number | null>((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", resolve);
+    child.on("close", (code, killedBy) => {
+      // Who reads its output may stop, as `| head` does.
+      const isEnough = options.stdout !== undefined && killedBy === "SIGPIPE";
+      resolve(isEnough ? 0 : code);
+    });
   }).catch((cause: NodeJS.ErrnoException) => {
     signal?.throwIfAborted();
     if (timeout.aborted) stderr = `${stderr}\nit was stopped after its time limit`;

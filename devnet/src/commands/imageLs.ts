@@ -1,0 +1,49 @@
+import type { Argv, CommandModule } from "yargs";
+import { type ImageEntry, listImageFolder } from "../image/listImage.ts";
+import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
+import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
+
+interface Arguments {
+  readonly file: string;
+  readonly path: string;
+  readonly long: boolean;
+  readonly recursive: boolean;
+  readonly json: boolean;
+}
+
+export const imageLsCommand: CommandModule<object, Arguments> = {
+  command: "ls <file> [path]",
+  describe: "List an image's files",
+  builder: (yargs: Argv) =>
+    yargs
+      .positional("file", { type: "string", demandOption: true, describe: "An image" })
+      .positional("path", { type: "string", default: "/", describe: "A folder or file in it" })
+      .option("long", { type: "boolean", default: false, alias: "l", describe: "With modes and sizes" })
+      .option("recursive", { type: "boolean", default: false, alias: "R", describe: "And all below it" })
+      .option("json", { type: "boolean", default: false, describe: "One line of JSON" })
+      .example("$0 image ls -lR prover.img", "all that is in it"),
+  handler: async ({ file, path, long, recursive, json }) => {
+    const list = () => listImageFolder({ imagePath: file, path, deep: recursive });
+    if (!json) {
+      return reportErrors(async () => {
+        for (const entry of await list())
+          process.stdout.write(`${printable(long ? longLine(entry) : entry.path)}\n`);
+      });
+    }
+    try {
+      printEnvelope(okEnvelope("image ls", await list()));
+    } catch (error) {
+      printEnvelope(errorEnvelope("image ls", error));
+      process.exitCode = EXIT_FAILURE;
+    }
+  },
+};
+
+/** An image may be a stranger's: a name must not steer the terminal. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, "?");
+}
+
+function longLine({ mode, sizeBytes, path, target }: ImageEntry): string {
+  return `${mode} ${String(sizeBytes).padStart(12)} ${path}${target === undefined ? "" : ` -> ${target}`}`;
+}

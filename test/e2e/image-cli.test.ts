@@ -1,0 +1,41 @@
+import { copyFile, mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { runCli } from "../fixtures/cli.ts";
+
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "gevulot-e2e-image-cli-"));
+  await writeFile(join(folder, "prover.mjs"), 'console.log("hello");\n');
+  const built = await runCli("gevulot-devnet", ["image", "build", "prover.mjs"], { cwd: folder });
+  expect(built.stdout).toContain(`Bootable image file:${join(folder, "prover.img")}`);
+  await copyFile(join(folder, "prover.img"), join(folder, "damaged.img"));
+  const file = await open(join(folder, "damaged.img"), "r+");
+  await file.write(Buffer.alloc(1000, 1), 0, 1000, 5 * 2 ** 20);
+  await file.close();
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const image = (...args: string[]) => runCli("gevulot-devnet", ["image", ...args], { cwd: folder });
+
+test.each<[string[], number, RegExp, RegExp]>([
+  [["ls", "prover.img"], 0, /^\/prover\.mjs$/m, /^$/],
+  [["ls", "-l", "prover.img", "usr/bin"], 0, /^-rwxr-xr-x +\d+ \/usr\/bin\/node\n$/, /^$/],
+  [["ls", "prover.img", "--json"], 0, /^\{"schemaVersion":1,"command":"image ls","status":"ok"/, /^$/],
+  [["ls", "prover.img", "/none"], 1, /^$/, /^error: \/none .* no such file/],
+  [["cat", "prover.img", "prover.mjs"], 0, /console\.log\("hello"\)/, /^$/],
+  [["cat", "prover.img", "/etc"], 1, /^$/, /^error: .* a folder/],
+  [["cat", "prover.img"], 2, /^$/, /^error: Not enough .*\nSee .* --help/],
+  [["verify", "prover.img"], 0, /^(ok .*\n){6}$/, /^$/],
+  [["verify", "damaged.img"], 1, /^DAMAGED kernel /m, /^error: damaged\.img .*kernel.*download it again\.$/m],
+  [["verify", "damaged.img", "--json"], 1, /"code":"IMAGE_INVALID"/, /^$/],
+  [["verify", "prover.mjs"], 1, /^$/, /^error: .* not an image made by/],
+  [["verify", "none.img"], 1, /^$/, /^error: .* can't be opened \(ENOENT\)/],
+  [[], 2, /^$/, /^error: Say what to do: image build, inspect, ls, cat or verify\./],
+])("image %j", async (args, code, stdout, stderr) => {
+  const result = await image(...args);
+  expect(result.stderr).toMatch(stderr);
+  expect(result.stdout).toMatch(stdout);
+  expect(result.code).toBe(code);
+});
