@@ -114,6 +114,10 @@ describe("an image", () => {
     expect(sector.readUInt16BE(510)).toBe(0x55aa);
     const kernel = execFileSync("mtype", ["-i", `${js.path}@@1M`, "::vmlinuz"], { maxBuffer: 2 ** 28 });
     expect(kernel.length).toBe(js.kernel.length);
+    // The boot loader's tool puts files there too: without its clock.
+    const files = execFileSync("mdir", ["-a", "-i", `${js.path}@@1M`, "::"]).toString();
+    expect(files).toMatch(/^ldlinux +sys /m);
+    expect(new Set(files.match(/\d{4}-\d\d-\d\d +\d+:\d\d/g))).toEqual(new Set(["1980-01-01   0:00"]));
     const list = execFileSync("unsquashfs", ["-offset", String(js.root.offset), "-lls", js.path]).toString();
     expect(list).toMatch(/-rwxr-xr-x root\/root .* 1970-01-01 .* squashfs-root\/usr\/bin\/node\n/);
   });
