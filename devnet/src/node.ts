@@ -7,12 +7,15 @@ import { createEventServer } from "./events/eventServer.ts";
 import { createRunHub, type RunHub } from "./events/runHub.ts";
 import { createFileFetcher } from "./files/fetchFile.ts";
 import { createFileServer } from "./files/fileServer.ts";
-import { createFileLayout } from "./files/layout.ts";
+import { createFileLayout, type FileLayout } from "./files/layout.ts";
+import { createAccessList } from "./intake/accessList.ts";
 import { createIntake } from "./intake/intake.ts";
+import { createMetrics, type Metrics } from "./observe/metrics.ts";
+import { createHealthServer, createMetricsServer } from "./observe/observeServers.ts";
 import type { NodeOptions } from "./options.ts";
 import { createMethods } from "./rpc/methods.ts";
 import { createRpcServer } from "./rpc/rpcServer.ts";
-import { recoverTasks } from "./schedule/recover.ts";
+import { clearWorkspaces } from "./schedule/recover.ts";
 import type { RunTaskDeps } from "./schedule/runTask.ts";
 import { createScheduler, type Scheduler } from "./schedule/scheduler.ts";
 import { createDatabase, type Database } from "./store/database.ts";
@@ -40,13 +43,9 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   const { log } = deps;
   await using stack = createStack();
   const secretKey = await readKeyFile(options.nodeKeyFile);
-  const layout = createFileLayout(options.dataDirectory);
-  await Promise.all(
-    [layout.imagesDir, layout.txFilesDir].map((folder) => mkdir(folder, { recursive: true })),
-  );
-  const database = stack.use(await createDatabase({ log }, { url: options.dbUrl }));
-  const applied = await migrate(database);
-  if (applied.length > 0) log.info({ applied }, "the database schema was brought up to date");
+  const { layout, database } = await openStore(stack, log, options);
+  const metrics = createMetrics();
+  const health = await createObservers(stack, database, metrics, options);
 
   const files = createFileFetcher();
   const { host } = options.p2pListenAddr;
@@ -62,18 +61,32 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   let scheduler: Scheduler | null = null;
   const onStored = (tx: Transaction): void => {
     notifyRun(log, database, hub, tx);
-    if (tx.payload.kind === "run" || tx.payload.kind === "proof") scheduler?.wake();
-    if (tx.payload.kind !== "cancel") return;
-    scheduler
-      ?.cancelRun(tx.payload.parent)
-      .catch((error: unknown) => log.error({ err: error }, "a Run was not cancelled"));
+    if (scheduler) notifyScheduler(log, scheduler, tx);
   };
-  const intake = createIntake({ log, database, layout, files, onStored }, { execute: !options.noExecution });
+  const access = stack.use(
+    createAccessList(
+      { log, database },
+      { mode: options.acl, url: options.aclWhitelistUrl, ownKey: publicKeyOf(secretKey) },
+    ),
+  );
+  const intake = createIntake(
+    { log, database, layout, files, access, onStored },
+    { execute: !options.noExecution },
+  );
 
   if (!options.noExecution) {
     const fileBaseUrl = `http://${rpcHost}`;
     const onRunChanged = hub.notify;
-    const parts = { log, database, layout, intake, nodeSecretKey: secretKey, fileBaseUrl, onRunChanged };
+    const parts = {
+      log,
+      database,
+      layout,
+      intake,
+      metrics,
+      nodeSecretKey: secretKey,
+      fileBaseUrl,
+      onRunChanged,
+    };
     scheduler = await createExecution(stack, parts, options);
   }
 
@@ -81,10 +94,12 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   // Last, because whoever can call finds everything behind it running.
   const rpc = stack.use(
     await createRpcServer(
-      { log, methods: createMethods({ database, intake, rpcHost }), events },
+      { log, methods: createMethods({ database, intake, rpcHost }), events, metrics },
       { ...options.jsonRpcListenAddr, maxBodyBytes: options.maxBodyMib * MIB },
     ),
   );
+  health.started();
+  stack.defer(health.stopping);
   const running = stack.move();
   return {
     publicKey: publicKeyOf(secretKey),
@@ -92,6 +107,50 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
     httpUrl: `http://${rpcHost}`,
     p2pAddress: hostPort(host, options.p2pListenAddr.port),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
+}
+
+async function openStore(
+  stack: DisposeStack,
+  log: Logger,
+  options: NodeOptions,
+): Promise<{ layout: FileLayout; database: Database }> {
+  const layout = createFileLayout(options.dataDirectory);
+  await Promise.all(
+    [layout.imagesDir, layout.txFilesDir].map((folder) => mkdir(folder, { recursive: true })),
+  );
+  const database = stack.use(await createDatabase({ log }, { url: options.dbUrl }));
+  const applied = await migrate(database);
+  if (applied.length > 0) log.info({ applied }, "the database schema was brought up to date");
+  return { layout, database };
+}
+
+function notifyScheduler(log: Logger, scheduler: Scheduler, tx: Transaction): void {
+  if (tx.payload.kind === "run" || tx.payload.kind === "proof") scheduler.wake();
+  if (tx.payload.kind !== "cancel") return;
+  scheduler
+    .cancelRun(tx.payload.parent)
+    .catch((error: unknown) => log.error({ err: error }, "a Run was not cancelled"));
+}
+
+/** Health and metrics; they are the last to go. */
+async function createObservers(
+  stack: DisposeStack,
+  database: Database,
+  metrics: Metrics,
+  options: NodeOptions,
+): Promise<{ started: () => void; stopping: () => void }> {
+  let isStarted = false;
+  const check = async (): Promise<void> => void (await database.query("select 1"));
+  const checks = { check, isStarted: () => isStarted };
+  const health = stack.use(await createHealthServer(checks, options.httpHealthcheckListenAddr));
+  const { httpMetricsListenAddr: address } = options;
+  if (address) stack.use(await createMetricsServer(metrics, address));
+  return {
+    started: () => {
+      isStarted = true;
+    },
+    stopping: health.stopping,
   };
 }
 
@@ -111,13 +170,13 @@ function notifyRun(log: Logger, database: Database, hub: RunHub, tx: Transaction
 /** What a node that runs tasks has besides: a clean start, a provider, a scheduler. */
 async function createExecution(
   stack: DisposeStack,
-  parts: Omit<RunTaskDeps, "provider">,
+  parts: Omit<RunTaskDeps, "provider" | "metrics"> & { readonly metrics: Metrics },
   options: NodeOptions,
 ): Promise<Scheduler> {
-  const { log, database, layout } = parts;
+  const { log, layout, metrics } = parts;
   const { dataDirectory, provider: kind, qemuPath } = options;
   await reapLeftovers({ log }, { dataDirectory });
-  await recoverTasks({ log, database, layout });
+  await clearWorkspaces({ log, layout });
   const provider = stack.use(
     await createVmProvider({ log }, { provider: kind, qemuPath, cacheDir: layout.cacheDir }),
   );
@@ -134,7 +193,20 @@ async function createExecution(
     maxOutputBytes: MAX_OUTPUT_BYTES,
   };
   const { gpuDevices } = options;
-  return stack.use(createScheduler({ ...parts, provider }, { capacity, gpuDevices, ...limits }));
+  const scheduler = stack.use(createScheduler({ ...parts, provider }, { capacity, gpuDevices, ...limits }));
+  metrics.watch({
+    total: () => capacity,
+    available: () => {
+      const used = scheduler.used();
+      return {
+        memMib: capacity.memMib - used.memMib,
+        // CPUs are given away more than once.
+        cpus: Math.max(0, capacity.cpus - used.cpus),
+        gpus: capacity.gpus - used.gpus,
+      };
+    },
+  });
+  return scheduler;
 }
 
 function hostPort(host: string, port: number): string {

@@ -1,6 +1,7 @@
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { generateKeyCommand, migrateCommand, showPublicKeyCommand } from "./commands/nodeKeys.ts";
+import { peerCommand } from "./commands/nodePeer.ts";
 import { nodeRunCommand } from "./commands/nodeRun.ts";
 import { failUsage } from "./commands/usage.ts";
 
@@ -13,6 +14,7 @@ await yargs(hideBin(process.argv))
   .command(migrateCommand)
   .command(generateKeyCommand)
   .command(showPublicKeyCommand)
+  .command(peerCommand)
   .demandCommand(1, "Give a command.")
   // A flag named no-execution must not be read as the negation of "execution".
   .parserConfiguration({ "boolean-negation": false })

@@ -38,6 +38,9 @@ describe("the node's options", () => {
     [{ provider: "docker" }, {}, /--provider/],
     [{ httpDownloadPort: -1 }, {}, /--http-download-port/],
     [{ numCpus: 0 }, {}, /--num-cpus/],
+    [{ acl: "maybe" }, {}, /--acl /],
+    [{ aclWhitelistUrl: "keys.txt" }, {}, /--acl-whitelist-url .*http:\/\//],
+    [{ httpHealthcheckListenAddr: "8888" }, {}, /--http-healthcheck-listen-addr .*no host:port/],
     [{}, { GEVULOT_NODE_NO_EXECUTION: "maybe" }, /--no-execution/],
   ])("refuses %o %o", (given, env, message) => {
     expect(() => parseNodeOptions(given, env)).toThrow(message);
@@ -47,8 +50,8 @@ describe("the node's options", () => {
     expect(() => parseNodeOptions({ p2pDiscoveryAddrs: "a:1" }, {})).toThrow(
       "--p2p-discovery-addrs is not built",
     );
-    expect(() => parseNodeOptions({}, { GEVULOT_ACL_WHITELIST_URL: "http://x" })).toThrow(
-      /GEVULOT_ACL_WHITELIST_URL/,
+    expect(() => parseNodeOptions({}, { GEVULOT_PSK_PASSPHRASE: "secret" })).toThrow(
+      /GEVULOT_PSK_PASSPHRASE/,
     );
   });
 

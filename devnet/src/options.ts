@@ -110,22 +110,41 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   spec("cpu-factor", "GEVULOT_CPU_FACTOR", "number", 2, "How often a CPU is given to tasks"),
   spec("task-deadline-seconds", "GEVULOT_TASK_DEADLINE_SECONDS", "number", 3_600, "Longest time of one task"),
   spec("max-body-mib", "GEVULOT_MAX_BODY_MIB", "number", 64, "Largest JSON-RPC body"),
-];
-
-/** Options of the existing node whose work is not done here yet; given, they are refused, not ignored. */
-export const UNBUILT_NODE_OPTIONS: readonly OptionSpec[] = [
-  spec("acl-whitelist-url", "GEVULOT_ACL_WHITELIST_URL", "string", undefined, "Not built yet"),
-  spec("p2p-discovery-addrs", "GEVULOT_P2P_DISCOVERY_ADDR", "string", undefined, "Not built yet"),
-  spec("p2p-psk-passphrase", "GEVULOT_PSK_PASSPHRASE", "string", undefined, "Not built yet"),
-  spec("vsock-listen-port", "GEVULOT_VSOCK_LISTEN_PORT", "number", undefined, "Not built yet"),
   spec(
     "http-healthcheck-listen-addr",
     "GEVULOT_HEALTHCHECK_LISTEN_ADDR",
     "string",
-    undefined,
-    "Not built yet",
+    "127.0.0.1:8888",
+    "Address of /healthz and /ready",
   ),
-  spec("http-metrics-listen-addr", "GEVULOT_METRICS_LISTEN_ADDR", "string", undefined, "Not built yet"),
+  spec(
+    "http-metrics-listen-addr",
+    "GEVULOT_METRICS_LISTEN_ADDR",
+    "string",
+    undefined,
+    "Address of the metrics, Prometheus text",
+  ),
+  spec(
+    "acl-whitelist-url",
+    "GEVULOT_ACL_WHITELIST_URL",
+    "string",
+    undefined,
+    "A text file, one hex key a line, merged into the access list every 10 minutes",
+  ),
+  spec(
+    "acl",
+    "GEVULOT_ACL",
+    "string",
+    "auto",
+    "Access list: on, off, or auto: on with --acl-whitelist-url or once the list has a key",
+  ),
+];
+
+/** Options of the existing node whose work is not done here yet; given, they are refused, not ignored. */
+export const UNBUILT_NODE_OPTIONS: readonly OptionSpec[] = [
+  spec("p2p-discovery-addrs", "GEVULOT_P2P_DISCOVERY_ADDR", "string", undefined, "Not built yet"),
+  spec("p2p-psk-passphrase", "GEVULOT_PSK_PASSPHRASE", "string", undefined, "Not built yet"),
+  spec("vsock-listen-port", "GEVULOT_VSOCK_LISTEN_PORT", "number", undefined, "Not built yet"),
 ];
 
 const address = z.string().transform((text, context) => {
@@ -162,6 +181,13 @@ const schema = z.object({
   cpuFactor: positive,
   taskDeadlineSeconds: positive,
   maxBodyMib: positive,
+  httpHealthcheckListenAddr: address,
+  httpMetricsListenAddr: address.optional(),
+  aclWhitelistUrl: z
+    .string()
+    .regex(/^https?:\/\//, "a URL that begins with http:// or https:// is wanted")
+    .optional(),
+  acl: z.enum(["auto", "on", "off"]),
 });
 
 /** All options of a node, validated and frozen. */

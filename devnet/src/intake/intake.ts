@@ -7,6 +7,7 @@ import type { FileLayout } from "../files/layout.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { createBatchedLoader } from "../store/loadBatched.ts";
 import { readDeployedPrograms, readManyTransactionBytes } from "../store/readTransactions.ts";
+import type { AccessList } from "./accessList.ts";
 import { fetchFiles } from "./fetchFiles.ts";
 import { createGroupCommit } from "./groupCommit.ts";
 import { createNativeCrypto } from "./nativeCrypto.ts";
@@ -43,6 +44,8 @@ export interface IntakeDeps {
   readonly database: Database;
   readonly layout: FileLayout;
   readonly files: FileFetcher;
+  /** Who may send; without it everybody. */
+  readonly access?: Pick<AccessList, "require">;
   /** Called after the commit of a transaction that is new here. */
   readonly onStored: (tx: Transaction) => void;
 }
@@ -71,6 +74,7 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
       deps.log.warn({ tx: tx.hash }, "a different transaction with the hash of a stored one was left out");
       return;
     }
+    await deps.access?.require(verified);
     await requireParents(parents, verified);
     const fetched = await fetchFiles(deps, verified, options);
     if (await commits.store(fetched, options.alsoCommit)) {

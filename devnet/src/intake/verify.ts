@@ -18,6 +18,8 @@ declare module "gevulot-sdk/errors" {
 
 const MAX_STEPS = 64;
 const MAX_INPUTS = 1_024;
+/** What a database column of 8 bytes holds. */
+const MAX_RESOURCE = 2n ** 63n - 1n;
 const CHECKSUM = /^[0-9a-f]{64}$/;
 
 /**
@@ -54,6 +56,9 @@ function programProblem(role: string, program: ProgramMetadata): string | null {
   if (!CHECKSUM.test(program.imageFileChecksum)) {
     return `The ${role}'s image checksum must be the file's BLAKE3 as 64 lowercase hex digits.`;
   }
+  for (const [name, amount] of Object.entries(program.resources ?? {})) {
+    if (amount > MAX_RESOURCE) return `The ${role} asks for ${amount} (${name}), which no machine has.`;
+  }
   return urlProblem(`the ${role}'s image`, program.imageFileUrl);
 }
 
@@ -82,6 +87,29 @@ function runProblem(run: Extract<Payload, { kind: "run" }>): string | null {
       }
     }
     earlier.add(step.program);
+  }
+  return inputPlacesProblem(run);
+}
+
+/** A Run has one tree for the input files of all its steps (protocol section 6). */
+function inputPlacesProblem(run: Extract<Payload, { kind: "run" }>): string | null {
+  const checksums = new Map<string, string>();
+  const inputs = run.steps.flatMap((step) => step.inputs);
+  for (const input of inputs) {
+    if (input.kind !== "input") continue;
+    const other = checksums.get(input.fileName) ?? input.checksum;
+    if (other !== input.checksum) {
+      return `Two steps take different files as "${input.fileName}". Give each its own name.`;
+    }
+    checksums.set(input.fileName, input.checksum);
+  }
+  const names = new Set(inputs.map(({ fileName }) => fileName));
+  for (const name of names) {
+    for (let at = name.lastIndexOf("/"); at > 0; at = name.lastIndexOf("/", at - 1)) {
+      const folder = name.slice(0, at);
+      if (names.has(folder))
+        return `The input "${folder}" is a file, and the folder of "${name}". Rename one of them.`;
+    }
   }
   return null;
 }

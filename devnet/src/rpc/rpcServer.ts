@@ -6,6 +6,7 @@ import jayson from "jayson";
 import type { Logger } from "pino";
 import type { EventServer } from "../events/eventServer.ts";
 import { closeServer, listen } from "../listen.ts";
+import type { Metrics } from "../observe/metrics.ts";
 import { errorToWire } from "./errorToWire.ts";
 import type { Method } from "./method.ts";
 
@@ -24,6 +25,7 @@ export interface RpcServerDeps {
   readonly methods: Record<string, Method>;
   /** Answers GETs of its own paths. */
   readonly events?: EventServer;
+  readonly metrics?: Pick<Metrics, "rpcAnswered">;
 }
 
 const MAX_BATCH_LENGTH = 100;
@@ -40,7 +42,7 @@ const INVALID_PARAMS = -32602;
 export async function createRpcServer(deps: RpcServerDeps, options: RpcServerOptions): Promise<RpcServer> {
   const methods = new Map(
     Object.entries(deps.methods).map(
-      ([name, method]) => [name, new jayson.Method(handlerOf(deps.log, method))] as const,
+      ([name, method]) => [name, new jayson.Method(handlerOf(deps, name, method))] as const,
     ),
   );
   // By a router, as jayson takes no method of its own named rpc.discover.
@@ -62,8 +64,13 @@ export async function createRpcServer(deps: RpcServerDeps, options: RpcServerOpt
 
 type Callback = (error: { code: number; message: string } | null, result?: unknown) => void;
 
-function handlerOf(log: Logger, method: Method) {
-  return (params: unknown, callback: Callback): void => {
+function handlerOf({ log, metrics }: RpcServerDeps, name: string, method: Method) {
+  return (params: unknown, done: Callback): void => {
+    const startedAt = performance.now();
+    const callback: Callback = (error, result) => {
+      metrics?.rpcAnswered(name, (performance.now() - startedAt) / 1_000);
+      done(error, result);
+    };
     let parameter: unknown;
     try {
       parameter = method.parse(onlyParameter(params, method.parameter === null));

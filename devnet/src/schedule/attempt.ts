@@ -4,6 +4,7 @@ import type { TaskFailure } from "gevulot-sdk";
 import type { ProgramMetadata, Transaction } from "gevulot-sdk/protocol";
 import type { Logger } from "pino";
 import type { FileLayout } from "../files/layout.ts";
+import type { Metrics } from "../observe/metrics.ts";
 import { collectFiles } from "../result/collectFiles.ts";
 import { createResultTransaction } from "../result/createResultTransaction.ts";
 import { explainOutcome } from "../result/explainOutcome.ts";
@@ -22,6 +23,7 @@ export interface AttemptDeps {
   readonly fileBaseUrl: string;
   /** Something about this Run's tasks was stored. */
   readonly onRunChanged?: (run: string) => void;
+  readonly metrics?: Pick<Metrics, "taskEnded" | "taskRequeued">;
 }
 
 export interface AttemptOptions {

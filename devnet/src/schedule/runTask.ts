@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { TaskFailure } from "gevulot-sdk";
 import type { Transaction } from "gevulot-sdk/protocol";
 import type { Intake } from "../intake/intake.ts";
+import { removeTree } from "../removeTree.ts";
 import { OutputFileProblem } from "../result/collectFiles.ts";
 import { readConsoleTail } from "../result/readConsoleTail.ts";
 import type { Database } from "../store/database.ts";
@@ -57,10 +58,13 @@ export async function runTask(
   const log = deps.log.child({ task: task.id, attempt: number, run: task.run, step: task.step });
   log.info({ program: program.name, provider: name, accelerator }, `${task.kind} task started`);
 
+  const startedAt = performance.now();
   const consolePath = consolePathOf(options.logDirectory, task);
   const signal = AbortSignal.any([signals.cancel, signals.stop]);
   let end: AttemptEnd;
   try {
+    // The console of an earlier attempt must not be taken for this one's.
+    await rm(consolePath, { force: true });
     const workspaceDir = await prepareWorkspace(layout, task, id, run, proofs);
     const attempt = { task, number, id, program, workspaceDir, consolePath, resources };
     end = await runAttempt(deps, options, attempt, signal);
@@ -72,11 +76,15 @@ export async function runTask(
   if (end.failure !== null && signals.stop.aborted) {
     log.info("the node stops; the task goes back to the queue");
     await giveBack(database, task, number, consoleTail);
+    deps.metrics?.taskRequeued();
     return;
   }
   await untilDatabaseIsBack(log, signals.stop, () => storeEnd(deps, task, number, end, consoleTail));
+  deps.metrics?.taskEnded(task.kind, end.failure ? "failure" : "success", performance.now() - startedAt);
   deps.onRunChanged?.(task.run);
-  await rm(layout.attemptDir(id), { recursive: true, force: true });
+  await removeTree(layout.attemptDir(id)).catch((error: Error) => {
+    log.warn({ reason: error.message }, "the task's workspace was not removed");
+  });
   if (end.failure)
     log.warn({ code: end.failure.code, reason: end.failure.message }, `${task.kind} task failed`);
   else log.info({ result: end.transaction.hash }, `${task.kind} task done`);

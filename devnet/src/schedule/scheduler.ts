@@ -3,6 +3,7 @@ import { isConnectionLoss } from "../store/database.ts";
 import { readProgram } from "../store/readTransactions.ts";
 import { failTask, readOpenTasks, readQueuedTasks, setWaitsFor, type Task } from "../store/tasks.ts";
 import type { AttemptOptions } from "./attempt.ts";
+import { recoverTasks } from "./recover.ts";
 import { admit, type Capacity, neverFits, type ResourceAmount } from "./resources.ts";
 import { createRunningTasks } from "./runningTasks.ts";
 import type { RunTaskDeps } from "./runTask.ts";
@@ -14,6 +15,8 @@ export interface Scheduler extends AsyncDisposable {
   wake(): void;
   /** Fails the open tasks of a Run and stops their VMs. */
   cancelRun(run: string): Promise<void>;
+  /** What the running tasks hold of the machine. */
+  used(): ResourceAmount;
 }
 
 export interface SchedulerOptions extends AttemptOptions {
@@ -34,6 +37,7 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
   const running = createRunningTasks(deps, { ...options, stop: stop.signal, onEnd: () => loop.wake() });
 
   const round = async (): Promise<void> => {
+    await recoverTasks(deps, running.has);
     const queued = (await readQueuedTasks(database, QUEUE_WINDOW)).filter((task) => !running.has(task.id));
     const fitting = await dropUnfit(deps, options.capacity, queued);
     const now = Date.now();
@@ -58,6 +62,7 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
 
   return {
     wake: loop.wake,
+    used: running.used,
     async cancelRun(run) {
       for (const task of await readOpenTasks(database, run)) {
         if (running.cancel(task.id)) continue;

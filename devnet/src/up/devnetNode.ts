@@ -59,6 +59,9 @@ export async function createDevnetNode(
         logLevel: options.logLevel,
         taskDeadlineSeconds: options.taskDeadlineSeconds,
         maxBodyMib: options.maxBodyMib,
+        // Any port: several networks may run side by side.
+        httpHealthcheckListenAddr: "127.0.0.1:0",
+        acl: "off",
       },
       logFile,
       timeoutMs: options.startTimeoutMs ?? START_TIMEOUT_MS,
