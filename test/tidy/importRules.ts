@@ -36,7 +36,7 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ["image"],
     ["observe"],
     ["options.ts"],
-    ["listen.ts", "disposeStack.ts", "processTable.ts"],
+    ["listen.ts", "disposeStack.ts", "processTable.ts", "removeTree.ts"],
   ],
 };
 

@@ -45,6 +45,10 @@ export const nodeRunCommand: CommandModule = {
       process.send?.({ type: "ready", rpcUrl, httpUrl, p2pAddress, publicKey } satisfies NodeReady);
       log.info({ reason: await Promise.race([stop, orphaned]) }, "the node stops");
       await node[Symbol.asyncDispose]();
+      // A download that nobody waits for any more must not keep the process.
+      process.exit();
+    }).finally(() => {
+      // The channel to a parent would keep a node that did not start.
       if (process.connected) process.disconnect();
     }),
 };

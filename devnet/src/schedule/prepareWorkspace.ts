@@ -1,8 +1,9 @@
 import { constants } from "node:fs";
-import { access, copyFile, mkdir, rm, writeFile } from "node:fs/promises";
+import { access, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Transaction, WorkflowStep } from "gevulot-sdk/protocol";
 import { type FileLayout, workspaceRelative } from "../files/layout.ts";
+import { removeTree } from "../removeTree.ts";
 import type { Task } from "../store/tasks.ts";
 
 /** A file that a step needs and that isn't there; becomes the task's failure. */
@@ -21,7 +22,7 @@ export async function prepareWorkspace(
   proofs: readonly Transaction<"proof">[],
 ): Promise<string> {
   const workspaceDir = join(layout.attemptDir(attemptId), "workspace");
-  await rm(layout.attemptDir(attemptId), { recursive: true, force: true });
+  await removeTree(layout.attemptDir(attemptId));
   await mkdir(workspaceDir, { recursive: true });
   const step = run.payload.steps[task.step] as WorkflowStep;
   for (const input of step.inputs) {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { isConnectionLoss } from "../store/database.ts";
 import { failTask, type Task } from "../store/tasks.ts";
 import type { AttemptOptions } from "./attempt.ts";
@@ -30,6 +31,8 @@ interface Running {
   readonly done: Promise<void>;
 }
 
+const GIVEN_UP_PAUSE_MS = 1_000;
+
 export function createRunningTasks(deps: RunTaskDeps, options: RunningTasksOptions): RunningTasks {
   const { stop, onEnd } = options;
   const running = new Map<string, Running>();
@@ -42,7 +45,12 @@ export function createRunningTasks(deps: RunTaskDeps, options: RunningTasksOptio
       const gpuDevices = gpus.take(wanted.gpus);
       const signals = { cancel: cancel.signal, stop };
       const done = runTask(deps, options, task, { ...wanted, gpuDevices }, signals)
-        .catch((error: unknown) => (stop.aborted ? undefined : giveUp(deps, task, error)))
+        .catch(async (error: unknown) => {
+          if (stop.aborted) return;
+          await giveUp(deps, task, error);
+          // Whatever it was, it may still be there: not at once again.
+          await delay(GIVEN_UP_PAUSE_MS, undefined, { signal: stop }).catch(() => {});
+        })
         .finally(() => {
           running.delete(task.id);
           gpus.giveBack(gpuDevices);

@@ -295,7 +295,7 @@ describe("the scheduler", () => {
          values ($1, $2, 'qemu', 'tcg', '', now())`,
         [task?.id, (task?.attempts.length ?? 0) + 1],
       );
-      await recoverTasks({ log, database: db.database, layout });
+      await recoverTasks({ log, database: db.database }, () => false);
       expect((await status(tx)).tasks[0]?.state).toBe(again ? "queued" : "failed");
     }
     expect((await status(tx)).failure).toMatchObject({

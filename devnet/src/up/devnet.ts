@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { GevulotClient, GevulotError } from "gevulot-sdk";
 import { createStack, type DisposeStack } from "../disposeStack.ts";
+import { removeTree } from "../removeTree.ts";
 import { type Account, writeKeyFiles } from "./accounts.ts";
 import { createDevnetNode, type DevnetNode } from "./devnetNode.ts";
 import { type DevnetOptions, START_TIMEOUT_MS } from "./devnetOptions.ts";
@@ -85,13 +86,12 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
 async function prepareStateDir(stack: DisposeStack, options: DevnetOptions): Promise<string> {
   if (options.stateDir === undefined) {
     const dir = await mkdtemp(join(tmpdir(), "gevulot-devnet-"));
-    stack.defer(() => rm(dir, { recursive: true, force: true }));
+    stack.defer(() => removeTree(dir));
     return dir;
   }
   const dir = resolve(options.stateDir);
   if (options.fresh) {
-    for (const part of ["postgres", "node0", "keys"])
-      await rm(join(dir, part), { recursive: true, force: true });
+    for (const part of ["postgres", "node0", "keys"]) await removeTree(join(dir, part));
   }
   await mkdir(dir, { recursive: true });
   return dir;
