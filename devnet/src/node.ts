@@ -8,6 +8,7 @@ import { createRunHub, type RunHub } from "./events/runHub.ts";
 import { createFileFetcher } from "./files/fetchFile.ts";
 import { createFileServer } from "./files/fileServer.ts";
 import { createFileLayout, type FileLayout } from "./files/layout.ts";
+import { createNodeGates } from "./http/nodeGates.ts";
 import { createAccessList } from "./intake/accessList.ts";
 import { createIntake } from "./intake/intake.ts";
 import { createMetrics, type Metrics } from "./observe/metrics.ts";
@@ -43,6 +44,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   const { log } = deps;
   await using stack = createStack();
   const secretKey = await readKeyFile(options.nodeKeyFile);
+  const gates = await createNodeGates(options);
   const { layout, database } = await openStore(stack, log, options);
   const metrics = createMetrics();
   const health = await createObservers(stack, database, metrics, options);
@@ -51,7 +53,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   const { host } = options.p2pListenAddr;
   const fileServer = stack.use(
     await createFileServer(
-      { log, layout, isArriving: files.isArriving },
+      { log, layout, isArriving: files.isArriving, gate: gates.files },
       { host, port: options.httpDownloadPort },
     ),
   );
@@ -75,18 +77,8 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   );
 
   if (!options.noExecution) {
-    const fileBaseUrl = `http://${rpcHost}`;
-    const onRunChanged = hub.notify;
-    const parts = {
-      log,
-      database,
-      layout,
-      intake,
-      metrics,
-      nodeSecretKey: secretKey,
-      fileBaseUrl,
-      onRunChanged,
-    };
+    const node = { nodeSecretKey: secretKey, fileBaseUrl: `http://${rpcHost}` };
+    const parts = { log, database, layout, intake, metrics, ...node, onRunChanged: hub.notify };
     scheduler = await createExecution(stack, parts, options);
   }
 
@@ -94,7 +86,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   // Last, because whoever can call finds everything behind it running.
   const rpc = stack.use(
     await createRpcServer(
-      { log, methods: createMethods({ database, intake, rpcHost }), events, metrics },
+      { log, methods: createMethods({ database, intake, rpcHost }), events, metrics, gate: gates.rpc },
       { ...options.jsonRpcListenAddr, maxBodyBytes: options.maxBodyMib * MIB },
     ),
   );

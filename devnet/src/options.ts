@@ -138,6 +138,41 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     "auto",
     "Access list: on, off, or auto: on with --acl-whitelist-url or once the list has a key",
   ),
+  spec(
+    "cors-origins",
+    "GEVULOT_CORS_ORIGINS",
+    "string",
+    undefined,
+    "Origins of web apps that may use the node, comma separated; those of this machine always may",
+  ),
+  spec(
+    "allowed-hosts",
+    "GEVULOT_ALLOWED_HOSTS",
+    "string",
+    undefined,
+    "Names of this node in Host headers, comma separated; addresses and localhost always are",
+  ),
+  spec(
+    "access-token-file",
+    "GEVULOT_ACCESS_TOKEN_FILE",
+    "string",
+    undefined,
+    "File with the token that RPC, events and uploads want; needed where the RPC listens beyond this machine",
+  ),
+  spec(
+    "allow-open-rpc",
+    "GEVULOT_ALLOW_OPEN_RPC",
+    "boolean",
+    false,
+    "Listen beyond this machine without a token",
+  ),
+  spec(
+    "rpc-rate-limit",
+    "GEVULOT_RPC_RATE_LIMIT",
+    "number",
+    undefined,
+    "RPC calls a second of one address, 0 for no limit; default 100 beyond this machine, else none",
+  ),
 ];
 
 /** Options of the existing node whose work is not done here yet; given, they are refused, not ignored. */
@@ -159,12 +194,19 @@ const address = z.string().transform((text, context) => {
 
 const positive = z.coerce.number().positive();
 
+const flag = z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]);
+const list = z
+  .string()
+  .default("")
+  .transform((text) => text.split(",").filter((item) => item !== ""));
+const ORIGIN = /^https?:\/\/[^/@?#\s]+$/;
+
 const schema = z.object({
   dataDirectory: z.string().min(1),
   dbUrl: z.string().regex(/^postgres(ql)?:\/\//, "a URL that begins with postgres:// is wanted"),
   jsonRpcListenAddr: address,
   logDirectory: z.string().min(1),
-  noExecution: z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]),
+  noExecution: flag,
   nodeKeyFile: z.string().min(1),
   p2pListenAddr: address,
   p2pAdvertisedListenAddr: address.optional(),
@@ -172,10 +214,7 @@ const schema = z.object({
   provider: z.enum(["qemu", "process", "auto"]),
   numCpus: positive.int().default(() => availableParallelism()),
   memGb: positive.default(() => Math.max(1, totalmem() / MIB - HOST_RESERVE_MIB) / 1_024),
-  gpuDevices: z
-    .string()
-    .default("")
-    .transform((text) => text.split(",").filter((device) => device !== "")),
+  gpuDevices: list,
   qemuPath: z.string().min(1),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error"]).default("info"),
   cpuFactor: positive,
@@ -188,6 +227,13 @@ const schema = z.object({
     .regex(/^https?:\/\//, "a URL that begins with http:// or https:// is wanted")
     .optional(),
   acl: z.enum(["auto", "on", "off"]),
+  corsOrigins: list.refine((origins) => origins.every((origin) => ORIGIN.test(origin)), {
+    message: "origins as browsers write them are wanted: https://app.example,http://10.0.0.2:3000",
+  }),
+  allowedHosts: list.transform((hosts) => hosts.map((host) => host.toLowerCase())),
+  accessTokenFile: z.string().min(1).optional(),
+  allowOpenRpc: flag,
+  rpcRateLimit: z.coerce.number().min(0).optional(),
 });
 
 /** All options of a node, validated and frozen. */

@@ -35,6 +35,7 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ["vm"],
     ["image"],
     ["observe"],
+    ["http"],
     ["options.ts"],
     ["listen.ts", "disposeStack.ts", "processTable.ts", "removeTree.ts"],
   ],

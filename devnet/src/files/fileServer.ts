@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { join, relative, sep } from "node:path";
 import type { Logger } from "pino";
 import send from "send";
+import type { Gate } from "../http/gate.ts";
 import { closeServer, listen } from "../listen.ts";
 import { type FileLayout, relativePathProblem } from "./layout.ts";
 
@@ -16,6 +17,8 @@ export interface FileServerDeps {
   readonly layout: FileLayout;
   /** Whether this file is being downloaded right now. */
   readonly isArriving: (path: string) => boolean;
+  /** Who may ask; without it everybody. */
+  readonly gate?: Gate;
 }
 
 export interface FileServerOptions {
@@ -32,6 +35,7 @@ export async function createFileServer(
   options: FileServerOptions,
 ): Promise<FileServer> {
   const server = createServer((request, response) => {
+    if (deps.gate?.admits(request, response, { isPublic: true }) === false) return;
     serve(deps, request, response).catch((error: unknown) => {
       deps.log.error({ err: error, url: request.url }, "the file server failed");
       if (!response.headersSent) answer(response, 500, "internal error");

@@ -5,6 +5,7 @@ import { errReplyToWire, okReplyToWire, parseJson, stringifyJson } from "gevulot
 import jayson from "jayson";
 import type { Logger } from "pino";
 import type { EventServer } from "../events/eventServer.ts";
+import type { Gate } from "../http/gate.ts";
 import { closeServer, listen } from "../listen.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { errorToWire } from "./errorToWire.ts";
@@ -25,6 +26,8 @@ export interface RpcServerDeps {
   readonly methods: Record<string, Method>;
   /** Answers GETs of its own paths. */
   readonly events?: EventServer;
+  /** Who may call; without it everybody. */
+  readonly gate?: Gate;
   readonly metrics?: Pick<Metrics, "rpcAnswered">;
 }
 
@@ -49,6 +52,7 @@ export async function createRpcServer(deps: RpcServerDeps, options: RpcServerOpt
   const router = (name: string) => methods.get(name) as jayson.Method;
   const rpc = new jayson.Server({}, { router, maxBatchLength: MAX_BATCH_LENGTH });
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+    if (deps.gate?.admits(request, response) === false) return;
     if (request.method === "GET" && deps.events?.serve(request, response)) return;
     answer(rpc, request, response, options.maxBodyBytes).catch((error: unknown) => {
       deps.log.error({ err: error }, "the RPC listener failed");
