@@ -69,7 +69,12 @@ test("a 2 GiB image: hashed, served, downloaded and checked in little memory; a 
   const layout = createFileLayout(join(folder, "node"));
   const image = join(folder, "node", "images", "p", "image.img");
   served.port = String(proxy.port);
-  await createFileFetcher().fetch({ what: "the image", url: served.href, checksum, path: image });
+  await createFileFetcher(layout.incomingDir).fetch({
+    what: "the image",
+    url: served.href,
+    checksum,
+    path: image,
+  });
   await host.close();
   proxy.close();
   expect(proxy.passed).toHaveLength(2);

@@ -1,5 +1,6 @@
-import { access, mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
+import { createHash } from "node:crypto";
+import { mkdir, rename, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { GevulotError, isGevulotError } from "gevulot-sdk";
 import { downloadFile } from "gevulot-sdk/node";
 
@@ -34,7 +35,10 @@ export const DEFAULT_FETCH: FileFetcherOptions = { maxBytes: 64 * 2 ** 30, timeo
 const MAX_AT_ONCE = 8;
 
 /** Downloads files by URL, checked while streaming; one download per file however many ask, a few at a time. */
-export function createFileFetcher(options: FileFetcherOptions = DEFAULT_FETCH): FileFetcher {
+export function createFileFetcher(
+  incomingDir: string,
+  options: FileFetcherOptions = DEFAULT_FETCH,
+): FileFetcher {
   const arriving = new Map<string, { readonly checksum: string; readonly done: Promise<void> }>();
   const waiting: (() => void)[] = [];
   let running = 0;
@@ -54,9 +58,12 @@ export function createFileFetcher(options: FileFetcherOptions = DEFAULT_FETCH): 
     if (await exists(request.path)) return;
     await mkdir(dirname(request.path), { recursive: true });
     await inTurn(async () => {
-      const { url, path, checksum } = request;
+      const { url, checksum } = request;
       const limits = { maxBytes: options.maxBytes, timeoutMs: options.timeoutMs };
+      // Beside the folders that are served, under a name that no file of a transaction can have.
+      const path = join(incomingDir, createHash("sha256").update(request.path).digest("hex"));
       await downloadFile({ url, path, checksum, ...limits, ...(signal ? { signal } : {}) });
+      await rename(path, request.path);
     }).catch((error: unknown) => {
       throw unavailable(request, error);
     });
@@ -98,8 +105,8 @@ function twoContents(request: FileRequest): GevulotError {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
+  return stat(path).then(
+    (info) => info.isFile(),
     () => false,
   );
 }

@@ -12,6 +12,8 @@ export interface FileLayout {
   readonly imagesDir: string;
   readonly txFilesDir: string;
   readonly cacheDir: string;
+  /** Downloads that are under way. */
+  readonly incomingDir: string;
   readonly attemptsDir: string;
   imagePath(program: string, fileName: string): string;
   /** An input file of a Run, by its path in the VM. */
@@ -32,6 +34,7 @@ export function createFileLayout(root: string): FileLayout {
     txFilesDir,
     attemptsDir,
     cacheDir: join(root, "cache"),
+    incomingDir: join(root, "incoming"),
     imagePath: (program, fileName) => join(imagesDir, program, fileName),
     inputPath: (run, vmPath) => join(txFilesDir, run, vmPath),
     outputPath: (tx, checksum, vmPath) => join(txFilesDir, tx, checksum, posix.basename(vmPath)),

@@ -1,13 +1,22 @@
+import type { TaskFailure } from "gevulot-sdk";
 import type { Transaction } from "gevulot-sdk/protocol";
 import { firstTask, nextTask } from "../schedule/workflow.ts";
 import { type Database, isConnectionLoss, type Queryable } from "../store/database.ts";
 import { insertTransactions } from "../store/insertTransactions.ts";
 import { readTransaction } from "../store/readTransactions.ts";
-import { insertTasks, type NewTask } from "../store/tasks.ts";
+import { failOpenTasks, insertTasks, isCancelled, type NewTask } from "../store/tasks.ts";
 import type { Fetched } from "./stages.ts";
 
 /** Bounds what one failing transaction makes others wait for, and the parameters of a statement. */
 const MAX_GROUP = 256;
+
+const CANCELLED: Omit<TaskFailure, "step"> = {
+  code: "CANCELLED",
+  message: "The Run was cancelled by its author.",
+  exitCode: null,
+  signal: null,
+  consoleTail: "",
+};
 
 export interface GroupCommit {
   /**
@@ -37,16 +46,13 @@ export function createGroupCommit(database: Database, options: { readonly execut
     database.transaction(async (client) => {
       const txs = group.map(({ tx }) => tx);
       const fresh = await insertTransactions(client, txs);
-      if (options.execute) {
-        await insertTasks(
-          client,
-          await readyTasks(
-            client,
-            txs.filter(({ hash }) => fresh.has(hash)),
-          ),
-        );
-      }
+      const news = txs.filter(({ hash }) => fresh.has(hash));
+      if (options.execute) await insertTasks(client, await readyTasks(client, news));
       for (const { tx, alsoCommit } of group) if (fresh.has(tx.hash)) await alsoCommit?.(client);
+      // Last, so that it ends what the same commit made ready.
+      for (const { payload } of news) {
+        if (payload.kind === "cancel") await failOpenTasks(client, payload.parent, CANCELLED);
+      }
       return fresh;
     });
 
@@ -103,6 +109,7 @@ async function readyTasks(client: Queryable, txs: readonly Transaction[]): Promi
 async function readyTask(client: Queryable, tx: Transaction): Promise<NewTask | null> {
   if (tx.payload.kind === "run") return firstTask(tx as Transaction<"run">);
   if (tx.payload.kind !== "proof") return null;
+  if (await isCancelled(client, tx.payload.parent)) return null;
   const run = await readTransaction(client, tx.payload.parent);
   return run?.payload.kind === "run" ? nextTask(run as Transaction<"run">, tx as Transaction<"proof">) : null;
 }

@@ -44,7 +44,7 @@ beforeAll(async () => {
     log,
     database: db.database,
     layout,
-    files: createFileFetcher(),
+    files: createFileFetcher(layout.incomingDir),
     onStored: (tx: Transaction) => stored.push(tx),
   };
   intake = createIntake(deps, { execute: true });
@@ -280,6 +280,63 @@ describe("what the intake refuses", () => {
     const tx = make();
     await expect(intake.accept(tx)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
     expect(await readTransaction(db.database, tx.hash)).toBeNull();
+  });
+
+  test.each<[string, object, RegExp]>([
+    ["a file that is another's folder", { fileName: "/workspace/a/b" }, /the folder of "\/workspace\/a\/b"/],
+    ["one name for two contents", { checksum: checksum("other") }, /different files/],
+  ])("%s", async (_, second, message) => {
+    const inputs = [input("/workspace/a"), input("/workspace/a", second)];
+    const steps = ["prover", "verifier"].map((name, index) => {
+      return { program: program(name).hash, args: [], inputs: [inputs[index] as ReturnType<typeof input>] };
+    });
+    await expect(intake.accept(sign({ kind: "run", steps }))).rejects.toMatchObject({
+      code: "TX_REFUSED",
+      message: expect.stringMatching(message),
+    });
+  });
+
+  test("resources that no column holds, before anything is downloaded", async () => {
+    const resources = { memMib: 2n ** 63n, cpus: 1n, gpus: 0n };
+    const before = host.requests.length;
+    const tx = deploy({ ...program("prover"), resources });
+    await expect(intake.accept(tx)).rejects.toMatchObject({ code: "TX_REFUSED" });
+    expect(host.requests.length).toBe(before);
+  });
+
+  test("a Verification by a program that is not the verifying step", async () => {
+    const tx = run();
+    await intake.accept(tx);
+    const prover = program("prover").hash;
+    const proof = sign({ kind: "proof", parent: tx.hash, prover, proof: new Uint8Array(), files: [] });
+    await intake.accept(proof);
+    const forged = sign(
+      {
+        kind: "verification",
+        parent: proof.hash,
+        verifier: prover,
+        verification: new Uint8Array(),
+        files: [],
+      },
+      otherKey,
+    );
+    await expect(intake.accept(forged)).rejects.toThrow(/not the step of the Run that verifies/);
+    expect((await readRunStatus(db.database, tx.hash))?.state).toBe("verifying");
+  });
+
+  test("a cancelled Run stays failed: a Proof that comes later makes no task", async () => {
+    const tx = run();
+    await intake.accept(tx);
+    await intake.accept(sign({ kind: "cancel", parent: tx.hash }));
+    const prover = program("prover").hash;
+    await intake.accept(
+      sign({ kind: "proof", parent: tx.hash, prover, proof: new Uint8Array(), files: [] }, otherKey),
+    );
+    expect(await readRunStatus(db.database, tx.hash)).toMatchObject({
+      state: "failed",
+      failure: { code: "CANCELLED", step: 0 },
+      tasks: [{ state: "failed" }],
+    });
   });
 
   test("a Cancel by another than the Run's author", async () => {

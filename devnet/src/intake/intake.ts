@@ -60,6 +60,8 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
   const underWay = new Map<string, Promise<void>>();
   const crypto = createNativeCrypto();
   const commits = createGroupCommit(database, intakeOptions);
+  // Results and cancels don't wait behind a group that has trouble. They make no rows that others make, too.
+  const urgentCommits = createGroupCommit(database, intakeOptions);
   const limits = { maxKeys: MAX_LOOKUP };
   const storedBytes = createBatchedLoader((hashes) => readManyTransactionBytes(database, hashes), limits);
   const deployed = createBatchedLoader((hashes) => readDeployedPrograms(database, hashes), limits);
@@ -77,7 +79,8 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
     await deps.access?.require(verified);
     await requireParents(parents, verified);
     const fetched = await fetchFiles(deps, verified, options);
-    if (await commits.store(fetched, options.alsoCommit)) {
+    const isUrgent = options.alsoCommit !== undefined || tx.payload.kind === "cancel";
+    if (await (isUrgent ? urgentCommits : commits).store(fetched, options.alsoCommit)) {
       deps.log.info(
         { tx: tx.hash, kind: tx.payload.kind, author: tx.author.slice(0, 16) },
         "transaction stored",
@@ -92,7 +95,8 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
       const key = `${tx.hash}${tx.signature}`;
       const first = underWay.get(key);
       if (first) return first;
-      if (underWay.size >= MAX_UNDER_WAY) {
+      // This node's own results are work done: strangers must not crowd them out.
+      if (underWay.size >= MAX_UNDER_WAY && !options.alsoCommit) {
         return Promise.reject(
           new GevulotError(
             "INTAKE_BUSY",

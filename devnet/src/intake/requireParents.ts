@@ -1,4 +1,5 @@
 import { GevulotError } from "gevulot-sdk";
+import type { Transaction } from "gevulot-sdk/protocol";
 import type { Database } from "../store/database.ts";
 import { readTransaction } from "../store/readTransactions.ts";
 import type { Verified } from "./stages.ts";
@@ -54,8 +55,12 @@ export async function requireParents(deps: ParentDeps, tx: Verified): Promise<vo
     if (proof.payload.kind !== "proof") {
       throw wrong(`The parent ${payload.parent} is no Proof but a ${proof.payload.kind}.`);
     }
-    if (!(await isDeployed(payload.verifier))) {
-      throw missing("Program", payload.verifier, "Deploy it first.");
+    const { parent, prover } = (proof as Transaction<"proof">).payload;
+    const run = (await readTransaction(database, parent)) as Transaction<"run">;
+    const { steps } = run.payload;
+    const verifies = steps.findIndex((step) => step.program === prover) + 1;
+    if (verifies !== steps.length - 1 || steps[verifies]?.program !== payload.verifier) {
+      throw wrong(`The program ${payload.verifier} is not the step of the Run that verifies this Proof.`);
     }
   }
 }

@@ -56,7 +56,7 @@ beforeAll(async () => {
     log: pino({ level: "silent" }),
     database,
     layout: createFileLayout(dir),
-    files: createFileFetcher(),
+    files: createFileFetcher(join(dir, "incoming")),
     onStored: () => {},
   };
   const intake = createIntake(deps, { execute: true });

@@ -27,7 +27,7 @@ beforeAll(async () => {
     log,
     database,
     layout: createFileLayout(dir),
-    files: createFileFetcher(),
+    files: createFileFetcher(join(dir, "incoming")),
     onStored: () => {},
   };
   const intake = createIntake(deps, { execute: false });

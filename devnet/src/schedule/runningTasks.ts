@@ -12,8 +12,9 @@ export interface RunningTasks {
   has(id: string): boolean;
   used(): ResourceAmount;
   start(task: Task, wanted: ResourceAmount): void;
-  /** Stops a task's VM. False where it doesn't run. */
-  cancel(id: string): boolean;
+  ids(): ReadonlySet<string>;
+  /** Stops the VMs of a Run. */
+  cancelRun(run: string): void;
   /** Resolves when none runs any more. */
   ended(): Promise<void>;
 }
@@ -26,6 +27,7 @@ export interface RunningTasksOptions extends AttemptOptions {
 }
 
 interface Running {
+  readonly run: string;
   readonly resources: ResourceAmount;
   readonly cancel: AbortController;
   readonly done: Promise<void>;
@@ -56,11 +58,11 @@ export function createRunningTasks(deps: RunTaskDeps, options: RunningTasksOptio
           gpus.giveBack(gpuDevices);
           onEnd();
         });
-      running.set(task.id, { resources: wanted, cancel, done });
+      running.set(task.id, { run: task.run, resources: wanted, cancel, done });
     },
-    cancel(id) {
-      running.get(id)?.cancel.abort();
-      return running.has(id);
+    ids: () => new Set(running.keys()),
+    cancelRun(run) {
+      for (const each of running.values()) if (each.run === run) each.cancel.abort();
     },
     ended: async () => {
       await Promise.all([...running.values()].map(({ done }) => done));

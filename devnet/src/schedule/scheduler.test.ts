@@ -47,7 +47,7 @@ beforeEach(async () => {
     log,
     database: db.database,
     layout,
-    files: createFileFetcher(),
+    files: createFileFetcher(layout.incomingDir),
     onStored: () => scheduler?.wake(),
   };
   intake = createIntake(deps, { execute: true });
@@ -282,6 +282,18 @@ describe("the scheduler", () => {
     programs.set("verifier", (task) => finish(task, []));
     start();
     expect((await ended(tx)).tasks[0]?.attempts.map(({ number }) => number)).toEqual([1, 2]);
+  });
+
+  test("a task that is noted as running and doesn't is found while the node runs", async () => {
+    await deploy();
+    programs.set("prover", (task) => finish(task, []));
+    programs.set("verifier", (task) => finish(task, []));
+    const tx = await run();
+    const [task] = (await status(tx)).tasks;
+    // As when the reply to the claim's commit is lost.
+    await db.database.query("update task set state = 'running' where id = $1", [task?.id]);
+    start();
+    expect((await ended(tx)).state).toBe("complete");
   });
 
   test("tasks of a node that was killed are begun anew, three times in all", async () => {

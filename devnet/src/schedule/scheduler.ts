@@ -1,7 +1,7 @@
 import type { TaskFailure } from "gevulot-sdk";
 import { isConnectionLoss } from "../store/database.ts";
 import { readProgram } from "../store/readTransactions.ts";
-import { failTask, readOpenTasks, readQueuedTasks, setWaitsFor, type Task } from "../store/tasks.ts";
+import { failTask, readQueuedTasks, setWaitsFor, type Task } from "../store/tasks.ts";
 import type { AttemptOptions } from "./attempt.ts";
 import { recoverTasks } from "./recover.ts";
 import { admit, type Capacity, neverFits, type ResourceAmount } from "./resources.ts";
@@ -13,8 +13,8 @@ import { createWakeableLoop } from "./wakeableLoop.ts";
 export interface Scheduler extends AsyncDisposable {
   /** Looks at the queue again: a task was added, or a Run cancelled. */
   wake(): void;
-  /** Fails the open tasks of a Run and stops their VMs. */
-  cancelRun(run: string): Promise<void>;
+  /** Stops the VMs of a Run; the Cancel's commit has failed its tasks. */
+  cancelRun(run: string): void;
   /** What the running tasks hold of the machine. */
   used(): ResourceAmount;
 }
@@ -37,7 +37,9 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
   const running = createRunningTasks(deps, { ...options, stop: stop.signal, onEnd: () => loop.wake() });
 
   const round = async (): Promise<void> => {
-    await recoverTasks(deps, running.has);
+    // Looked at before the database: a task that ends meanwhile is not lost.
+    const known = running.ids();
+    await recoverTasks(deps, (id) => known.has(id));
     const queued = (await readQueuedTasks(database, QUEUE_WINDOW)).filter((task) => !running.has(task.id));
     const fitting = await dropUnfit(deps, options.capacity, queued);
     const now = Date.now();
@@ -63,17 +65,7 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
   return {
     wake: loop.wake,
     used: running.used,
-    async cancelRun(run) {
-      for (const task of await readOpenTasks(database, run)) {
-        if (running.cancel(task.id)) continue;
-        await failTask(
-          database,
-          task.id,
-          taskFailure(task, "CANCELLED", "The Run was cancelled by its author."),
-        );
-        deps.onRunChanged?.(run);
-      }
-    },
+    cancelRun: running.cancelRun,
     async [Symbol.asyncDispose]() {
       stop.abort();
       await loop.ended;

@@ -133,12 +133,14 @@ async function insertResults(client: Queryable, txs: readonly Transaction[]): Pr
     payload.parent,
     Buffer.from(payload.key),
   ]);
+  const cancels = only(txs, "cancel").map(({ hash, payload }) => [hash, payload.parent]);
   const files = txs.flatMap(({ hash, payload }) =>
     payload.kind === "proof" || payload.kind === "verification"
       ? payload.files.map((file) => [hash, file.name, file.url, file.checksum])
       : [],
   );
   const inserts: readonly [string, readonly (readonly unknown[])[]][] = [
+    ["cancel (tx, run) select * from unnest($1::text[], $2::text[])", cancels],
     [
       "proof (tx, parent, prover, proof) select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[])",
       proofs,

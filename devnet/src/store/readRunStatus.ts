@@ -26,7 +26,9 @@ export async function readRunStatus(database: Queryable, run: string): Promise<R
   if (!submitted.rows[0]) return null;
   const failed = tasks.find((task) => task.status.failure !== null);
   const last = steps.rows[0]?.count === 1 ? proofs.rows[0] : verifications.rows[0];
-  const state = stateOf(last !== undefined, failed !== undefined, proofs.rows.length > 0, tasks);
+  // A Run that was cancelled before its end stays failed, whatever comes later.
+  const isComplete = last !== undefined && failed?.status.failure?.code !== "CANCELLED";
+  const state = stateOf(isComplete, failed !== undefined, proofs.rows.length > 0, tasks);
   const endedAt = state === "complete" ? last?.created_at : state === "failed" ? failed?.endedAt : undefined;
   return {
     run,

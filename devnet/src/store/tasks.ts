@@ -159,14 +159,23 @@ export async function readRunningTasks(database: Queryable): Promise<Task[]> {
   return found.rows.map(toTask);
 }
 
-/** The open tasks of a Run, for a Cancel. */
-export async function readOpenTasks(database: Queryable, run: string): Promise<Task[]> {
-  const found = await database.query<TaskRow>(
-    `select task.*, (select count(*)::int from task_attempt where task = task.id) as attempts
-     from task where run = $1 and state in ('queued', 'running')`,
-    [run],
+/** Fails the tasks of a Run that have not ended. `failure.step` is each task's own. */
+export async function failOpenTasks(
+  client: Queryable,
+  run: string,
+  failure: Omit<TaskFailure, "step">,
+): Promise<void> {
+  await client.query(
+    `update task set state = 'failed', waits_for = null, ended_at = now(),
+       failure = $2::jsonb || jsonb_build_object('step', step)
+     where run = $1 and state in ('queued', 'running')`,
+    [run, JSON.stringify(failure)],
   );
-  return found.rows.map(toTask);
+}
+
+/** Whether the author cancelled a Run. */
+export async function isCancelled(client: Queryable, run: string): Promise<boolean> {
+  return ((await client.query("select 1 from cancel where run = $1 limit 1", [run])).rowCount ?? 0) > 0;
 }
 
 interface TaskRow {
