@@ -19,7 +19,14 @@ export type ShimErrorCode =
   | "TOO_MANY_RESULT_FILES"
   /** A result is there already: it is written once. */
   | "RESULT_EXISTS"
-  | "RESULT_NOT_WRITTEN";
+  | "RESULT_NOT_WRITTEN"
+  /** `exec`: there is no such program, or it may not be run. */
+  | "COMMAND_NOT_STARTED"
+  /** `exec`: the program ended by a signal, or with another code than 0. */
+  | "COMMAND_FAILED"
+  /** `exec`: the program did not write the file that is to be the proof. */
+  | "PROOF_MISSING"
+  | "PROOF_TOO_LARGE";
 
 /** What was wrong, then what to do about it; `code` is stable. */
 export class GevulotShimError extends Error {
