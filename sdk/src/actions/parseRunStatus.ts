@@ -1,25 +1,10 @@
 import { jsonArray, jsonNullable, jsonObject } from "../protocol/json/combinators.ts";
-import { describe, invalidAt, type JsonCodec } from "../protocol/json/jsonCodec.ts";
 import { jsonHashHex, jsonString } from "../protocol/json/leaves.ts";
 import type { RunStatus, TaskAttempt, TaskFailure, TaskStatus } from "../runStatus.ts";
+import { jsonInteger, jsonWord } from "./jsonStatus.ts";
 
-const jsonInteger: JsonCodec<number> = {
-  toJson: (value) => value,
-  fromJson: (json, path) => {
-    if (typeof json === "number" && Number.isSafeInteger(json)) return json;
-    throw invalidAt(path, `an integer is wanted, not ${describe(json)}`);
-  },
-};
-
-/**
- * A string of a set that a later node may widen: what we don't know is passed on, rather than to fail where all else
- * can be understood.
- */
-function jsonWord<T extends string>(): JsonCodec<T> {
-  return { toJson: (value) => value, fromJson: (json, path) => jsonString.fromJson(json, path) as T };
-}
-
-const failure = jsonNullable(
+/** Of a task or a Run; null where it has not failed. */
+export const jsonTaskFailure = jsonNullable(
   jsonObject<TaskFailure>({
     code: ["code", jsonWord()],
     message: ["message", jsonString],
@@ -41,7 +26,7 @@ const attempt = jsonObject<TaskAttempt>({
   bootedAt: ["bootedAt", jsonNullable(jsonString)],
   programStartedAt: ["programStartedAt", jsonNullable(jsonString)],
   endedAt: ["endedAt", jsonNullable(jsonString)],
-  failure: ["failure", failure],
+  failure: ["failure", jsonTaskFailure],
   consoleTail: ["consoleTail", jsonString],
 });
 
@@ -56,7 +41,7 @@ const task = jsonObject<TaskStatus>({
   waitsFor: ["waitsFor", jsonNullable(jsonString)],
   attempts: ["attempts", jsonArray(attempt)],
   result: ["result", jsonNullable(jsonHashHex)],
-  failure: ["failure", failure],
+  failure: ["failure", jsonTaskFailure],
 });
 
 const runStatus = jsonObject<RunStatus>({
@@ -67,7 +52,7 @@ const runStatus = jsonObject<RunStatus>({
   tasks: ["tasks", jsonArray(task)],
   proofs: ["proofs", jsonArray(jsonHashHex)],
   verifications: ["verifications", jsonArray(jsonHashHex)],
-  failure: ["failure", failure],
+  failure: ["failure", jsonTaskFailure],
 });
 
 /** Reads what `getRunStatus` answers. Throws `WIRE_VALUE_INVALID`. */

@@ -4,7 +4,8 @@ import { needLocal } from "../context/platform.ts";
 import { GevulotError } from "../errors.ts";
 import { isHash } from "../protocol/hash.ts";
 import { createProgramMetadata, DEFAULT_RESOURCES } from "../protocol/program.ts";
-import type { ProgramMetadata, Resources } from "../protocol/transaction.ts";
+import type { Hash, ProgramMetadata, Resources } from "../protocol/transaction.ts";
+import { getProgram } from "./getProgram.ts";
 
 declare module "../errors.ts" {
   interface ErrorContexts {
@@ -12,8 +13,13 @@ declare module "../errors.ts" {
   }
 }
 
-/** A program to deploy: an image file of this machine, or one that the node finds at a URL. */
-export type ProgramSource = LocalProgram | RemoteProgram;
+/** A program to deploy: an image file of this machine, one that the node finds at a URL, or one deployed before. */
+export type ProgramSource = LocalProgram | RemoteProgram | DeployedProgram;
+
+export interface DeployedProgram {
+  /** Hash of a program that the node has; its metadata is taken as it is there. */
+  readonly hash: Hash;
+}
 
 interface ProgramOptions {
   /** Part of the program's identity; default: the image's file name. */
@@ -45,6 +51,7 @@ export async function resolveProgram(
   source: ProgramSource,
   signal: AbortSignal | undefined,
 ): Promise<ProgramMetadata> {
+  if ("hash" in source) return getProgram(context, source.hash, { signal });
   const resources = resolveResources(role, source.resources);
   if ("file" in source) {
     const imageFileName = lastPart(source.file);

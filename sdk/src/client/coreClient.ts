@@ -1,17 +1,32 @@
+import { cancel } from "../actions/cancel.ts";
 import { type Deployment, type DeployOptions, deploy } from "../actions/deploy.ts";
+import { getProgram } from "../actions/getProgram.ts";
 import { getRunStatus } from "../actions/getRunStatus.ts";
 import { getTransaction } from "../actions/getTransaction.ts";
 import { getTransactionTree } from "../actions/getTransactionTree.ts";
+import {
+  type ListedProgram,
+  type ListedRun,
+  type ListedTask,
+  type ListOptions,
+  type ListRunsOptions,
+  type ListTasksOptions,
+  listPrograms,
+  listRuns,
+  listTasks,
+  type Page,
+} from "../actions/lists.ts";
 import { type ProveOptions, prove } from "../actions/prove.ts";
 import { type RunOptions, run } from "../actions/run.ts";
 import { sendTransaction } from "../actions/sendTransaction.ts";
 import type { ActionOptions, ClientContext } from "../context/context.ts";
 import type { FileHostOptions, Platform } from "../context/platform.ts";
-import { createSignerSource, type SignerOptions } from "../context/signer.ts";
+import { createSignerSource, type SignerOptions, signWith } from "../context/signer.ts";
 import { parseHash } from "../protocol/hash.ts";
 import type { RpcTransaction } from "../protocol/rpc/rpcTransaction.ts";
 import type { TransactionTree } from "../protocol/rpc/transactionTree.ts";
-import type { Hash, PublicKey, Transaction } from "../protocol/transaction.ts";
+import { randomNonce } from "../protocol/signTransaction.ts";
+import type { Hash, Payload, ProgramMetadata, PublicKey, Transaction } from "../protocol/transaction.ts";
 import type { RunStatus } from "../runStatus.ts";
 import { createHttpTransport } from "../transport/httpTransport.ts";
 import { createRunHandle, type RunHandle } from "./runHandle.ts";
@@ -125,5 +140,44 @@ export class CoreClient {
    */
   getRunStatus(run: Hash, options?: ActionOptions): Promise<RunStatus> {
     return getRunStatus(this.#context, run, options);
+  }
+
+  /**
+   * Ends a Run that was sent before: its VM is stopped, what is queued never starts, and it fails with the code
+   * `CANCELLED`. Only its own author may. Throws `REFUSED`, `CANNOT_REACH_NODE`, `NO_KEY` or `CANCELLED`.
+   */
+  cancel(run: Hash, options?: ActionOptions): Promise<Hash> {
+    return cancel(this.#context, run, options);
+  }
+
+  /**
+   * Signs without a node: nothing is sent. Carry it as text by `transactionToJson` and `parseTransaction` of
+   * `gevulot-sdk/protocol`, and send it elsewhere by `sendTransaction`. Throws `NO_KEY`.
+   */
+  async signTransaction(payload: Payload, options: { readonly nonce?: bigint } = {}): Promise<Transaction> {
+    return signWith(await this.#context.getSigner(), payload, options.nonce ?? randomNonce());
+  }
+
+  /**
+   * A deployed program, by its hash. Throws `REFUSED`, of the kind `NotFound`, for an unknown one, and
+   * `RPC_CALL_INVALID` with `rpcCode` -32601 on a node without this extension of the protocol; so do the lists.
+   */
+  getProgram(program: Hash, options?: ActionOptions): Promise<ProgramMetadata> {
+    return getProgram(this.#context, program, options);
+  }
+
+  /** The Runs that the node keeps, newest first, a page at a time. */
+  listRuns(options?: ListRunsOptions): Promise<Page<ListedRun>> {
+    return listRuns(this.#context, options);
+  }
+
+  /** The programs that are deployed, likewise. */
+  listPrograms(options?: ListOptions): Promise<Page<ListedProgram>> {
+    return listPrograms(this.#context, options);
+  }
+
+  /** The tasks of the node, likewise. */
+  listTasks(options?: ListTasksOptions): Promise<Page<ListedTask>> {
+    return listTasks(this.#context, options);
   }
 }

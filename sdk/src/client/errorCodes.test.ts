@@ -14,6 +14,8 @@ function importedBy(list: string): string[] {
 test("the lists name every file that declares error codes", () => {
   const declaring = readdirSync(SOURCE, { recursive: true, encoding: "utf8" })
     .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"))
+    // The command line prints its errors, and throws them at nobody.
+    .filter((path) => !path.startsWith("cli/"))
     .filter((path) => /^declare module "\S+\/errors\.ts"/m.test(readFileSync(join(SOURCE, path), "utf8")));
   expect(declaring.length).toBeGreaterThan(20);
   const listed = [...importedBy("client/errorCodes.ts"), ...importedBy("node/errorCodes.ts")];

@@ -1,13 +1,17 @@
+import { cancel } from "../actions/cancel.ts";
 import { getRunStatus } from "../actions/getRunStatus.ts";
 import type { SentRun } from "../actions/run.ts";
 import type { ActionOptions, ClientContext } from "../context/context.ts";
 import type { Hash } from "../protocol/transaction.ts";
 import type { RunStatus } from "../runStatus.ts";
+import { type EventsOptions, type RunEvent, streamRunEvents } from "./runEvents.ts";
 import { createProgressReader } from "./runProgress.ts";
 import { type RunResult, readRunResult } from "./runResult.ts";
 import { waitForRun } from "./waitForRun.ts";
 
 export interface ResultOptions {
+  /** How many Verifications to wait for, each by a node of its own; default 1. For a Run of one step it is 0. */
+  readonly minVerifications?: number | undefined;
   /** Default ten minutes. The Run goes on when time is up, and can be asked for again. */
   readonly timeoutMs?: number | undefined;
   /** How long the node may be away, as while it restarts; default 15 s. */
@@ -35,6 +39,14 @@ export interface RunHandle {
    * - `RESULT_NOT_GENUINE`: the node shows a Proof or Verification that is not its author's, or not of this Run
    */
   result(options?: ResultOptions): Promise<RunResult>;
+  /**
+   * What happens to it, from its beginning, until it is verified or has failed; goes on after a cut. Throws
+   * `CANNOT_REACH_NODE`, `REFUSED` for an unknown Run, `RPC_CALL_INVALID` on a node without this extension, or
+   * `CANCELLED`.
+   */
+  events(options?: EventsOptions): AsyncGenerator<RunEvent, void>;
+  /** Ends it: see the client's `cancel`. Gives the hash of the Cancel transaction. */
+  cancel(options?: ActionOptions): Promise<Hash>;
 }
 
 const DEFAULT_TIMEOUT_MS = 10 * 60_000;
@@ -45,14 +57,17 @@ export function createRunHandle(context: ClientContext, run: SentRun): RunHandle
   return {
     hash,
     status: (options = {}) => getRunStatus(context, hash, options),
+    events: (options) => streamRunEvents(context, hash, options),
+    cancel: (options) => cancel(context, hash, options),
     async result(options = {}) {
       const {
         timeoutMs = DEFAULT_TIMEOUT_MS,
         unreachableMs = DEFAULT_UNREACHABLE_MS,
         signal,
         onStatus,
+        minVerifications = 1,
       } = options;
-      const reader = createProgressReader(context, run, onStatus);
+      const reader = createProgressReader(context, run, { onStatus, minVerifications });
       const complete = await waitForRun(reader, hash, { timeoutMs, unreachableMs, signal });
       return readRunResult(context, hash, complete, { signal });
     },

@@ -19,6 +19,11 @@ export interface ProgressReader {
   read(signal: AbortSignal): Promise<RunProgress>;
 }
 
+export interface ProgressOptions {
+  readonly minVerifications: number;
+  readonly onStatus?: ((status: RunStatus) => void) | undefined;
+}
+
 const METHOD_NOT_FOUND = -32601;
 
 /**
@@ -28,22 +33,32 @@ const METHOD_NOT_FOUND = -32601;
 export function createProgressReader(
   context: ClientContext,
   run: SentRun,
-  onStatus?: (status: RunStatus) => void,
+  options: ProgressOptions,
 ): ProgressReader {
+  const { onStatus, minVerifications } = options;
   let byTree = false;
+  const look = async (signal: AbortSignal): Promise<RunProgress> => {
+    if (byTree) return readTree(context, run, signal);
+    try {
+      const status = await getRunStatus(context, run.hash, { signal, retries: 0 });
+      onStatus?.(status);
+      return progressOf(status);
+    } catch (error) {
+      if (!isGevulotError(error, "RPC_CALL_INVALID") || error.context.rpcCode !== METHOD_NOT_FOUND)
+        throw error;
+      byTree = true;
+      return readTree(context, run, signal);
+    }
+  };
   return {
-    async read(signal) {
-      if (byTree) return readTree(context, run, signal);
-      try {
-        const status = await getRunStatus(context, run.hash, { signal, retries: 0 });
-        onStatus?.(status);
-        return progressOf(status);
-      } catch (error) {
-        if (!isGevulotError(error, "RPC_CALL_INVALID") || error.context.rpcCode !== METHOD_NOT_FOUND)
-          throw error;
-        byTree = true;
-        return readTree(context, run, signal);
-      }
+    read: async (signal) => {
+      const progress = await look(signal);
+      // A Run of one step ends with its Proof.
+      if (progress.kind !== "complete" || progress.verifications.length === 0) return progress;
+      const count = progress.verifications.length;
+      if (count >= minVerifications) return progress;
+      const text = `verified by ${count} of ${minVerifications} verifications`;
+      return { kind: "underWay", stage: { state: "complete", text, hasStarted: true } };
     },
   };
 }

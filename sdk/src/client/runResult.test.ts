@@ -17,6 +17,8 @@ import {
 import { startWireNode, type WireNode } from "../../../test/fixtures/wireNode.ts";
 import { GevulotClient, generateKey, type RunStatus } from "../index.ts";
 import { hexToBytes } from "../protocol/hex.ts";
+import { stringifyJson } from "../protocol/json/stringifyJson.ts";
+import { rpcTransactionToWire } from "../protocol/rpc/rpcTransaction.ts";
 import type { Hash, Payload } from "../protocol/transaction.ts";
 
 let folder: string;
@@ -77,6 +79,31 @@ describe("result", () => {
     });
     expect(await file.bytes()).toEqual(PROOF_FILE);
     expect(asked).toBe(2);
+  });
+
+  test("waits for as many verifications as are wanted, and shows verifiers that disagree", async () => {
+    const first = finish();
+    const other = finishRun(node, RUN, (payload) =>
+      payload.kind === "verification" ? { ...payload, verification: new Uint8Array([2]) } : payload,
+    );
+    const shown = new Map([...first.shown, ...other.shown]);
+    node.methods.getTransaction = (parameter) => {
+      const hash = Buffer.from(JSON.parse(parameter) as number[]).toString("hex");
+      return `{"Ok":${stringifyJson(rpcTransactionToWire(shown.get(hash)!))}}`;
+    };
+    const verifications = [first.verification.hash];
+    node.methods.getRunStatus = () =>
+      ok(statusOf(RUN, { state: "complete", proofs: [first.proof.hash], verifications }));
+    const run = client.getRun(RUN);
+    expect((await run.result()).verifiersAgree).toBe(true);
+    await expect(run.result({ minVerifications: 2, timeoutMs: 150 })).rejects.toMatchObject({
+      code: "TIMED_OUT",
+      message: expect.stringContaining("1 of 2 verifications"),
+    });
+    setTimeout(() => verifications.push(other.verification.hash), 200);
+    const result = await run.result({ minVerifications: 2 });
+    expect(result.verifications.map(({ data }) => [...data])).toEqual([[1], [2]]);
+    expect(result.verifiersAgree).toBe(false);
   });
 
   test("TASK_FAILED has the failure and the attempts, within two seconds of it", async () => {

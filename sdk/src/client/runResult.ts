@@ -1,6 +1,7 @@
 import { getTransaction } from "../actions/getTransaction.ts";
 import type { ActionOptions, ClientContext } from "../context/context.ts";
 import { GevulotError } from "../errors.ts";
+import { bytesToHex } from "../protocol/hex.ts";
 import type { RpcFile, RpcTransaction } from "../protocol/rpc/rpcTransaction.ts";
 import { type Authenticity, verifyRpcTransaction } from "../protocol/rpc/verifyRpcTransaction.ts";
 import type { Hash, PublicKey } from "../protocol/transaction.ts";
@@ -18,6 +19,8 @@ export interface RunResult {
   readonly run: Hash;
   readonly proofs: readonly ProofResult[];
   readonly verifications: readonly VerificationResult[];
+  /** False where Verifications of the same Proof carry different data: look at each one's `author` and `data`. */
+  readonly verifiersAgree: boolean;
 }
 
 interface TaskResult {
@@ -73,7 +76,17 @@ export async function readRunResult(
       authenticity,
     });
   }
-  return { run, proofs, verifications };
+  return { run, proofs, verifications, verifiersAgree: agree(verifications) };
+}
+
+function agree(verifications: readonly VerificationResult[]): boolean {
+  const dataOf = new Map<Hash, string>();
+  return verifications.every(({ proof, data }) => {
+    const text = bytesToHex(data);
+    const first = dataOf.get(proof);
+    if (first === undefined) dataOf.set(proof, text);
+    return first === undefined || first === text;
+  });
 }
 
 async function getGenuine(

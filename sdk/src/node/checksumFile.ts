@@ -30,7 +30,8 @@ export async function checksumFile(
   return hasher.digest("hex");
 }
 
-function unreadable(path: string, cause: unknown): GevulotError<"FILE_UNREADABLE"> {
+/** The error for a file that can't be read, whatever the system says about it. */
+export function unreadable(path: string, cause: unknown): GevulotError<"FILE_UNREADABLE"> {
   const reason = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
   return new GevulotError(
     "FILE_UNREADABLE",

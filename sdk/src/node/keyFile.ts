@@ -2,6 +2,7 @@ import { mkdir, open, readFile, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { GevulotError } from "../errors.ts";
 import { checkSecretKey, generateSecretKey, SECRET_KEY_BYTES } from "../protocol/keys.ts";
+import { unreadable } from "./checksumFile.ts";
 
 declare module "../errors.ts" {
   interface ErrorContexts {
@@ -11,10 +12,10 @@ declare module "../errors.ts" {
   }
 }
 
-/** Reads a key file: exactly 32 raw bytes. Throws `KEY_FILE_MISSING` or `KEY_FILE_INVALID`. */
+/** Reads a key file: exactly 32 raw bytes. Throws `KEY_FILE_MISSING`, `KEY_FILE_INVALID` or `FILE_UNREADABLE`. */
 export async function readKeyFile(path: string): Promise<Uint8Array> {
   const content = await readFile(path).catch((cause: unknown) => {
-    if (!hasCode(cause, "ENOENT")) throw cause;
+    if (!hasCode(cause, "ENOENT")) throw unreadable(path, cause);
     throw new GevulotError("KEY_FILE_MISSING", `There is no key file ${path}; make one with generate-key.`, {
       context: { path },
       cause,

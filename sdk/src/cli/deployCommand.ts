@@ -1,0 +1,80 @@
+import type { Argv, CommandModule, InferredOptionTypes } from "yargs";
+import type { ProgramSource } from "../actions/programSource.ts";
+import { isHash } from "../protocol/hash.ts";
+import { type CommonArguments, createClient, listenOption } from "./commonOptions.ts";
+import { runCommand } from "./output.ts";
+
+const deployOptions = {
+  ...listenOption,
+  name: { alias: "n", type: "string", demandOption: true, describe: "Name of the deployment, for people" },
+  prover: {
+    alias: "p",
+    type: "string",
+    demandOption: true,
+    describe:
+      "An image file; with --proverimgurl the image's BLAKE3 instead; without, a deployed program's hash",
+  },
+  verifier: { alias: "v", type: "string", demandOption: true, describe: "Likewise" },
+  provername: { type: "string", describe: "Default: the image's file name" },
+  verifiername: { type: "string", describe: "Default: the image's file name" },
+  proverimgurl: { type: "string", describe: "Where the node finds the prover's image" },
+  verifierimgurl: { type: "string", describe: "Where the node finds the verifier's image" },
+  provercpus: { type: "number", describe: "Processor cores; default 2" },
+  provermem: { type: "number", describe: "MiB of memory; default 2048" },
+  provergpus: { type: "number", describe: "GPUs; default 0" },
+  verifiercpus: { type: "number", describe: "Processor cores; default 2" },
+  verifiermem: { type: "number", describe: "MiB of memory; default 2048" },
+  verifiergpus: { type: "number", describe: "GPUs; default 0" },
+} as const;
+
+type Arguments = CommonArguments & InferredOptionTypes<typeof deployOptions>;
+
+export const deployCommand: CommandModule<object, Arguments> = {
+  command: "deploy",
+  describe: "Deploy a prover and its verifier",
+  builder: (yargs: Argv) =>
+    yargs
+      .options(deployOptions)
+      .example("$0 deploy -n factors -p prover.img -v verifier.img", "from images") as Argv<Arguments>,
+  handler: (args) =>
+    runCommand("deploy", args, async () => {
+      const client = createClient(args, args["listen-addr"]);
+      const { hash, prover, verifier } = await client.deploy({
+        name: args.name,
+        prover: programOf({
+          image: args.prover,
+          name: args.provername,
+          url: args.proverimgurl,
+          resources: { cpus: args.provercpus, memMib: args.provermem, gpus: args.provergpus },
+        }),
+        verifier: programOf({
+          image: args.verifier,
+          name: args.verifiername,
+          url: args.verifierimgurl,
+          resources: { cpus: args.verifiercpus, memMib: args.verifiermem, gpus: args.verifiergpus },
+        }),
+      });
+      return {
+        lines: [`Prover hash:${prover.hash}`, `Verifier hash:${verifier.hash}.`, `Tx Hash:${hash}`],
+        data: { hash, prover, verifier },
+      };
+    }),
+};
+
+interface ProgramArguments {
+  readonly image: string;
+  readonly name: string | undefined;
+  readonly url: string | undefined;
+  readonly resources: Readonly<Record<"cpus" | "memMib" | "gpus", number | undefined>>;
+}
+
+function programOf({ image, name, url, resources }: ProgramArguments): ProgramSource {
+  const asked = Object.fromEntries(Object.entries(resources).filter(([, value]) => value !== undefined));
+  const common = {
+    ...(name !== undefined && { name }),
+    ...(Object.keys(asked).length > 0 && { resources: asked }),
+  };
+  const hash = image.toLowerCase();
+  if (!isHash(hash)) return { file: image, ...common, ...(url !== undefined && { url }) };
+  return url === undefined ? { hash } : { url, checksum: hash, ...common };
+}

@@ -1,0 +1,49 @@
+import yargs from "yargs";
+import { hideBin } from "yargs/helpers";
+import { commonOptions } from "./commonOptions.ts";
+import { deployCommand } from "./deployCommand.ts";
+import { execCommand, runRunCommand } from "./execCommands.ts";
+import { generateKeyCommand, showPublicKeyCommand } from "./keyCommands.ts";
+import { listCommand } from "./listCommand.ts";
+import { printUsageError } from "./output.ts";
+import { calculateHashCommand, getTxCommand, printTxTreeCommand } from "./readCommands.ts";
+import { cancelCommand, logsCommand, statusCommand } from "./runCommands.ts";
+
+const EPILOGUE = `Exit codes: 0 done; 1 failed; 2 wrong command line; 3 the node can't be reached; 4 the node refused;
+5 the run failed; 6 the run has not ended in time.`;
+
+const words = hideBin(process.argv);
+
+await yargs(words)
+  .scriptName("gevulot")
+  .usage("$0 <command>\n\nDeploy provers and verifiers to a Gevulot node and run them.")
+  .options(commonOptions)
+  .command(generateKeyCommand)
+  .command(showPublicKeyCommand)
+  .command(deployCommand)
+  .command(execCommand)
+  .command(runRunCommand)
+  .command(statusCommand)
+  .command(logsCommand)
+  .command(cancelCommand)
+  .command(listCommand)
+  .command(printTxTreeCommand)
+  .command(getTxCommand)
+  .command(calculateHashCommand)
+  .completion(
+    "completion",
+    "Print a script that completes commands in bash or zsh: gevulot completion >> ~/.bashrc",
+  )
+  .demandCommand(1, "Give a command.")
+  // A flag that is given twice is a mistake, not a list.
+  .parserConfiguration({ "duplicate-arguments-array": false })
+  .strict()
+  .epilogue(EPILOGUE)
+  .fail((message, error) => {
+    // What yargs finds wrong comes as a message, or as an error of its own.
+    if (error && error.name !== "YError") throw error;
+    printUsageError(message ?? error.message, words.includes("--json"));
+    process.exit();
+  })
+  .wrap(null)
+  .parseAsync();

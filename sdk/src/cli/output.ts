@@ -1,0 +1,97 @@
+import { GevulotError, isGevulotError } from "../errors.ts";
+import { stringifyJson } from "../protocol/json/stringifyJson.ts";
+
+declare module "../errors.ts" {
+  interface ErrorContexts {
+    /** An option of the command line has a value that can't be used. */
+    OPTION_INVALID: { option: string };
+  }
+}
+
+/** Exit codes; 0 only where all was done. */
+export const EXIT = Object.freeze({
+  failure: 1,
+  usage: 2,
+  unreachable: 3,
+  refused: 4,
+  runFailed: 5,
+  timeUp: 6,
+});
+
+const EXIT_OF_CODE: Readonly<Record<string, number>> = {
+  OPTION_INVALID: EXIT.usage,
+  CANNOT_REACH_NODE: EXIT.unreachable,
+  REFUSED: EXIT.refused,
+  TASK_FAILED: EXIT.runFailed,
+  TIMED_OUT: EXIT.timeUp,
+  NOT_SCHEDULED: EXIT.timeUp,
+};
+
+/** What a command gives: lines for people and scripts, and data for `--json`. */
+export interface Output {
+  readonly lines: readonly string[];
+  /** May hold bigints; `stringifyJson` writes it. */
+  readonly data: unknown;
+}
+
+/** Runs a command's work and prints what it gives; what it throws is printed, and sets the exit code. */
+export async function runCommand(
+  command: string,
+  { json }: { readonly json: boolean },
+  work: () => Promise<Output>,
+): Promise<void> {
+  try {
+    const { lines, data } = await work();
+    if (json) printEnvelope({ command, status: "ok", data, error: null });
+    else if (lines.length > 0) process.stdout.write(`${lines.join("\n")}\n`);
+  } catch (error) {
+    process.exitCode = exitCodeOf(error);
+    const code = isGevulotError(error) ? error.code : "UNEXPECTED";
+    if (json)
+      printEnvelope({ command, status: "error", data: null, error: { code, message: textOf(error) } });
+    else process.stderr.write(errorText(error));
+  }
+}
+
+export function printUsageError(message: string, json: boolean): void {
+  process.exitCode = EXIT.usage;
+  if (json) printEnvelope({ command: "", status: "error", data: null, error: { code: "USAGE", message } });
+  else process.stderr.write(`error: ${message}\nSee gevulot --help.\n`);
+}
+
+interface Envelope {
+  readonly command: string;
+  readonly status: "ok" | "error";
+  readonly data: unknown;
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
+
+/** One line, the keys always there; the same form as gevulot-devnet's. */
+function printEnvelope({ command, status, data, error }: Envelope): void {
+  process.stdout.write(
+    `${stringifyJson({ schemaVersion: 1, command, status, data, warnings: [], error })}\n`,
+  );
+}
+
+export function optionInvalid(option: string, problem: string, cause?: unknown): GevulotError {
+  return new GevulotError("OPTION_INVALID", `${option}: ${problem}`, { context: { option }, cause });
+}
+
+function exitCodeOf(error: unknown): number {
+  return (isGevulotError(error) && EXIT_OF_CODE[error.code]) || EXIT.failure;
+}
+
+function errorText(error: unknown): string {
+  const text = `error: ${textOf(error)}\n`;
+  if (!isGevulotError(error)) return text;
+  return `${text}More: docs/errors.md#${error.code.toLowerCase()}\n`;
+}
+
+/** One line; a stack only for what was not foreseen. */
+function textOf(error: unknown): string {
+  if (isGevulotError(error)) return error.message;
+  if (error instanceof Error && "code" in error && "syscall" in error) {
+    return `${error.message}. Check the path and its permissions.`;
+  }
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
