@@ -5,9 +5,10 @@ import type { Logger } from "pino";
 import { createStack, type DisposeStack } from "./disposeStack.ts";
 import { createEventServer } from "./events/eventServer.ts";
 import { createRunHub, type RunHub } from "./events/runHub.ts";
-import { createFileFetcher } from "./files/fetchFile.ts";
+import { createFileFetcher, DEFAULT_FETCH } from "./files/fetchFile.ts";
 import { createFileServer } from "./files/fileServer.ts";
 import { createFileLayout, type FileLayout } from "./files/layout.ts";
+import { createUploads } from "./files/uploads.ts";
 import { createNodeGates } from "./http/nodeGates.ts";
 import { createAccessList } from "./intake/accessList.ts";
 import { createIntake } from "./intake/intake.ts";
@@ -49,11 +50,14 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   const metrics = createMetrics();
   const health = await createObservers(stack, database, metrics, options);
 
-  const files = createFileFetcher();
+  const files = createFileFetcher(layout.incomingDir);
   const { host } = options.p2pListenAddr;
+  const uploads = gates.takesUploads && {
+    uploads: createUploads({ root: layout.root, maxBytes: DEFAULT_FETCH.maxBytes }),
+  };
   const fileServer = stack.use(
     await createFileServer(
-      { log, layout, isArriving: files.isArriving, gate: gates.files },
+      { log, layout, isArriving: files.isArriving, gate: gates.files, ...uploads },
       { host, port: options.httpDownloadPort },
     ),
   );
@@ -63,7 +67,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   let scheduler: Scheduler | null = null;
   const onStored = (tx: Transaction): void => {
     notifyRun(log, database, hub, tx);
-    if (scheduler) notifyScheduler(log, scheduler, tx);
+    if (scheduler) notifyScheduler(scheduler, tx);
   };
   const access = stack.use(
     createAccessList(
@@ -117,12 +121,9 @@ async function openStore(
   return { layout, database };
 }
 
-function notifyScheduler(log: Logger, scheduler: Scheduler, tx: Transaction): void {
+function notifyScheduler(scheduler: Scheduler, tx: Transaction): void {
   if (tx.payload.kind === "run" || tx.payload.kind === "proof") scheduler.wake();
-  if (tx.payload.kind !== "cancel") return;
-  scheduler
-    .cancelRun(tx.payload.parent)
-    .catch((error: unknown) => log.error({ err: error }, "a Run was not cancelled"));
+  if (tx.payload.kind === "cancel") scheduler.cancelRun(tx.payload.parent);
 }
 
 /** Health and metrics; they are the last to go. */

@@ -7,6 +7,7 @@ import send from "send";
 import type { Gate } from "../http/gate.ts";
 import { closeServer, listen } from "../listen.ts";
 import { type FileLayout, relativePathProblem } from "./layout.ts";
+import { UPLOAD_PATH, UPLOADS_FOLDER, type Uploads } from "./uploads.ts";
 
 export interface FileServer extends AsyncDisposable {
   readonly port: number;
@@ -19,6 +20,8 @@ export interface FileServerDeps {
   readonly isArriving: (path: string) => boolean;
   /** Who may ask; without it everybody. */
   readonly gate?: Gate;
+  /** Takes `PUT /files/<BLAKE3>`; without it nobody can put a file here. */
+  readonly uploads?: Uploads;
 }
 
 export interface FileServerOptions {
@@ -26,16 +29,20 @@ export interface FileServerOptions {
   readonly port: number;
 }
 
+/** A whole upload must arrive within this time. */
+const UPLOAD_TIMEOUT_MS = 30 * 60_000;
+
 /**
- * Serves images and transaction files (protocol section 6), and nothing else of the data directory: a path is
+ * Serves images and transaction files (protocol section 6), takes and serves uploads, and nothing else of the data directory: a path is
  * decoded once, must have plain segments, and its real place on the disk must be inside the folder that it names.
  */
 export async function createFileServer(
   deps: FileServerDeps,
   options: FileServerOptions,
 ): Promise<FileServer> {
-  const server = createServer((request, response) => {
-    if (deps.gate?.admits(request, response, { isPublic: true }) === false) return;
+  const server = createServer({ requestTimeout: UPLOAD_TIMEOUT_MS }, (request, response) => {
+    const isPublic = request.method !== "PUT";
+    if (deps.gate?.admits(request, response, { isPublic }) === false) return;
     serve(deps, request, response).catch((error: unknown) => {
       deps.log.error({ err: error, url: request.url }, "the file server failed");
       if (!response.headersSent) answer(response, 500, "internal error");
@@ -54,6 +61,12 @@ async function serve(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  if (request.method === "PUT") {
+    const checksum = UPLOAD_PATH.exec(request.url ?? "")?.[1];
+    if (!deps.uploads) return refuseUpload(response);
+    if (checksum !== undefined) return deps.uploads.take(request, response, checksum);
+    return answer(response, 404, "PUT /files/<BLAKE3, 64 lowercase hex digits>");
+  }
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
     return answer(response, 405, "only GET and HEAD");
@@ -78,8 +91,15 @@ async function serve(
     .pipe(response);
 }
 
+function refuseUpload(response: ServerResponse): void {
+  response.setHeader("connection", "close");
+  answer(response, 403, "this node takes uploads only with --access-token-file, as others reach its files");
+}
+
 /** The folder and the path in it that a request names; null where it names nothing that is served. */
-function publicPath(url: string): { folder: "images" | "txfiles"; rest: string } | null {
+function publicPath(url: string): { folder: string; rest: string } | null {
+  const upload = UPLOAD_PATH.exec(url)?.[1];
+  if (upload !== undefined) return { folder: UPLOADS_FOLDER, rest: upload };
   let decoded: string;
   try {
     decoded = decodeURIComponent(url.replace(/[?#].*$/, ""));
@@ -88,7 +108,7 @@ function publicPath(url: string): { folder: "images" | "txfiles"; rest: string }
   }
   const match = /^\/(images|txfiles)\/(.+)$/s.exec(decoded);
   if (!match?.[1] || !match[2] || relativePathProblem(match[2]) !== null) return null;
-  return { folder: match[1] as "images" | "txfiles", rest: match[2] };
+  return { folder: match[1], rest: match[2] };
 }
 
 /** The file's path relative to the real root, or null where it is absent, no plain file, or a link leads outside. */
