@@ -1,7 +1,10 @@
 import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { GevulotError } from "gevulot-sdk";
 import { readKeyFile } from "gevulot-sdk/node";
 import { publicKeyOf, type Transaction } from "gevulot-sdk/protocol";
 import type { Logger } from "pino";
+import { claimFolder } from "./claimFolder.ts";
 import { createStack, type DisposeStack } from "./disposeStack.ts";
 import { createEventServer } from "./events/eventServer.ts";
 import { createRunHub, type RunHub } from "./events/runHub.ts";
@@ -25,6 +28,12 @@ import { migrate } from "./store/migrate.ts";
 import { findRun } from "./store/readTransactions.ts";
 import { createVmProvider } from "./vm/createVmProvider.ts";
 import { reapLeftovers } from "./vm/reapLeftovers.ts";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    NODE_RUNNING: { dataDirectory: string; pid: number };
+  }
+}
 
 export interface Node extends AsyncDisposable {
   readonly publicKey: string;
@@ -115,10 +124,23 @@ async function openStore(
   await Promise.all(
     [layout.imagesDir, layout.txFilesDir].map((folder) => mkdir(folder, { recursive: true })),
   );
+  const { dataDirectory } = options;
+  const release = await claimFolder(join(dataDirectory, "node.lock"), (pid) =>
+    nodeRunning(dataDirectory, pid),
+  );
+  stack.defer(release);
   const database = stack.use(await createDatabase({ log }, { url: options.dbUrl }));
   const applied = await migrate(database);
   if (applied.length > 0) log.info({ applied }, "the database schema was brought up to date");
   return { layout, database };
+}
+
+function nodeRunning(dataDirectory: string, pid: number): GevulotError {
+  return new GevulotError(
+    "NODE_RUNNING",
+    `A node (process ${pid}) works in ${dataDirectory} already. Stop it, or give another --data-directory and --db-url.`,
+    { context: { dataDirectory, pid } },
+  );
 }
 
 function notifyScheduler(scheduler: Scheduler, tx: Transaction): void {

@@ -37,7 +37,7 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ["observe"],
     ["http"],
     ["options.ts"],
-    ["listen.ts", "disposeStack.ts", "processTable.ts", "removeTree.ts"],
+    ["listen.ts", "disposeStack.ts", "processTable.ts", "removeTree.ts", "claimFolder.ts"],
   ],
 };
 

@@ -86,6 +86,8 @@ describe("the RPC", () => {
     ["nothing", "", -32700],
     ["no call", "7", -32600],
     ["an empty batch", "[]", -32600],
+    ["a batch in a batch", "[[[]]]", -32600],
+    ["a number in a batch", "[1]", -32600],
     ["another version", '{"jsonrpc":"3.0","id":1,"method":"getTransaction","params":[]}', -32600],
     ["an unknown method", '{"jsonrpc":"2.0","id":1,"method":"nothing","params":[]}', -32601],
     ["a method of Object", '{"jsonrpc":"2.0","id":1,"method":"constructor","params":[]}', -32601],

@@ -124,12 +124,20 @@ async function answer(
   } catch (error) {
     return reply(response, 200, failure(PARSE_ERROR, `Parse error: ${(error as Error).message}`));
   }
+  // Jayson never answers a batch in a batch.
+  if (Array.isArray(call) && call.some((element) => !isObject(element))) {
+    return reply(response, 200, failure(INVALID_REQUEST, "Each element of a batch must be a call."));
+  }
   const result = await new Promise<unknown>((resolve) => {
     rpc.call(call as jayson.JSONRPCRequestLike, (error: unknown, value: unknown) => resolve(error ?? value));
   });
   // A notification has no answer.
   if (result === undefined || result === null) response.writeHead(204).end();
   else reply(response, 200, result);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** @returns null where the body is over the limit; the rest of it is not read. */
