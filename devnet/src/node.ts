@@ -11,6 +11,7 @@ import { createRunHub, type RunHub } from "./events/runHub.ts";
 import { createFileFetcher, DEFAULT_FETCH } from "./files/fetchFile.ts";
 import { createFileServer } from "./files/fileServer.ts";
 import { createFileLayout, type FileLayout } from "./files/layout.ts";
+import { createPruner } from "./files/prune.ts";
 import { createUploads } from "./files/uploads.ts";
 import { createNodeGates } from "./http/nodeGates.ts";
 import { createAccessList } from "./intake/accessList.ts";
@@ -95,6 +96,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
     scheduler = await createExecution(stack, parts, options);
   }
 
+  stack.use(createPruner({ log, database, layout }, options));
   const events = stack.use(createEventServer({ log, database, hub }));
   // Last, because whoever can call finds everything behind it running.
   const rpc = stack.use(

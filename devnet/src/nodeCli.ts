@@ -2,6 +2,7 @@ import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { generateKeyCommand, migrateCommand, showPublicKeyCommand } from "./commands/nodeKeys.ts";
 import { peerCommand } from "./commands/nodePeer.ts";
+import { pruneCommand } from "./commands/nodePrune.ts";
 import { nodeRunCommand } from "./commands/nodeRun.ts";
 import { failUsage } from "./commands/usage.ts";
 
@@ -15,6 +16,7 @@ await yargs(hideBin(process.argv))
   .command(generateKeyCommand)
   .command(showPublicKeyCommand)
   .command(peerCommand)
+  .command(pruneCommand)
   .demandCommand(1, "Give a command.")
   // A flag named no-execution must not be read as the negation of "execution".
   .parserConfiguration({ "boolean-negation": false })

@@ -40,6 +40,7 @@ describe("the node's options", () => {
     [{ numCpus: 0 }, {}, /--num-cpus/],
     [{ corsOrigins: "app.example" }, {}, /--cors-origins .*https:\/\/app\.example/],
     [{ corsOrigins: "*" }, {}, /--cors-origins/],
+    [{ keepDays: "soon" }, {}, /--keep-days/],
     [{ rpcRateLimit: -1 }, {}, /--rpc-rate-limit/],
     [{ acl: "maybe" }, {}, /--acl /],
     [{ aclWhitelistUrl: "keys.txt" }, {}, /--acl-whitelist-url .*http:\/\//],

@@ -173,6 +173,20 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     undefined,
     "RPC calls a second of one address, 0 for no limit; default 100 beyond this machine, else none",
   ),
+  spec(
+    "keep-days",
+    "GEVULOT_KEEP_DAYS",
+    "number",
+    undefined,
+    "Remove files and consoles of Runs that ended longer ago, and uploads; default never",
+  ),
+  spec(
+    "max-disk-gb",
+    "GEVULOT_MAX_DISK_GB",
+    "number",
+    undefined,
+    "GiB for files of Runs, consoles and uploads: the oldest that no task needs go first; default no limit",
+  ),
 ];
 
 /** Options of the existing node whose work is not done here yet; given, they are refused, not ignored. */
@@ -233,6 +247,8 @@ const schema = z.object({
   allowedHosts: list.transform((hosts) => hosts.map((host) => host.toLowerCase())),
   accessTokenFile: z.string().min(1).optional(),
   allowOpenRpc: flag,
+  keepDays: z.coerce.number().min(0).optional(),
+  maxDiskGb: z.coerce.number().min(0).optional(),
   rpcRateLimit: z.coerce.number().min(0).optional(),
 });
 
