@@ -16,7 +16,7 @@ export interface ReadProgram {
   readonly data: Uint8Array;
 }
 
-const SCRIPTS = [".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx"];
+export const SCRIPTS: readonly string[] = [".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx"];
 
 /**
  * Reads a program: JavaScript and TypeScript are bundled, an ELF file is taken as it is.
