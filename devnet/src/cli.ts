@@ -5,9 +5,11 @@ import { imageCommand } from "./commands/image.ts";
 import { taskCommand } from "./commands/taskRun.ts";
 import { upCommand } from "./commands/up.ts";
 import { failUsage } from "./commands/usage.ts";
+import { readVersion } from "./commands/version.ts";
 
 await yargs(hideBin(process.argv))
   .scriptName("gevulot-devnet")
+  .version(readVersion())
   .usage("$0 <command>\n\nA Gevulot network on this machine, for developing and testing programs.")
   .command(upCommand)
   .command(downCommand)

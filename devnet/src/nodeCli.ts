@@ -5,9 +5,11 @@ import { peerCommand } from "./commands/nodePeer.ts";
 import { pruneCommand } from "./commands/nodePrune.ts";
 import { nodeRunCommand } from "./commands/nodeRun.ts";
 import { failUsage } from "./commands/usage.ts";
+import { readVersion } from "./commands/version.ts";
 
 await yargs(hideBin(process.argv))
   .scriptName("gevulot-node")
+  .version(readVersion())
   .usage(
     "$0 <command>\n\nA Gevulot node: keeps transactions, runs provers and verifiers in virtual machines.",
   )

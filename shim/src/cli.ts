@@ -1,6 +1,7 @@
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { ARGS_PLACE, exec } from "./exec.ts";
+import { readVersion } from "./version.ts";
 
 const EXIT_USAGE = 2;
 
@@ -13,6 +14,7 @@ function failUsage(message: string | null, error: Error | undefined): void {
 
 await yargs(hideBin(process.argv))
   .scriptName("gevulot-shim")
+  .version(readVersion())
   .usage("$0 <command>\n\nRuns programs that know nothing of tasks as provers and verifiers.")
   .command(
     "exec",

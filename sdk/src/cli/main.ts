@@ -8,6 +8,7 @@ import { listCommand } from "./listCommand.ts";
 import { printUsageError } from "./output.ts";
 import { calculateHashCommand, getTxCommand, printTxTreeCommand } from "./readCommands.ts";
 import { cancelCommand, logsCommand, statusCommand } from "./runCommands.ts";
+import { readVersion } from "./version.ts";
 
 const EPILOGUE = `Exit codes: 0 done; 1 failed; 2 wrong command line; 3 the node can't be reached; 4 the node refused;
 5 the run failed; 6 the run has not ended in time.`;
@@ -16,6 +17,7 @@ const words = hideBin(process.argv);
 
 await yargs(words)
   .scriptName("gevulot")
+  .version(readVersion())
   .usage("$0 <command>\n\nDeploy provers and verifiers to a Gevulot node and run them.")
   .options(commonOptions)
   .command(generateKeyCommand)

@@ -15,6 +15,7 @@ import "../protocol/hash.ts";
 import "../protocol/hex.ts";
 import "../protocol/json/jsonCodec.ts";
 import "../protocol/json/parseJson.ts";
+import "../protocol/capsuleInvalid.ts";
 import "../protocol/keys.ts";
 import "../protocol/verifyTransaction.ts";
 import "../transport/cancelled.ts";

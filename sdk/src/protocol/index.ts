@@ -15,6 +15,7 @@ export {
 } from "./json/parseJson.ts";
 export { stringifyJson } from "./json/stringifyJson.ts";
 export { parseTransaction, transactionToJson, transactionToWire } from "./json/transactionJson.ts";
+export { openKeyCapsule, sealKeyCapsule } from "./keyCapsule.ts";
 export {
   checkSecretKey,
   generateSecretKey,

@@ -1,0 +1,85 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdir, readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { root } from "../tidy/sources.ts";
+
+/** The packages as a user gets them: packed, and installed in a folder of their own. */
+const dir = mkdtempSync(join(tmpdir(), "packages-"));
+const packed = join(dir, "packed");
+const user = join(dir, "user");
+const COMMANDS = ["gevulot", "gevulot-cli", "gevulot-devnet", "gevulot-node", "gevulot-shim"];
+/** What a page loads at once; hash-wasm comes when a file is first hashed. */
+const MAX_BROWSER_GZIP_BYTES = 34_000;
+
+const execute = promisify(execFile);
+const run = (command: string, args: readonly string[], cwd: string) =>
+  execute(command, args, { cwd, timeout: 120_000, maxBuffer: 2 ** 24 });
+const tool = (name: string) => join(root, "node_modules/.bin", name);
+
+let tarballs: string[] = [];
+beforeAll(async () => {
+  await Promise.all([mkdir(packed), mkdir(user)]);
+  for (const folder of ["sdk", "shim", "devnet"]) {
+    await run("npm", ["pack", "--silent", "--pack-destination", packed], join(root, folder));
+  }
+  tarballs = (await readdir(packed)).map((name) => join(packed, name));
+  writeFileSync(join(user, "package.json"), '{"name":"user","private":true}');
+  await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...tarballs], user);
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const ENTRIES = [
+  ["gevulot-sdk", "GevulotClient"],
+  ["gevulot-sdk/errors", "GevulotError"],
+  ["gevulot-sdk/node", "createKeyFile"],
+  ["gevulot-sdk/protocol", "signTransaction"],
+  ["gevulot-shim", "run"],
+  ["gevulot-devnet", "startDevnet"],
+] as const;
+
+test.each(ENTRIES)("%s can be imported, and required from CommonJS", async (entry, name) => {
+  const esm = `const { ${name} } = await import("${entry}"); console.log(typeof ${name});`;
+  expect((await run("node", ["--input-type=module", "-e", esm], user)).stdout).toBe("function\n");
+  const cjs = `const { ${name} } = require("${entry}"); console.log(typeof ${name});`;
+  expect((await run("node", ["--input-type=commonjs", "-e", cjs], user)).stdout).toBe("function\n");
+});
+
+test.each(COMMANDS)("%s --help and --version", async (command) => {
+  const bin = join(user, "node_modules/.bin", command);
+  expect((await run(bin, ["--help"], user)).stdout).toContain("Commands:");
+  expect((await run(bin, ["--version"], user)).stdout).toBe("0.1.0\n");
+});
+
+test.each(["sdk", "shim", "devnet"])("publint and attw find nothing wrong in %s", async (folder) => {
+  const tarball = tarballs.find((path) => path.includes(`gevulot-${folder}-`)) ?? "";
+  const { stdout } = await run(tool("publint"), [tarball], dir);
+  expect(stdout).not.toMatch(/^(Errors|Warnings):/m);
+  // ES modules alone: Node.js 20.19 requires them too, which attw does not know yet.
+  await run(tool("attw"), ["--no-definitely-typed", "--profile", "esm-only", tarball], dir);
+});
+
+test("the SDK's browser entry needs no module of Node.js, and is small", async () => {
+  const { outputFiles } = await build({
+    stdin: { contents: 'export * from "gevulot-sdk";', resolveDir: user },
+    bundle: true,
+    minify: true,
+    splitting: true,
+    format: "esm",
+    platform: "browser",
+    outdir: join(dir, "bundle"),
+    write: false,
+    logLevel: "silent",
+  });
+  const entry = outputFiles.find(({ path }) => path.endsWith("stdin.js"));
+  const bytes = gzipSync(entry?.contents ?? "", { level: 9 }).length;
+  console.log(`the browser entry: ${bytes} bytes gzip`);
+  expect(entry?.text).not.toContain("node:");
+  expect(bytes).toBeGreaterThan(10_000);
+  expect(bytes).toBeLessThan(MAX_BROWSER_GZIP_BYTES);
+});
