@@ -1,9 +1,11 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { processesWith, runCli } from "../fixtures/cli.ts";
+import { binPath, processesWith, runCli } from "../fixtures/cli.ts";
 
 let dir: string;
 beforeAll(async () => {
@@ -65,6 +67,26 @@ describe("gevulot-devnet up, status, down", () => {
     await devnet("down");
   });
 
+  test("several started side by side share out the ports; Ctrl-C during a start is said in one line", async () => {
+    const others = await Promise.all([1, 2].map((n) => mkdtemp(join(dir, `other${n}-`))));
+    const ups = await Promise.all(
+      others.map((cwd) => runCli("gevulot-devnet", ["up", "--detach", "--json", "--no-execution"], { cwd })),
+    );
+    for (const up of ups) expect(JSON.parse(up.stdout)).toMatchObject({ status: "ok" });
+    for (const cwd of others) await runCli("gevulot-devnet", ["down"], { cwd });
+
+    const child = spawn(process.execPath, [binPath("gevulot-devnet"), "up", "--no-execution"], { cwd: dir });
+    let stderr = "";
+    child.stderr.on("data", (chunk) => {
+      stderr += chunk;
+    });
+    await once(child.stdout, "data");
+    child.kill("SIGINT");
+    expect(await once(child, "close")).toEqual([130, null]);
+    expect(stderr).toBe("error: Stopped by SIGINT before the network was ready.\n");
+    await expect.poll(() => processesWith(dir), { timeout: 10_000 }).toEqual([]);
+  });
+
   test("killed with SIGKILL, it leaves no process, and comes up again", async () => {
     const up = JSON.parse((await devnet("up", "--detach", "--json", "--no-execution")).stdout);
     const state = JSON.parse(await readFile(join(dir, ".gevulot/devnet/devnet.json"), "utf8"));
@@ -84,6 +106,9 @@ describe("what a new user may type", () => {
     ["gevulot-devnet", ["up", "--prot", "1"], 2, /prot/],
     ["gevulot-devnet", ["up", "--provider", "docker"], 2, /docker/],
     ["gevulot-devnet", ["up", "--nodes", "2"], 1, /this version runs one/],
+    ["gevulot-devnet", ["up", "--mem-gb", "abc"], 2, /--mem-gb must be a number above 0/],
+    ["gevulot-devnet", ["up", "--state-dir", "/etc/hostname/x"], 1, /^error: Can't mkdir .*\n$/],
+    ["gevulot-devnet", ["up", "--fresh", "--state-dir", "/etc"], 1, /no devnet's folder.*left as it is/],
     ["gevulot-devnet", ["status"], 1, /No devnet runs here. Start one with: gevulot-devnet up/],
     ["gevulot-node", [], 2, /Give a command/],
     ["gevulot-node", ["run", "--p2p-discovery-addrs", "a:1"], 1, /not built in this node yet/],

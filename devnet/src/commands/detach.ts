@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, openSync, readFileSync } from "node:fs";
+import { openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GevulotError } from "gevulot-sdk";
+import { ensureStateDir } from "../up/stateDir.ts";
 import { type DevnetState, readState } from "../up/stateFile.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -15,7 +16,7 @@ const TIMEOUT_MS = 180_000;
 
 /** Starts `up` as a process of its own that outlives this one, and waits until it is ready. */
 export async function startDetached(stateDir: string, args: readonly string[]): Promise<DevnetState> {
-  mkdirSync(stateDir, { recursive: true });
+  await ensureStateDir(stateDir);
   const logFile = join(stateDir, "up.log");
   const log = openSync(logFile, "w", 0o600);
   const own = args.filter((arg) => !/^--(detach|json)(=.*)?$/.test(arg));

@@ -7,7 +7,25 @@ export const EXIT_USAGE = 2;
 export function errorText(error: unknown): string {
   if (isGevulotError(error)) return `error: ${error.message}`;
   if (error instanceof AggregateError) return error.errors.map(errorText).join("\n");
+  if (error instanceof Error && "syscall" in error)
+    return `error: ${systemErrorText(error as NodeJS.ErrnoException)}`;
   return `error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "permission denied. Choose a place that you may write to.",
+  EEXIST: "something of that name is there already. Choose another name.",
+  EISDIR: "it is a folder. Give a file.",
+  ENOENT: "it does not exist. Check the path.",
+  ENOSPC: "the disk is full. Make room, or choose another place.",
+  ENOTDIR: "a part of the path is no folder. Check the path.",
+  EPERM: "it is not permitted. Choose a place that is yours.",
+};
+
+/** What the operating system refused, as a sentence. */
+function systemErrorText(error: NodeJS.ErrnoException): string {
+  const reason = REASONS[error.code ?? ""] ?? error.message;
+  return error.path === undefined ? error.message : `Can't ${error.syscall} ${error.path}: ${reason}`;
 }
 
 /** Runs a command's work; what it throws is printed, and the process ends with a code that isn't 0. */

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { GevulotError } from "gevulot-sdk";
+import { GevulotError, isGevulotError } from "gevulot-sdk";
 import type { Argv, CommandModule, InferredOptionTypes } from "yargs";
 import { type Devnet, startDevnet } from "../up/devnet.ts";
 import { describeDevnet, readState, removeState, writeState } from "../up/stateFile.ts";
@@ -15,8 +15,12 @@ declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     DEVNET_RUNNING: { stateDir: string; pid: number };
     DEVNET_BROKE: { reason: string };
+    DEVNET_STOPPED: { signal: string };
   }
 }
+
+/** As a shell says it of a program that Ctrl-C ended. */
+const EXIT_STOPPED = 130;
 
 type UpArgs = InferredOptionTypes<typeof upOptions>;
 
@@ -26,6 +30,13 @@ export const upCommand: CommandModule<object, UpArgs> = {
   builder: (yargs: Argv) =>
     yargs
       .options(upOptions)
+      .check((args) => {
+        for (const name of ["nodes", "task-deadline-seconds", "mem-gb", "num-cpus"]) {
+          const value = args[name];
+          if (value !== undefined && !(Number(value) > 0)) return `--${name} must be a number above 0.`;
+        }
+        return true;
+      })
       .example("$0 up", "in the foreground, Ctrl-C stops it")
       .example("$0 up --detach --json", "for scripts") as Argv<UpArgs>,
   handler: async (args) => {
@@ -34,7 +45,7 @@ export const upCommand: CommandModule<object, UpArgs> = {
     } catch (error) {
       if (args.json) printEnvelope(errorEnvelope("up", error));
       else process.stderr.write(`${errorText(error)}\n`);
-      process.exitCode = EXIT_FAILURE;
+      process.exitCode = isGevulotError(error, "DEVNET_STOPPED") ? EXIT_STOPPED : EXIT_FAILURE;
     }
   },
 };
@@ -46,7 +57,7 @@ async function upForeground(args: UpArgs): Promise<void> {
     if (!args.json) process.stdout.write(`${line}\n`);
   };
   const stop = new AbortController();
-  const stopped = untilSignal().then((signal) => stop.abort(new Error(`stopped by ${signal}`)));
+  const stopped = untilSignal().then((signal) => stop.abort(stoppedBy(signal)));
   let broke: (reason: string) => void = () => {};
   const broken = new Promise<never>((_, reject) => {
     broke = (reason) =>
@@ -74,6 +85,8 @@ async function upForeground(args: UpArgs): Promise<void> {
       if (text !== null) say(text);
     },
     onExit: broke,
+  }).catch((error: unknown) => {
+    throw stop.signal.aborted ? stop.signal.reason : error;
   });
   await writeState(devnet);
   try {
@@ -83,6 +96,12 @@ async function upForeground(args: UpArgs): Promise<void> {
   } finally {
     await removeState(devnet.stateDir);
   }
+}
+
+function stoppedBy(signal: string): GevulotError {
+  return new GevulotError("DEVNET_STOPPED", `Stopped by ${signal} before the network was ready.`, {
+    context: { signal },
+  });
 }
 
 function announce(devnet: Devnet, args: UpArgs, startMs: number): void {

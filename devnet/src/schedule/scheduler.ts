@@ -106,6 +106,8 @@ async function wantedBy(deps: RunTaskDeps, task: Task): Promise<ResourceAmount> 
 }
 
 function cannotFit(task: Task, reason: string): TaskFailure {
-  const advice = "Deploy it with less, or use a larger node.";
+  const advice = reason.includes(" no ")
+    ? "Deploy it with some."
+    : "Deploy it with less, or use a larger node.";
   return taskFailure(task, "CANNOT_FIT", `The program can never run on this node: ${reason}. ${advice}`);
 }

@@ -21,6 +21,12 @@ const MAX_CONNECTIONS = 10;
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
 /** SQLSTATE classes that say "the server is going or gone", not "your query is wrong". */
+const UNREACHABLE = new Set([
+  ...["ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EPIPE", "ENOENT", "ETIMEDOUT"],
+  ...["ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"],
+  // No such database, no such user, wrong password.
+  ...["3D000", "28000", "28P01"],
+]);
 const GONE = /^(08|57P0[123]|53300)/;
 
 /** A pool on a Postgres database. A server that goes away makes queries fail, and comes back by itself. */
@@ -79,7 +85,7 @@ export function isConnectionLoss(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code ?? "";
   return (
     GONE.test(code) ||
-    ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ENOENT", "ETIMEDOUT"].includes(code) ||
+    UNREACHABLE.has(code) ||
     /Connection terminated|timeout exceeded when trying to connect|not queryable/.test(error.message)
   );
 }
@@ -90,7 +96,7 @@ function unreachable(url: string, cause: unknown): GevulotError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new GevulotError(
     "DATABASE_UNREACHABLE",
-    `The database at ${shown} can't be reached (${reason}). Start PostgreSQL, or give its address with --db-url.`,
+    `The database at ${shown} can't be reached (${reason}). Start PostgreSQL, or check database, user and address in --db-url.`,
     { context: { url: shown }, cause },
   );
 }

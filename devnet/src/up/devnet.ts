@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { GevulotClient, GevulotError } from "gevulot-sdk";
 import { createStack, type DisposeStack } from "../disposeStack.ts";
 import { removeTree } from "../removeTree.ts";
@@ -8,6 +8,7 @@ import { type Account, writeKeyFiles } from "./accounts.ts";
 import { createDevnetNode, type DevnetNode } from "./devnetNode.ts";
 import { type DevnetOptions, START_TIMEOUT_MS } from "./devnetOptions.ts";
 import { createPostgres, type Postgres } from "./postgres.ts";
+import { ensureStateDir } from "./stateDir.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -89,10 +90,5 @@ async function prepareStateDir(stack: DisposeStack, options: DevnetOptions): Pro
     stack.defer(() => removeTree(dir));
     return dir;
   }
-  const dir = resolve(options.stateDir);
-  if (options.fresh) {
-    for (const part of ["postgres", "node0", "keys"]) await removeTree(join(dir, part));
-  }
-  await mkdir(dir, { recursive: true });
-  return dir;
+  return ensureStateDir(options.stateDir, { fresh: options.fresh ?? false });
 }

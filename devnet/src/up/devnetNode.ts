@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { isGevulotError } from "gevulot-sdk";
 import type { DisposeStack } from "../disposeStack.ts";
 import { type DevnetOptions, START_TIMEOUT_MS } from "./devnetOptions.ts";
 import { type NodeProcess, startNodeProcess } from "./nodeProcess.ts";
@@ -70,7 +71,14 @@ export async function createDevnetNode(
       onExit: (reason) => options.onExit?.(`the node: ${reason}`),
     });
   };
-  current = await start(ports.rpc, ports.http);
+  current = await start(ports.rpc, ports.http).catch((error: unknown) => {
+    // Another devnet that starts in the same moment may have taken a port since we looked.
+    const isTaken =
+      isGevulotError(error, "NODE_START_FAILED") && error.context.lastLine.includes("is in use by");
+    if (!isTaken || !(ports.rpc || ports.http)) throw error;
+    place.warnings.push("a default port was taken meanwhile; free ones are used");
+    return start(0, 0);
+  });
   stack.defer(() => current.kill("SIGTERM"));
   const { rpcUrl, httpUrl, p2pAddress, publicKey } = current.ready;
   const portOf = (url: string) => Number(new URL(url).port);

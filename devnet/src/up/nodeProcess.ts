@@ -64,7 +64,8 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
       options.onLine?.(line);
     });
   }
-  const state = { running: true, wanted: true };
+  // Until it is ready, its end is the failure of the start and nobody else's news.
+  const state = { running: true, wanted: false };
   const gone = new Promise<void>((resolve) => {
     const end = (reason: string): void => {
       if (!state.running) return;
@@ -85,6 +86,7 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
   };
   try {
     const ready = await untilReady(child, gone, options);
+    state.wanted = true;
     return {
       ready,
       pid: child.pid as number,

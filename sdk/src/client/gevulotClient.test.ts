@@ -272,7 +272,9 @@ describe("keys", () => {
     await expect(new GevulotClient({ url: node.url }).run({ steps })).rejects.toMatchObject({
       code: "NO_KEY",
     });
-    expect(() => new GevulotClient({ key: "zz" })).toThrow(expect.objectContaining({ code: "HEX_INVALID" }));
+    expect(() => new GevulotClient({ key: "zz" })).toThrow(
+      expect.objectContaining({ code: "SECRET_KEY_INVALID" }),
+    );
     expect(() => new GevulotClient({ key: "00" })).toThrow(
       expect.objectContaining({ code: "SECRET_KEY_INVALID" }),
     );

@@ -36,17 +36,28 @@ export interface SignerOptions {
   readonly signer?: Signer;
 }
 
+const SECRET_KEY_HEX = /^[0-9a-f]{64}$/i;
+
 /** A new random key. */
 export function generateKey(): KeyPair {
   const secretKey = generateSecretKey();
   return { secretKey: bytesToHex(secretKey), publicKey: publicKeyOf(secretKey) };
 }
 
-/** Throws `SECRET_KEY_INVALID` or `HEX_INVALID`. */
+/** Throws `SECRET_KEY_INVALID`, which never holds the key: errors go into logs. */
 export function createSigner(key: SecretKeySource): Signer {
   const source = typeof key === "string" || key instanceof Uint8Array ? key : key.secretKey;
-  const secretKey = checkSecretKey(typeof source === "string" ? hexToBytes(source) : source.slice());
+  const secretKey = checkSecretKey(typeof source === "string" ? secretKeyBytes(source) : source.slice());
   return { publicKey: publicKeyOf(secretKey), sign: (message) => signMessage(message, secretKey) };
+}
+
+function secretKeyBytes(text: string): Uint8Array {
+  if (SECRET_KEY_HEX.test(text)) return hexToBytes(text);
+  throw new GevulotError(
+    "SECRET_KEY_INVALID",
+    `The secret key must be 64 hex digits, without 0x and blanks; this has ${text.length} characters.`,
+    { context: { lengthBytes: Math.floor(text.length / 2) } },
+  );
 }
 
 /** A wrong key is told at once; a key file is read when the first signature is wanted. */

@@ -16,10 +16,14 @@ declare module "../errors.ts" {
 export async function readKeyFile(path: string): Promise<Uint8Array> {
   const content = await readFile(path).catch((cause: unknown) => {
     if (!hasCode(cause, "ENOENT")) throw unreadable(path, cause);
-    throw new GevulotError("KEY_FILE_MISSING", `There is no key file ${path}; make one with generate-key.`, {
-      context: { path },
-      cause,
-    });
+    throw new GevulotError(
+      "KEY_FILE_MISSING",
+      `There is no key file ${path}; make one: gevulot generate-key (for a node: gevulot-node generate key).`,
+      {
+        context: { path },
+        cause,
+      },
+    );
   });
   try {
     if (content.length !== SECRET_KEY_BYTES) throw new Error(`${content.length} bytes`);

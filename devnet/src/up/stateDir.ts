@@ -1,0 +1,42 @@
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { GevulotError } from "gevulot-sdk";
+import { removeTree } from "../removeTree.ts";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    STATE_DIR_FOREIGN: { stateDir: string };
+  }
+}
+
+/** Marks a folder as a devnet's own: what is in it may be removed. */
+const MARKER = ".gevulot-devnet";
+const PARTS = ["postgres", "node0", "keys"];
+
+/**
+ * Makes a devnet's state folder, or takes the one that is there. A folder with other things in it is left alone.
+ * @returns its absolute path
+ * @throws GevulotError `STATE_DIR_FOREIGN`
+ */
+export async function ensureStateDir(
+  path: string,
+  options: { readonly fresh?: boolean } = {},
+): Promise<string> {
+  const stateDir = resolve(path);
+  await mkdir(stateDir, { recursive: true });
+  const entries = await readdir(stateDir);
+  if (!entries.includes(MARKER)) {
+    if (path === "" || entries.length > 0) throw foreign(stateDir);
+    await writeFile(join(stateDir, MARKER), "This folder belongs to gevulot-devnet.\n");
+  }
+  if (options.fresh) for (const part of PARTS) await removeTree(join(stateDir, part));
+  return stateDir;
+}
+
+function foreign(stateDir: string): GevulotError {
+  return new GevulotError(
+    "STATE_DIR_FOREIGN",
+    `${stateDir} is no devnet's folder and holds other things; it was left as it is. Give an empty or a new folder with --state-dir.`,
+    { context: { stateDir } },
+  );
+}
