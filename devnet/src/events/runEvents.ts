@@ -1,15 +1,5 @@
-import type { TaskFailure } from "gevulot-sdk";
+import type { RunEventName, TaskFailure } from "gevulot-sdk";
 import type { CourseTask, RunCourse } from "../store/readRunEvents.ts";
-
-export type RunEventName =
-  | "submitted"
-  | "scheduled"
-  | "vm-started"
-  | "proving"
-  | "proof"
-  | "verifying"
-  | "verified"
-  | "failed";
 
 export interface RunEvent {
   /** Rises along a Run, with gaps; the same event has the same id, also after a restart of the node. */

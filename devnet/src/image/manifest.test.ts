@@ -24,7 +24,7 @@ describe("parseManifest", () => {
       files: ["data/key.bin"],
       Dirs: ["static"],
       mapdirs: { "build/*.bin": "/params" },
-      Mounts: { "%1": "/work/space" },
+      Mounts: { "%1": "/data/space" },
       ManifestPassthrough: { readonly_rootfs: "true" },
       RebootOnExit: true,
       RunConfig: { Memory: "2G", CPUs: 2 },
@@ -37,7 +37,7 @@ describe("parseManifest", () => {
       files: ["data/key.bin"],
       dirs: ["static"],
       mapDirs: { "build/*.bin": "/params" },
-      workspace: "/work/space",
+      workspace: "/data/space",
       readonlyRootfs: true,
     });
     expect(manifest.warnings.map((text) => text.split(" ")[0])).toEqual([

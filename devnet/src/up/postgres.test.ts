@@ -3,15 +3,11 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "n
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { query } from "../../../test/fixtures/postgres.ts";
 import { isAlive } from "../processTable.ts";
 import { createPostgres, type Postgres, type PostgresOptions } from "./postgres.ts";
 import { findPostgres } from "./postgresBinaries.ts";
-
-const _asRoot = process.getuid?.() === 0;
-const _source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 let scratch: string;
 let cacheDir: string;
