@@ -6,6 +6,7 @@ import type { RpcFile } from "../protocol/rpc/rpcTransaction.ts";
 import type { Hash } from "../protocol/transaction.ts";
 import { cancelled } from "../transport/cancelled.ts";
 import { createDeadline, delay } from "../transport/deadline.ts";
+import { createIdleWatch, DEFAULT_IDLE_TIMEOUT_MS } from "../transport/idleWatch.ts";
 import { checkChecksum, downloadFailed, openDownload, reasonOf } from "../transport/openDownload.ts";
 import { readBody } from "../transport/readBody.ts";
 
@@ -14,6 +15,8 @@ export interface FetchFileOptions {
   readonly maxBytes?: number | undefined;
   /** For the whole file; default ten minutes. */
   readonly timeoutMs?: number | undefined;
+  /** How long the node may send nothing; default 30 s. */
+  readonly idleTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -57,11 +60,14 @@ async function fetchBytes(
   options: FetchFileOptions,
 ): Promise<Uint8Array> {
   const { maxBytes = DEFAULT_MAX_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+  const { idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS } = options;
   const deadline = createDeadline(timeoutMs, signal);
+  const idle = createIdleWatch(idleTimeoutMs, deadline.signal);
   const chunks: Uint8Array[] = [];
   try {
     const hasher = await platform.createBlake3();
-    for await (const chunk of readBody(await openDownload(fetch, url, deadline.signal), maxBytes)) {
+    for await (const chunk of readBody(await openDownload(fetch, url, idle.signal), maxBytes)) {
+      idle.touch();
       hasher.update(chunk);
       chunks.push(chunk);
     }
@@ -71,6 +77,8 @@ async function fetchBytes(
     if (signal?.aborted) throw cancelled(`the download of ${url}`, signal);
     if (deadline.isOver()) throw downloadFailed(url, null, `it took more than ${timeoutMs} ms`, error);
     throw downloadFailed(url, null, reasonOf(error), error);
+  } finally {
+    idle.stop();
   }
   return concatBytes(chunks);
 }

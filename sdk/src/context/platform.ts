@@ -36,6 +36,7 @@ export interface LocalDownload {
   readonly fetch: typeof globalThis.fetch;
   readonly maxBytes?: number | undefined;
   readonly timeoutMs?: number | undefined;
+  readonly idleTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

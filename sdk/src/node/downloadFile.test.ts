@@ -29,7 +29,7 @@ afterEach(async () => {
 
 const target = () => join(folder, "image.img");
 const partPath = () => `${target()}.tmp`;
-const download = (options: { signal?: AbortSignal; timeoutMs?: number } = {}) =>
+const download = (options: { signal?: AbortSignal; timeoutMs?: number; idleTimeoutMs?: number } = {}) =>
   downloadFile({ url: `${node.url}/file`, path: target(), checksum, ...options });
 
 interface Answer {
@@ -38,13 +38,15 @@ interface Answer {
   readonly ranges?: boolean;
   /** Break the connection when this many bytes of the file have been sent. */
   readonly cutAt?: number;
+  /** Keep it open there, and send nothing. */
+  readonly hangs?: boolean;
 }
 
 /** Answers request after request as the list says, the last one for ever. */
 function serve(...answers: Answer[]): void {
   node.files.set("/file", (request: IncomingMessage, response: ServerResponse) => {
     const answer = answers[Math.min(asked.length, answers.length - 1)] ?? {};
-    const { content = CONTENT, etag, ranges = true, cutAt } = answer;
+    const { content = CONTENT, etag, ranges = true, cutAt, hangs } = answer;
     const condition = request.headers["if-range"];
     asked.push(condition === undefined ? request.headers.range : `${request.headers.range} if ${condition}`);
     const from = /^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1];
@@ -59,6 +61,7 @@ function serve(...answers: Answer[]): void {
       ...(start > 0 ? { "content-range": `bytes ${start}-${content.length - 1}/${content.length}` } : {}),
     });
     if (cutAt === undefined) return void response.end(content.subarray(start));
+    if (hangs) return void response.write(content.subarray(start, cutAt));
     response.write(content.subarray(start, cutAt), () => setTimeout(() => response.destroy(), 50));
   });
 }
@@ -118,6 +121,36 @@ describe("a cut download", () => {
     serve({ cutAt: HALF });
     await expect(download()).rejects.toMatchObject({ code: "DOWNLOAD_FAILED", context: { status: null } });
     expect((await stat(partPath())).size).toBe(HALF);
+  });
+});
+
+describe("a server that sends nothing", () => {
+  test("in the middle is asked again for the rest", async () => {
+    serve({ cutAt: HALF, hangs: true }, {});
+    await download({ idleTimeoutMs: 200 });
+    await expectComplete();
+    expect(rangesAsked()).toEqual([0, HALF]);
+  });
+
+  test("at all, or ever again, is given up", async () => {
+    const idle = { code: "DOWNLOAD_FAILED", message: expect.stringContaining("nothing came for 50 ms") };
+    node.files.set("/file", () => {});
+    await expect(download({ idleTimeoutMs: 50 })).rejects.toMatchObject(idle);
+    serve({ cutAt: HALF, hangs: true });
+    await expect(download({ idleTimeoutMs: 50 })).rejects.toMatchObject(idle);
+  });
+
+  test("is waited for while something comes, however slowly", async () => {
+    node.files.set("/file", async (_, response) => {
+      response.writeHead(200, { "content-length": CONTENT.length });
+      for (let at = 0; at < CONTENT.length; at += 2 ** 20) {
+        response.write(CONTENT.subarray(at, at + 2 ** 20));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      response.end();
+    });
+    await download({ idleTimeoutMs: 400 });
+    await expectComplete();
   });
 });
 

@@ -2,8 +2,9 @@ import { rename } from "node:fs/promises";
 import { isGevulotError } from "../errors.ts";
 import { cancelled } from "../transport/cancelled.ts";
 import { createDeadline, delay } from "../transport/deadline.ts";
+import { createIdleWatch, DEFAULT_IDLE_TIMEOUT_MS, type IdleWatch } from "../transport/idleWatch.ts";
 import { checkChecksum, downloadFailed, reasonOf } from "../transport/openDownload.ts";
-import { openRange } from "../transport/openRange.ts";
+import { type OpenedRange, openRange } from "../transport/openRange.ts";
 import { readBody } from "../transport/readBody.ts";
 import { openPartFile, type PartFile } from "./partFile.ts";
 
@@ -22,6 +23,8 @@ export interface DownloadFileOptions {
   readonly maxBytes?: number | undefined;
   /** For the whole file. */
   readonly timeoutMs?: number | undefined;
+  /** How long the server may send nothing before the connection counts as cut; default 30 s. */
+  readonly idleTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly fetch?: typeof globalThis.fetch;
 }
@@ -99,31 +102,50 @@ function cutOff(url: string, cause: unknown): unknown {
 interface Piece {
   readonly start: number;
   readonly etag: string | null;
-  /** Why it ended too early. */
-  readonly cut?: unknown;
+  /** Why it ended too early; undefined where it did not. */
+  readonly cut: unknown;
 }
 
 async function receivePiece(part: PartFile, etag: string | null, options: Filling): Promise<Piece> {
-  const { url, maxBytes, signal, fetch = globalThis.fetch } = options;
+  const { url, fetch = globalThis.fetch, signal, idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS } = options;
+  const idle = createIdleWatch(idleTimeoutMs, signal);
   const from = { start: part.length(), etag };
-  const opened = await openRange(fetch, url, from, signal).catch((error) => {
+  try {
+    const opened = await openRange(fetch, url, from, idle.signal);
+    await part.begin(opened.start);
+    const cut = await receiveBody(part, opened, options.maxBytes, idle);
+    return { start: opened.start, etag: opened.etag, cut };
+  } catch (error) {
+    const isIdle = idle.signal.aborted && !signal.aborted;
+    const failure = isIdle ? downloadFailed(url, null, reasonOf(idle.signal.reason), error) : error;
     // A server that was never reached is wrongly named; one that was may come back.
-    if (from.start === 0 || !isGevulotError(error, "DOWNLOAD_FAILED") || error.context.status !== null)
-      throw error;
-    return { cut: error };
-  });
-  if ("cut" in opened) return { ...from, cut: opened.cut };
-  await part.begin(opened.start);
-  if (opened.response === null) return opened;
+    if (from.start > 0 && isGevulotError(failure, "DOWNLOAD_FAILED") && failure.context.status === null)
+      return { ...from, cut: failure };
+    throw failure;
+  } finally {
+    idle.stop();
+  }
+}
+
+/** Gives why it ended too early, where it did. */
+async function receiveBody(
+  part: PartFile,
+  opened: OpenedRange,
+  maxBytes: number,
+  idle: IdleWatch,
+): Promise<unknown> {
+  if (opened.response === null) return undefined;
   const body = readBody(opened.response, maxBytes, opened.start);
   try {
     for (;;) {
+      idle.touch();
       const next = await body.next().catch((cut: unknown) => {
         if (isGevulotError(cut)) throw cut;
         return { cut };
       });
-      if ("cut" in next) return { ...opened, cut: next.cut };
-      if (next.done) return opened;
+      if ("cut" in next) return next.cut;
+      if (next.done) return undefined;
+      idle.touch();
       await part.append(next.value);
     }
   } finally {
