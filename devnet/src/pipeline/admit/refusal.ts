@@ -1,0 +1,72 @@
+import type { ProverVersion } from "../plan/planTasks.ts";
+import { type ProofRequest, STEP } from "./proofRequest.ts";
+import { recoverAddress, signedText } from "./requestSignature.ts";
+
+const MIN_SEG_SIZE = 1_024;
+const MAX_SEG_SIZE = 4_194_304;
+const FROM_STEPS: readonly number[] = [STEP.Init, STEP.Agg];
+const TARGET_STEPS: readonly number[] = [STEP.Split, STEP.Agg, STEP.Snark];
+const MAX_NAME_CHARS = 255;
+/** Separators and control characters. */
+const NOT_IN_NAMES = /[/\\\p{Cc}]/u;
+
+export interface AdmissionDeps {
+  readonly version: ProverVersion;
+  /** Is the address, 40 hex digits in EIP-55 spelling, one of the service's users? */
+  readonly isUser: (address: string) => Promise<boolean>;
+  readonly hasElf: (elfId: string) => Promise<boolean>;
+}
+
+export type Admission =
+  | { readonly kind: "admitted"; readonly address: string }
+  /** Answered with status INVALID_PARAMETER and this text. */
+  | { readonly kind: "refused"; readonly reason: string };
+
+/**
+ * Whether a request is taken. Texts and order are the contract's (section 2), on which clients rely; the checks of
+ * names, which the existing service lacks, come last.
+ */
+export async function admit(request: ProofRequest, deps: AdmissionDeps): Promise<Admission> {
+  if (deps.version === "zkm" && !request.compositeProof && !isSegSize(request.segSize)) {
+    return refused(`invalid seg_size support [${MIN_SEG_SIZE}-${MAX_SEG_SIZE}]`);
+  }
+  const address = recoverAddress(signedText(request), request.signature);
+  if (address === null) return refused("invalid signature");
+  if (!(await deps.isUser(address))) return refused("permission denied");
+  const reason = (await refusalOfWork(request, deps)) ?? refusalOfNames(request);
+  return reason === null ? { kind: "admitted", address } : refused(reason);
+}
+
+async function refusalOfWork(request: ProofRequest, deps: AdmissionDeps): Promise<string | null> {
+  const { fromStep = STEP.Init, targetStep = STEP.Snark } = request;
+  if (!FROM_STEPS.includes(fromStep)) return "invalid FromStep, only Support Init and Agg";
+  if (!TARGET_STEPS.includes(targetStep)) return "invalid TargetStep, only Support Split, Agg and Snark";
+  if (request.elfData.length === 0) {
+    if (!request.elfId) return "elf_data or elf_id should not be empty";
+    if (!(await deps.hasElf(request.elfId))) return "elf_id not found";
+  }
+  const lacksReceipts = request.receiptInputs.length === 0 || request.singleNode;
+  if (fromStep === STEP.Agg && lacksReceipts) return "receipt_inputs should not empty";
+  return null;
+}
+
+/** They become names of folders and files. */
+function refusalOfNames(request: ProofRequest): string | null {
+  if (!isFileName(request.proofId))
+    return "invalid proof_id, only a single file name, without separators or dots";
+  const bad = request.blockData.find((item) => !isFileName(item.fileName));
+  return bad ? `invalid file_name ${JSON.stringify(bad.fileName)}, only a single file name` : null;
+}
+
+export function isFileName(name: string): boolean {
+  const isDots = name === "." || name === "..";
+  return name.length > 0 && name.length <= MAX_NAME_CHARS && !isDots && !NOT_IN_NAMES.test(name);
+}
+
+function isSegSize(segSize: number): boolean {
+  return segSize >= MIN_SEG_SIZE && segSize <= MAX_SEG_SIZE;
+}
+
+function refused(reason: string): Admission {
+  return { kind: "refused", reason };
+}

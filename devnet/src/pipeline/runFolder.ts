@@ -1,0 +1,56 @@
+import { join } from "node:path";
+
+/** Where a run's data lies in a base folder: the existing service's layout, which its prover nodes read and write. */
+export interface RunFolder {
+  readonly root: string;
+  /** Files of the block; in a run without a block number, of block 0. */
+  readonly block: string;
+  readonly publicInput: string;
+  readonly privateInput: string;
+  readonly receiptInputs: string;
+  readonly receipts: string;
+  readonly outputStream: string;
+  /** Segments `0`, `1`, … and `segments.txt`, which counts them while the split runs. */
+  readonly segments: string;
+  readonly segmentCount: string;
+  readonly receiptFolder: string;
+  readonly snarkProof: string;
+  readonly starkProof: string;
+  readonly publicValues: string;
+  readonly verifyingKey: string;
+  segment(index: number): string;
+  deferredProof(index: number): string;
+}
+
+/** The existing service numbers deferred proofs from here on. */
+const FIRST_DEFERRED = 65_536;
+
+/** @param proofId a single file name: see `isFileName` in admit/refusal.ts */
+export function runFolder(baseDir: string, proofId: string, blockNo: bigint | undefined): RunFolder {
+  const root = join(baseDir, "proof", proofId);
+  const input = join(root, "input_stream");
+  const segments = join(root, "segment");
+  return {
+    root,
+    block: join(root, `0_${blockNo ?? 0n}`),
+    publicInput: join(input, "public_input"),
+    privateInput: join(input, "private_input"),
+    receiptInputs: join(input, "receipt_inputs"),
+    receipts: join(input, "receipts"),
+    outputStream: join(root, "output_stream", "output_stream"),
+    segments,
+    segmentCount: join(segments, "segments.txt"),
+    receiptFolder: join(root, "prove", "receipt"),
+    snarkProof: join(root, "snark", "proof_with_public_inputs.json"),
+    starkProof: join(root, "wrap", "proof_with_public_inputs.json"),
+    publicValues: join(root, "wrap", "public_values.json"),
+    verifyingKey: join(root, "vk.bin"),
+    segment: (index) => join(segments, String(index)),
+    deferredProof: (index) => join(segments, `deferred_proof_${FIRST_DEFERRED + index}`),
+  };
+}
+
+/** ELFs are kept by their SHA-256, for requests that name one by its id. */
+export function elfPath(baseDir: string, sha256Hex: string): string {
+  return join(baseDir, "elf", sha256Hex);
+}
