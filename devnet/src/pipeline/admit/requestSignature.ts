@@ -28,8 +28,9 @@ export function signedText({ proofId, blockNo, segSize }: SignedFields): string 
  */
 export function recoverAddress(text: string, signature: string): string | null {
   const match = SIGNATURE_HEX.exec(signature);
-  const recoveryId = match && RECOVERY_IDS[Number.parseInt(match[2]!, 16)];
-  if (!match || recoveryId === undefined) return null;
+  if (!match) return null;
+  const recoveryId = RECOVERY_IDS[Number.parseInt(match[2]!, 16)];
+  if (recoveryId === undefined) return null;
   const message = new TextEncoder().encode(text);
   const prefix = new TextEncoder().encode(`\x19Ethereum Signed Message:\n${message.length}`);
   const digest = keccak_256(Buffer.concat([prefix, message]));

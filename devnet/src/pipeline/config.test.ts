@@ -1,0 +1,61 @@
+import { isGevulotError } from "gevulot-sdk";
+import { describe, expect, it } from "vitest";
+import { parsePipelineConfig } from "./config.ts";
+
+const PROVER = `
+addr = "0.0.0.0:50001"
+prover_addrs = []
+base_dir = "/tmp/zkm/test_data"
+proving_key_paths = ["/tmp/zkm/proving.key"]
+`;
+const STAGE = `
+addr = "0.0.0.0:50000"
+prover_addrs = ["127.0.0.1:50001"]
+database_url = "postgres://user:password@localhost/stage"
+base_dir = "/tmp/zkm/test_data/stage"
+fileserver_url = "http://0.0.0.0:40000"
+fileserver_addr = "0.0.0.0:40000"
+`;
+const messageOf = (text: string, role: "stage" | "prover") => {
+  try {
+    parsePipelineConfig(text, "c.toml", role);
+  } catch (error) {
+    if (isGevulotError(error, "PIPELINE_CONFIG")) return error.message;
+    throw error;
+  }
+  return "taken";
+};
+
+describe("parsePipelineConfig", () => {
+  it("takes the existing service's samples as they stand", () => {
+    expect(parsePipelineConfig(PROVER, "c.toml", "prover")).toMatchObject({ prover_addrs: [], slots: 1 });
+    expect(parsePipelineConfig(STAGE, "c.toml", "stage")).toMatchObject({ prover_version: "zkm" });
+  });
+
+  it("takes our own keys", () => {
+    const text = `${PROVER}
+stage_addrs = ["10.0.0.1:50000"]
+can = ["prove", "agg"]
+[steps]
+prove = { command = ["prover", "--in", "{segment}"] }
+agg = { program = "${"ab".repeat(32)}" }
+`;
+    expect(parsePipelineConfig(text, "c.toml", "prover").steps.prove).toEqual({
+      command: ["prover", "--in", "{segment}"],
+    });
+  });
+
+  it.each([
+    ["a MySQL database", STAGE.replace("postgres:", "mysql:"), "PostgreSQL. Create an empty"],
+    ["another database", STAGE.replace("postgres:", "sqlite:"), "must begin with postgres://"],
+    ["no database", STAGE.replace(/^database_url.*$/m, ""), "a stage needs database_url"],
+    ["an unknown key", `${STAGE}\nbase_dri = "x"`, "unknown key base_dri"],
+    ["a wrong type", STAGE.replace(/^base_dir.*$/m, "base_dir = 5"), "base_dir"],
+    ["no port", STAGE.replace(/^addr.*$/m, 'addr = "localhost"'), "addr must be host:port"],
+    ["a certificate without its key", `${STAGE}\ncert_path = "x"`, "belong together"],
+    ["what is no TOML", "addr = ", "line 1"],
+    ["a step that is neither", `${STAGE}\n[steps]\nprove = { comand = ["x"] }`, "steps.prove"],
+  ])("refuses %s", (_, text, message) => {
+    expect(messageOf(text, "stage")).toContain(message);
+  });
+});

@@ -1,0 +1,127 @@
+import { readFile } from "node:fs/promises";
+import { GevulotError } from "gevulot-sdk";
+import { parse as parseToml, TomlError } from "smol-toml";
+import { z } from "zod";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    PIPELINE_CONFIG: { path: string };
+  }
+}
+
+/** `host:port`; the existing service's samples also write `0.0.0.0:50000`. */
+const address = z.string().regex(/^(\[[^\]]+\]|[^:\s]+):\d{1,5}$/, "must be host:port");
+const seconds = z
+  .number()
+  .positive()
+  .max(7 * 86_400);
+
+/** What a step runs on a prover node: a command, or a program deployed on a Gevulot network. */
+const step = z.union([
+  z.strictObject({ command: z.array(z.string()).min(1) }),
+  z.strictObject({ program: z.string().regex(/^[0-9a-f]{64}$/, "must be a program's hash, 64 hex digits") }),
+]);
+const stepName = z.enum(["split", "prove", "agg", "snark", "single", "verify"]);
+
+const schema = z.strictObject({
+  // Of the existing service (its published samples start as they stand).
+  addr: address,
+  metrics_addr: address.optional(),
+  database_url: z.string().optional(),
+  prover_addrs: z.array(address).default([]),
+  base_dir: z.string().min(1),
+  proving_key_paths: z.array(z.string()).default([]),
+  fileserver_url: z.url().optional(),
+  fileserver_addr: address.optional(),
+  ca_cert_path: z.string().optional(),
+  cert_path: z.string().optional(),
+  key_path: z.string().optional(),
+  max_concurrent_tasks: z.number().int().positive().optional(),
+  // Ours, for stages.
+  prover_version: z.enum(["zkm", "zkm2"]).default("zkm"),
+  /** Deadline of each step's task; the existing service waits two hours. */
+  deadline_seconds: z.partialRecord(stepName, seconds).default({}),
+  max_attempts: z.number().int().min(1).max(20).default(4),
+  // Ours, for prover nodes.
+  steps: z.partialRecord(stepName, step).default({}),
+  stage_addrs: z.array(address).default([]),
+  advertise_addr: address.optional(),
+  name: z.string().max(255).optional(),
+  can: z.array(stepName).optional(),
+  labels: z.array(z.string().max(63)).default([]),
+  slots: z.number().int().min(1).max(1_024).default(1),
+  gpu: z.number().int().min(0).default(0),
+  mem_gib: z.number().positive().optional(),
+  rpc_url: z.url().optional(),
+});
+
+export type PipelineConfig = Readonly<z.infer<typeof schema>>;
+export type StepName = z.infer<typeof stepName>;
+export type StepConfig = z.infer<typeof step>;
+
+/** Reads a configuration file, the existing service's too. Throws `PIPELINE_CONFIG`, which names the key. */
+export async function readPipelineConfig(path: string, role: "stage" | "prover"): Promise<PipelineConfig> {
+  const text = await readFile(path, "utf8").catch((cause: Error) => {
+    throw problem(
+      path,
+      `Can't read the configuration ${path} (${cause.message}). Give its path with --config.`,
+      cause,
+    );
+  });
+  return parsePipelineConfig(text, path, role);
+}
+
+export function parsePipelineConfig(text: string, path: string, role: "stage" | "prover"): PipelineConfig {
+  const config = check(readToml(text, path), path);
+  if (role === "stage") checkStage(config, path);
+  if ((config.cert_path === undefined) !== (config.key_path === undefined)) {
+    throw problem(path, `${path}: cert_path and key_path belong together: give both for TLS, or neither.`);
+  }
+  return Object.freeze(config);
+}
+
+function readToml(text: string, path: string): unknown {
+  try {
+    return parseToml(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const reason = error.message.split("\n")[0];
+    throw problem(path, `${path}, line ${error.line}: ${reason}. Mend the line; the file is TOML.`, error);
+  }
+}
+
+function check(value: unknown, path: string): PipelineConfig {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  const key = issue.path.join(".");
+  if (issue.code === "unrecognized_keys") {
+    const where = key === "" ? "" : ` in ${key}`;
+    throw problem(
+      path,
+      `${path}: unknown key ${issue.keys.join(", ")}${where}. Take it out, or see docs/pipeline.md for the keys.`,
+    );
+  }
+  throw problem(path, `${path}: ${key} ${issue.message.replace(/^Invalid input: /, "")}. Mend that key.`);
+}
+
+function checkStage(config: PipelineConfig, path: string): void {
+  const { database_url: url } = config;
+  if (url === undefined) {
+    throw problem(path, `${path}: a stage needs database_url, e.g. postgres://user:password@host/database.`);
+  }
+  if (/^mysql:/i.test(url)) {
+    throw problem(
+      path,
+      `${path}: database_url names a MySQL database; this stage keeps its state in PostgreSQL. Create an empty ` +
+        "PostgreSQL database and give its URL, e.g. postgres://user:password@host/pipeline.",
+    );
+  }
+  if (!/^postgres(ql)?:/i.test(url)) {
+    throw problem(path, `${path}: database_url must begin with postgres://.`);
+  }
+}
+
+function problem(path: string, message: string, cause?: unknown): GevulotError {
+  return new GevulotError("PIPELINE_CONFIG", message, { context: { path }, cause });
+}

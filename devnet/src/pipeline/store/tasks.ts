@@ -1,0 +1,203 @@
+import { randomUUID } from "node:crypto";
+import type { Queryable } from "../../store/database.ts";
+import type { PlannedTask, TaskKind } from "../plan/planTasks.ts";
+import { TASK_STATUS, TASK_TYPE, taskKindOf } from "./statuses.ts";
+
+/** A row of `prove_task`: a node of a run's graph. */
+export interface PipelineTask {
+  /** A UUID, the `computed_request_id` on the wire; it stays the same over every retry and crash. */
+  readonly id: string;
+  readonly proofId: string;
+  readonly kind: TaskKind;
+  readonly planned: PlannedTask;
+  /** SHA-256 of the segment, for proves. */
+  readonly inputHash: string | null;
+  readonly outputHash: string | null;
+  /** The node that works on it, or did last. */
+  readonly node: string | null;
+  readonly failures: number;
+  readonly losses: number;
+  /** Nodes on which it failed. */
+  readonly notOn: readonly string[];
+}
+
+/**
+ * Adds planned tasks; those that take nothing, or only what is there, can start at once.
+ * @param inputs SHA-256 by key, for tasks that take a segment
+ */
+export async function insertTasks(
+  client: Queryable,
+  proofId: string,
+  planned: readonly PlannedTask[],
+  inputs: ReadonlyMap<string, string>,
+): Promise<void> {
+  if (planned.length === 0) return;
+  await client.query(
+    `insert into prove_task (id, proof_id, itype, status, content, key, needs, input_hash)
+     select id, $1, itype, case when cardinality(need.keys) = 0 then ${TASK_STATUS.ready} else ${TASK_STATUS.waiting} end,
+       content, key, need.keys, input
+     from unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[])
+       as planned (id, itype, content, key, input),
+       lateral (select coalesce(array_agg(value), '{}') as keys
+                from jsonb_array_elements_text(content::jsonb -> 'needs')) as need
+     on conflict (proof_id, key) do nothing`,
+    [
+      proofId,
+      planned.map(() => randomUUID()),
+      planned.map((task) => TASK_TYPE[task.kind]),
+      planned.map((task) => JSON.stringify(task)),
+      planned.map((task) => task.key),
+      planned.map((task) => inputs.get(task.key) ?? null),
+    ],
+  );
+  await readyTasks(client, proofId, null);
+}
+
+/** Makes those tasks ready whose inputs are all there; after `key` was done only those that take it are looked at. */
+export async function readyTasks(client: Queryable, proofId: string, key: string | null): Promise<void> {
+  await client.query(
+    `update prove_task as task set status = ${TASK_STATUS.ready}, updated_at = now()
+     where proof_id = $1 and status = ${TASK_STATUS.waiting} and ($2::text is null or $2 = any (needs))
+       and not exists (
+         select 1 from unnest(task.needs) as need (key)
+         left join prove_task as input on input.proof_id = $1 and input.key = need.key
+         where input.status is distinct from ${TASK_STATUS.done})`,
+    [proofId, key],
+  );
+}
+
+/** Begins a task on a node. False where it was ended meanwhile. */
+export async function startTask(
+  client: Queryable,
+  id: string,
+  stageId: string,
+  node: string,
+): Promise<boolean> {
+  const started = await client.query(
+    `with started as (
+       update prove_task set status = ${TASK_STATUS.running}, stage_id = $2, node_info = $3, started_at = now(),
+         check_at = extract(epoch from now())::bigint, updated_at = now()
+       where id = $1 and status in (${TASK_STATUS.ready}, ${TASK_STATUS.running}) returning id)
+     insert into pipeline_attempt (task_id, node) select id, $3 from started returning id`,
+    [id, stageId, node],
+  );
+  return started.rowCount === 1;
+}
+
+/** Stores a task's output. False where it is done already: a second answer changes nothing. */
+export async function completeTask(
+  client: Queryable,
+  id: string,
+  output: { readonly hash: string; readonly bytes: number },
+): Promise<boolean> {
+  const done = await client.query(
+    `update prove_task set status = ${TASK_STATUS.done}, output_hash = $2, output_bytes = $3, finished_at = now(),
+       time_cost = extract(epoch from now() - started_at)::int, error = null, updated_at = now()
+     where id = $1 and status in (${TASK_STATUS.ready}, ${TASK_STATUS.running})`,
+    [id, output.hash, output.bytes],
+  );
+  await endAttempt(client, id, "done", null);
+  return done.rowCount === 1;
+}
+
+export interface TaskSetback {
+  /** `failed`: the node says so; `lost`: no answer came; `busy`: the node had no room. */
+  readonly outcome: "failed" | "lost" | "busy" | "late";
+  readonly error: string;
+  readonly node: string;
+}
+
+/** Puts a task back so that it starts again, elsewhere where it failed. */
+export async function putTaskBack(client: Queryable, id: string, setback: TaskSetback): Promise<void> {
+  const isFailure = setback.outcome === "failed" || setback.outcome === "late";
+  await client.query(
+    `update prove_task set status = ${TASK_STATUS.ready}, stage_id = null, error = $2, updated_at = now(),
+       failures = failures + $3, losses = losses + $4,
+       not_on = case when $3 = 1 and not $5 = any (not_on) then not_on || $5::text else not_on end
+     where id = $1 and status = ${TASK_STATUS.running}`,
+    [id, setback.error, isFailure ? 1 : 0, setback.outcome === "lost" ? 1 : 0, setback.node],
+  );
+  await endAttempt(client, id, setback.outcome, setback.error);
+}
+
+export async function failTask(client: Queryable, id: string, setback: TaskSetback): Promise<void> {
+  await client.query(
+    `update prove_task set status = ${TASK_STATUS.failed}, error = $2, finished_at = now(), updated_at = now()
+     where id = $1`,
+    [id, setback.error],
+  );
+  await endAttempt(client, id, setback.outcome, setback.error);
+}
+
+async function endAttempt(
+  client: Queryable,
+  id: string,
+  outcome: string,
+  error: string | null,
+): Promise<void> {
+  await client.query(
+    `update pipeline_attempt set finished_at = now(), outcome = $2, error = $3
+     where task_id = $1 and finished_at is null`,
+    [id, outcome, error],
+  );
+}
+
+/** Ids of a run's tasks that are queued or run, with their kinds: what a cancel or a failure has to end. */
+export async function readOpenTasks(client: Queryable, proofId: string): Promise<PipelineTask[]> {
+  const found = await client.query<TaskRow>(
+    `select * from prove_task where proof_id = $1 and status in (${TASK_STATUS.ready}, ${TASK_STATUS.running})`,
+    [proofId],
+  );
+  return found.rows.map(toTask);
+}
+
+export async function hasUnfinishedTasks(client: Queryable, proofId: string): Promise<boolean> {
+  const found = await client.query(
+    `select 1 from prove_task where proof_id = $1 and status <> ${TASK_STATUS.done} limit 1`,
+    [proofId],
+  );
+  return found.rowCount === 1;
+}
+
+export async function findTask(client: Queryable, id: string): Promise<PipelineTask | null> {
+  const found = await client.query<TaskRow>("select * from prove_task where id = $1", [id]);
+  return found.rows[0] ? toTask(found.rows[0]) : null;
+}
+
+/** A task's inputs: the outputs of what it needs, in order. */
+export async function readInputs(client: Queryable, task: PipelineTask): Promise<PipelineTask[]> {
+  const found = await client.query<TaskRow>(
+    "select * from prove_task where proof_id = $1 and key = any ($2) order by array_position($2, key::text)",
+    [task.proofId, task.planned.needs],
+  );
+  return found.rows.map(toTask);
+}
+
+export interface TaskRow {
+  readonly id: string;
+  readonly proof_id: string;
+  readonly itype: number;
+  readonly status: number;
+  readonly content: string;
+  readonly input_hash: string | null;
+  readonly output_hash: string | null;
+  readonly node_info: string | null;
+  readonly failures: number;
+  readonly losses: number;
+  readonly not_on: string[];
+}
+
+export function toTask(row: TaskRow): PipelineTask {
+  return {
+    id: row.id,
+    proofId: row.proof_id,
+    kind: taskKindOf(row.itype),
+    planned: JSON.parse(row.content) as PlannedTask,
+    inputHash: row.input_hash,
+    outputHash: row.output_hash,
+    node: row.node_info,
+    failures: row.failures,
+    losses: row.losses,
+    notOn: row.not_on,
+  };
+}
