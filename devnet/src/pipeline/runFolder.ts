@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { ProverVersion } from "./plan/planTasks.ts";
 
 /** Where a run's data lies in a base folder: the existing service's layout, which its prover nodes read and write. */
 export interface RunFolder {
@@ -16,8 +17,8 @@ export interface RunFolder {
   readonly receiptFolder: string;
   readonly snarkProof: string;
   readonly starkProof: string;
-  readonly publicValues: string;
   readonly verifyingKey: string;
+  publicValues(version: ProverVersion): string;
   segment(index: number): string;
   deferredProof(index: number): string;
 }
@@ -43,8 +44,8 @@ export function runFolder(baseDir: string, proofId: string, blockNo: bigint | un
     receiptFolder: join(root, "prove", "receipt"),
     snarkProof: join(root, "snark", "proof_with_public_inputs.json"),
     starkProof: join(root, "wrap", "proof_with_public_inputs.json"),
-    publicValues: join(root, "wrap", "public_values.json"),
     verifyingKey: join(root, "vk.bin"),
+    publicValues: (version) => join(root, "wrap", `public_values.${version === "zkm" ? "json" : "bin"}`),
     segment: (index) => join(segments, String(index)),
     deferredProof: (index) => join(segments, `deferred_proof_${FIRST_DEFERRED + index}`),
   };

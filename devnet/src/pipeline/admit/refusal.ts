@@ -1,4 +1,5 @@
 import type { ProverVersion } from "../plan/planTasks.ts";
+import { isFileName } from "./fileName.ts";
 import { type ProofRequest, STEP } from "./proofRequest.ts";
 import { recoverAddress, signedText } from "./requestSignature.ts";
 
@@ -6,10 +7,6 @@ const MIN_SEG_SIZE = 1_024;
 const MAX_SEG_SIZE = 4_194_304;
 const FROM_STEPS: readonly number[] = [STEP.Init, STEP.Agg];
 const TARGET_STEPS: readonly number[] = [STEP.Split, STEP.Agg, STEP.Snark];
-const MAX_NAME_CHARS = 255;
-/** Separators and control characters. */
-const NOT_IN_NAMES = /[/\\\p{Cc}]/u;
-
 export interface AdmissionDeps {
   readonly version: ProverVersion;
   /** Is the address, 40 hex digits in EIP-55 spelling, one of the service's users? */
@@ -56,11 +53,6 @@ function refusalOfNames(request: ProofRequest): string | null {
     return "invalid proof_id, only a single file name, without separators or dots";
   const bad = request.blockData.find((item) => !isFileName(item.fileName));
   return bad ? `invalid file_name ${JSON.stringify(bad.fileName)}, only a single file name` : null;
-}
-
-export function isFileName(name: string): boolean {
-  const isDots = name === "." || name === "..";
-  return name.length > 0 && name.length <= MAX_NAME_CHARS && !isDots && !NOT_IN_NAMES.test(name);
 }
 
 function isSegSize(segSize: number): boolean {

@@ -47,6 +47,8 @@ export interface RunContext {
   readonly single_node: boolean;
   readonly max_prover_num: number;
   readonly version: string;
+  /** Ours: SHA-256 by path, for nodes that do not have this disk. */
+  readonly files: Readonly<Record<string, string>>;
 }
 
 export interface NewRun

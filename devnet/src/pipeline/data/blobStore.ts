@@ -1,0 +1,143 @@
+import { createHash, randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { copyFile, link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
+import { GevulotError } from "gevulot-sdk";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    BLOB_CORRUPT: { expected: string; actual: string };
+    BLOB_MISSING: { sha256: string };
+  }
+}
+
+export interface Blob {
+  /** SHA-256, hex. */
+  readonly hash: string;
+  readonly bytes: number;
+}
+
+/** Content by its SHA-256 in `<root>/<first two digits>/<hash>`. What is there is whole: it was renamed into place. */
+export interface BlobStore {
+  readonly root: string;
+  /** Stores what the source gives, and returns once it is on the disk. `expected` refuses other content. */
+  put(source: Uint8Array | AsyncIterable<Uint8Array>, expected?: string): Promise<Blob>;
+  /** Stores a file of the same disk without copying it where that can be. */
+  putFile(path: string): Promise<Blob>;
+  /** The blob's bytes in pieces, from `offset` on. Throws `BLOB_MISSING`. */
+  read(hash: string, offset?: number): AsyncIterable<Uint8Array>;
+  readAll(hash: string): Promise<Uint8Array>;
+  size(hash: string): Promise<number | null>;
+  path(hash: string): string;
+  /** Gives the blob a second name, `path`; replaces what is there. */
+  place(hash: string, path: string): Promise<void>;
+}
+
+const HASH = /^[0-9a-f]{64}$/;
+
+export function createBlobStore(root: string): BlobStore {
+  const path = (hash: string): string => {
+    if (!HASH.test(hash)) throw missing(hash);
+    return join(root, hash.slice(0, 2), hash);
+  };
+  const size = (hash: string): Promise<number | null> =>
+    stat(path(hash)).then(
+      ({ size: bytes }) => bytes,
+      () => null,
+    );
+  const takeIn = async (temporary: string, blob: Blob): Promise<Blob> => {
+    await mkdir(dirname(path(blob.hash)), { recursive: true });
+    await rename(temporary, path(blob.hash));
+    return blob;
+  };
+  const read = (hash: string, offset = 0): Readable => createReadStream(path(hash), { start: offset });
+
+  return {
+    root,
+    path,
+    size,
+    async put(source, expected) {
+      const temporary = await newFile(root);
+      try {
+        const blob = await write(temporary, source instanceof Uint8Array ? Readable.from([source]) : source);
+        if (expected !== undefined && blob.hash !== expected) throw corrupt(expected, blob.hash);
+        return await takeIn(temporary, blob);
+      } finally {
+        await rm(temporary, { force: true });
+      }
+    },
+    async putFile(from) {
+      const temporary = await newFile(root);
+      try {
+        await copyFile(from, temporary);
+        const hash = createHash("sha256");
+        let bytes = 0;
+        for await (const piece of createReadStream(temporary)) {
+          hash.update(piece as Buffer);
+          bytes += (piece as Buffer).length;
+        }
+        return await takeIn(temporary, { hash: hash.digest("hex"), bytes });
+      } finally {
+        await rm(temporary, { force: true });
+      }
+    },
+    async *read(hash, offset) {
+      if ((await size(hash)) === null) throw missing(hash);
+      yield* read(hash, offset) as AsyncIterable<Uint8Array>;
+    },
+    async readAll(hash) {
+      if ((await size(hash)) === null) throw missing(hash);
+      return readFile(path(hash));
+    },
+    async place(hash, to) {
+      if ((await size(hash)) === null) throw missing(hash);
+      await mkdir(dirname(to), { recursive: true });
+      const temporary = `${to}.${randomUUID()}.tmp`;
+      // A link costs nothing; another disk, or one without links, takes a copy.
+      await link(path(hash), temporary).catch(() => copyFile(path(hash), temporary));
+      await rename(temporary, to);
+      // Two names of one file: the rename does nothing then.
+      await rm(temporary, { force: true });
+    },
+  };
+}
+
+async function newFile(root: string): Promise<string> {
+  const folder = join(root, "incoming");
+  await mkdir(folder, { recursive: true });
+  return join(folder, randomUUID());
+}
+
+async function write(path: string, source: AsyncIterable<Uint8Array>): Promise<Blob> {
+  const file = await open(path, "wx");
+  try {
+    const hash = createHash("sha256");
+    let bytes = 0;
+    for await (const piece of source) {
+      hash.update(piece);
+      bytes += piece.length;
+      await file.write(piece);
+    }
+    await file.sync();
+    return { hash: hash.digest("hex"), bytes };
+  } finally {
+    await file.close();
+  }
+}
+
+function corrupt(expected: string, actual: string): GevulotError {
+  return new GevulotError(
+    "BLOB_CORRUPT",
+    `Data arrived with SHA-256 ${actual} instead of ${expected}. It was dropped; send it again.`,
+    { context: { expected, actual } },
+  );
+}
+
+function missing(sha256: string): GevulotError {
+  return new GevulotError(
+    "BLOB_MISSING",
+    `There is no data with SHA-256 ${sha256} here. Submit the run again; old runs' data is removed after a while.`,
+    { context: { sha256 } },
+  );
+}

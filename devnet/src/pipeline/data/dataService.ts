@@ -1,0 +1,88 @@
+import {
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+  status,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import type { WirePutChunk } from "../wire/messages.ts";
+import type { BlobStore } from "./blobStore.ts";
+
+export interface DataServiceDeps {
+  readonly blobs: BlobStore;
+  readonly onSegment: (taskId: string, index: number, hash: string) => Promise<void>;
+  readonly onFile: (taskId: string, name: string, hash: string) => Promise<void>;
+}
+
+/** `gevulot.pipeline.v1.StageData`: what the existing service needs a shared disk for. */
+export function createDataService(deps: DataServiceDeps): UntypedServiceImplementation {
+  const { blobs } = deps;
+  const put = async (
+    call: ServerReadableStream<WirePutChunk, { sha256: string }>,
+  ): Promise<{ sha256: string }> => {
+    let head: WirePutChunk["head"] = null;
+    const bytes = (async function* () {
+      for await (const chunk of call as AsyncIterable<WirePutChunk>) {
+        head ??= chunk.head ?? null;
+        yield chunk.data;
+      }
+    })();
+    // The hash is only known to be right at the end, and named in the first message.
+    const blob = await blobs.put(bytes);
+    const said = head as WirePutChunk["head"];
+    if (!said) throw new Error("the first message has no head");
+    if (said.sha256 !== blob.hash) throw new Error(`the data has SHA-256 ${blob.hash}, not ${said.sha256}`);
+    if (said.segment !== undefined) await deps.onSegment(said.computed_request_id, said.segment, blob.hash);
+    else if (said.file !== "") await deps.onFile(said.computed_request_id, said.file, blob.hash);
+    return { sha256: blob.hash };
+  };
+
+  return {
+    Get: (call: ServerWritableStream<{ sha256: string; offset: string }, object>) => {
+      get(call, blobs).catch((error: Error) =>
+        call.destroy(Object.assign(error, { code: status.NOT_FOUND })),
+      );
+    },
+    Put: (
+      call: ServerReadableStream<WirePutChunk, { sha256: string }>,
+      done: sendUnaryData<{ sha256: string }>,
+    ) => {
+      put(call).then(
+        (answer) => done(null, answer),
+        (error: Error) => done({ code: status.INVALID_ARGUMENT, details: error.message }),
+      );
+    },
+    Has: (
+      call: ServerUnaryCall<{ sha256: string[] }, { missing: string[] }>,
+      done: sendUnaryData<{ missing: string[] }>,
+    ) => {
+      const sizes = call.request.sha256.map(async (hash) =>
+        (await blobs.size(hash)) === null ? [hash] : [],
+      );
+      Promise.all(sizes).then(
+        (missing) => done(null, { missing: missing.flat() }),
+        (error: Error) => done({ code: status.INVALID_ARGUMENT, details: error.message }),
+      );
+    },
+  };
+}
+
+async function get(
+  call: ServerWritableStream<{ sha256: string; offset: string }, object>,
+  blobs: BlobStore,
+): Promise<void> {
+  const { sha256, offset } = call.request;
+  const total = await blobs.size(sha256);
+  call.write({ total_bytes: String(total ?? 0), data: Buffer.alloc(0) });
+  for await (const data of blobs.read(sha256, Number(offset))) {
+    if (call.cancelled) return;
+    if (!call.write({ total_bytes: "0", data })) {
+      await new Promise<void>((resolve) => {
+        call.once("drain", resolve);
+        call.once("cancelled", resolve);
+      });
+    }
+  }
+  call.end();
+}

@@ -1,0 +1,93 @@
+import { type ChannelCredentials, Client, Metadata, type ServiceDefinition, status } from "@grpc/grpc-js";
+import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
+import {
+  METADATA_DATA_ADDR,
+  METADATA_FILES,
+  type WireNodeStatus,
+  type WireTaskResponse,
+} from "../wire/messages.ts";
+
+export type TaskMethod = "SplitElf" | "Prove" | "Aggregate" | "SnarkProof" | "SingleNode";
+
+/** An answer, or the reason why there is none. */
+export type CallOutcome =
+  | { readonly kind: "answered"; readonly response: WireTaskResponse }
+  /** The node can't be reached, or went away: nothing is known of the task. */
+  | { readonly kind: "lost"; readonly reason: string }
+  | { readonly kind: "late" }
+  | { readonly kind: "cancelled" };
+
+/** Where a node without the stage's disk finds the files that a request names. */
+export interface CallData {
+  readonly dataAddr: string;
+  /** SHA-256 by path. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** A connection to one prover node. */
+export interface NodeClient {
+  readonly addr: string;
+  call(
+    method: TaskMethod,
+    request: object,
+    data: CallData,
+    options: { readonly deadlineMs: number; readonly signal: AbortSignal },
+  ): Promise<CallOutcome>;
+  getStatus(): Promise<WireNodeStatus>;
+  close(): void;
+}
+
+const QUICK_CALL_MS = 5_000;
+
+export function createNodeClient(
+  deps: { readonly prover: ServiceDefinition; readonly credentials: ChannelCredentials },
+  addr: string,
+): NodeClient {
+  const client = new Client(addr, deps.credentials, {
+    ...GRPC_OPTIONS,
+    "grpc.initial_reconnect_backoff_ms": 200,
+    "grpc.max_reconnect_backoff_ms": 5_000,
+  });
+  const unary = <A>(
+    method: string,
+    request: object,
+    deadlineMs: number,
+    metadata = new Metadata(),
+    signal?: AbortSignal,
+  ): Promise<A> => {
+    const { path, requestSerialize, responseDeserialize } = deps.prover[method]!;
+    return new Promise<A>((resolve, reject) => {
+      const deadline = Date.now() + deadlineMs;
+      const call = client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+        { deadline },
+        (error, answer) => (error ? reject(error) : resolve(answer as A)),
+      );
+      signal?.addEventListener("abort", () => call.cancel(), { once: true });
+    });
+  };
+
+  return {
+    addr,
+    async call(method, request, data, { deadlineMs, signal }) {
+      const metadata = new Metadata();
+      metadata.set(METADATA_DATA_ADDR, data.dataAddr);
+      metadata.set(METADATA_FILES, Buffer.from(JSON.stringify(data.files)));
+      try {
+        if (signal.aborted) return { kind: "cancelled" };
+        const response = await unary<WireTaskResponse>(method, request, deadlineMs, metadata, signal);
+        return { kind: "answered", response };
+      } catch (error) {
+        const { code, message } = error as { code?: number; message: string };
+        if (signal.aborted) return { kind: "cancelled" };
+        return code === status.DEADLINE_EXCEEDED ? { kind: "late" } : { kind: "lost", reason: message };
+      }
+    },
+    getStatus: () => unary<WireNodeStatus>("GetStatus", {}, QUICK_CALL_MS),
+    close: () => client.close(),
+  };
+}

@@ -1,0 +1,126 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import { Server } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import { createStack } from "../../disposeStack.ts";
+import { createDatabase } from "../../store/database.ts";
+import { ensureBaseId } from "../baseFolder.ts";
+import type { PipelineConfig } from "../config.ts";
+import { type BlobStore, createBlobStore } from "../data/blobStore.ts";
+import { createDataService } from "../data/dataService.ts";
+import { createNodePool } from "../nodes/nodePool.ts";
+import { createNodesService } from "../nodes/nodesService.ts";
+import { createTaskQueue } from "../schedule/taskQueue.ts";
+import { migratePipeline } from "../store/migratePipeline.ts";
+import type { PipelineRun } from "../store/runs.ts";
+import { replaceStage } from "../store/stages.ts";
+import { bindServer } from "../wire/bindServer.ts";
+import { clientCredentials, serverCredentials } from "../wire/credentials.ts";
+import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
+import { loadProtos } from "../wire/protos.ts";
+import { createDispatcher, type Dispatcher } from "./dispatcher.ts";
+import { createHousekeeping } from "./housekeeping.ts";
+import { createRunDriver } from "./runDriver.ts";
+import { createSegmentCollector } from "./segmentCollector.ts";
+import { createStageMetrics } from "./stageMetrics.ts";
+import { createStageService } from "./stageService.ts";
+import { createTaskCaller } from "./taskCaller.ts";
+import { folderOf } from "./taskRequest.ts";
+import { createVerifyStep } from "./verifyStep.ts";
+
+/** A running stage: takes runs, and gives their tasks to prover nodes. */
+export interface Stage extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** A step that breaks off so often on its way, e.g. because nodes die, fails the run. */
+const MAX_LOSSES = 20;
+const BEAT_EVERY_MS = 2_000;
+const MISSED_BEATS = 4;
+
+export async function createStage(deps: { readonly log: Logger }, config: PipelineConfig): Promise<Stage> {
+  const { log } = deps;
+  await using stack = createStack();
+  const baseId = await ensureBaseId(config.base_dir);
+  const blobs = createBlobStore(join(config.base_dir, "blob"));
+  const database = stack.use(await createDatabase({ log }, { url: config.database_url! }));
+  await migratePipeline(database);
+  const place = `${hostname()}/${config.addr}`;
+  const stageId = randomUUID();
+  const queue = stack.use(await createTaskQueue({ log, database }));
+  const protos = loadProtos();
+  const metrics = createStageMetrics();
+
+  let dispatcher: Dispatcher | null = null;
+  const wake = (): void => dispatcher?.wake();
+  const pool = stack.use(
+    createNodePool(
+      {
+        log,
+        prover: protos.prover,
+        credentials: await clientCredentials(config),
+        now: Date.now,
+        onRoom: wake,
+      },
+      { proverAddrs: config.prover_addrs, baseId },
+    ),
+  );
+  const driver = createRunDriver(
+    { database, queue, onChanged: wake, publish: (run, hash) => publish(blobs, run, hash) },
+    { maxFailures: config.max_attempts, maxLosses: MAX_LOSSES },
+  );
+  const segments = createSegmentCollector({ blobs, driver, onSegments: metrics.segments });
+  const dataAddr = config.advertise_addr ?? config.addr;
+  const verify = createVerifyStep(config.steps.verify, config.deadline_seconds.verify);
+  const caller = createTaskCaller(
+    { database, blobs, segments, dataAddr, verify: verify.run },
+    { deadlineSeconds: config.deadline_seconds },
+  );
+  const active = stack.use(createDispatcher({ log, database, queue, pool, driver, caller, stageId }));
+  dispatcher = active;
+
+  const server = new Server(GRPC_OPTIONS);
+  const options = { version: config.prover_version, baseDir: config.base_dir, verifies: verify.isConfigured };
+  server.addService(
+    protos.stage,
+    createStageService(
+      { log, database, blobs, driver, count: metrics.count },
+      { ...options, fileServerUrl: config.fileserver_url ?? null, runDeadlineSeconds: null },
+    ),
+  );
+  server.addService(
+    protos.stageNodes,
+    createNodesService(pool, { stageId, dataAddr, beatEveryMs: BEAT_EVERY_MS, missedBeats: MISSED_BEATS }),
+  );
+  server.addService(
+    protos.stageData,
+    createDataService({ blobs, onSegment: segments.receive, onFile: segments.receiveFile }),
+  );
+  // An earlier process of this stage is gone: its tasks are taken back at once.
+  await replaceStage(database, stageId, place);
+  const port = await bindServer(server, config.addr, await serverCredentials(config));
+  stack.defer(() => server.forceShutdown());
+  stack.use(await createHousekeeping({ log, database, driver, dispatcher: active, stageId, addr: place }));
+  active.wake();
+  const running = stack.move();
+  return { port, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+}
+
+/** Puts the finished proof where its URL points, and gives it as text where it is text. */
+async function publish(blobs: BlobStore, run: PipelineRun, hash: string): Promise<string | undefined> {
+  const { target } = run.shape;
+  if (target === "split" || target === "prove") return undefined;
+  const bytes = await blobs.readAll(hash);
+  const path = folderOf(run).snarkProof;
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, bytes);
+  try {
+    const text = new TextDecoder("utf8", { fatal: true }).decode(bytes);
+    // PostgreSQL's text holds no NUL.
+    return target === "snark" && !text.includes("\0") ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,66 @@
+import type { Logger } from "pino";
+import type { Database } from "../../store/database.ts";
+import {
+  beatRuns,
+  beatStage,
+  readEndedRuns,
+  readLateRuns,
+  readOrphanedTasks,
+  removeStage,
+} from "../store/stages.ts";
+import { RUN_STATUS } from "../store/statuses.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { RunDriver } from "./runDriver.ts";
+
+const EVERY_MS = 2_000;
+const SILENT_SECONDS = 15;
+
+export interface HousekeepingDeps {
+  readonly log: Logger;
+  readonly database: Database;
+  readonly driver: RunDriver;
+  readonly dispatcher: Dispatcher;
+  readonly stageId: string;
+  readonly addr: string;
+}
+
+/**
+ * Every few seconds: this stage's sign of life, tasks of dead stages taken back, runs past their deadline ended, calls for
+ * runs that another stage ended aborted. The first round, which gives back what an earlier process of this stage left,
+ * is done when this returns.
+ */
+export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncDisposable> {
+  const { log, database, driver, dispatcher, stageId } = deps;
+  const round = async (): Promise<void> => {
+    await beatStage(database, stageId, deps.addr);
+    await beatRuns(database);
+    for (const task of await readOrphanedTasks(database, SILENT_SECONDS)) {
+      log.warn({ run: task.proofId, task: task.planned.key }, "a task of a stage that is gone is taken back");
+      const error = "the stage that watched it is gone";
+      await driver.setBack(task, { outcome: "busy", error, node: task.node ?? "" });
+    }
+    for (const runId of await readLateRuns(database)) {
+      await driver.end(runId, RUN_STATUS.INTERNAL_ERROR, "the run's deadline passed");
+    }
+    for (const runId of await readEndedRuns(database, stageId)) dispatcher.abortRun(runId);
+    dispatcher.wake();
+  };
+  const guarded = (): Promise<void> =>
+    round().catch((error: Error) =>
+      log.warn({ reason: error.message }, "the database can't be reached; waiting for it"),
+    );
+
+  let working = round();
+  await working;
+  const timer = setInterval(() => {
+    working = working.then(guarded);
+  }, EVERY_MS);
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await working;
+      // So that others need not wait for its silence.
+      await removeStage(database, stageId).catch(() => {});
+    },
+  };
+}

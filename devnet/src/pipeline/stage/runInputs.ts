@@ -1,0 +1,122 @@
+import { createHash } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { type ProofRequest, STEP } from "../admit/proofRequest.ts";
+import type { BlobStore } from "../data/blobStore.ts";
+import type { ProverVersion, RunShape, Target } from "../plan/planTasks.ts";
+import { elfPath, runFolder } from "../runFolder.ts";
+import type { RunContext } from "../store/runs.ts";
+
+const U64_BYTES = 8;
+
+/** Writes a request's data where the existing service's nodes look for it, and into the blob store for the others. */
+export async function storeInputs(
+  deps: { readonly blobs: BlobStore; readonly baseDir: string; readonly version: ProverVersion },
+  request: ProofRequest,
+): Promise<RunContext> {
+  const { blobs, baseDir } = deps;
+  const folder = runFolder(baseDir, request.proofId, request.blockNo);
+  const files: Record<string, string> = {};
+  const place = async (path: string, data: Uint8Array): Promise<string> => {
+    const { hash } = await blobs.put(data);
+    await blobs.place(hash, path);
+    files[path] = hash;
+    return path;
+  };
+  const programId = request.elfId ?? sha256(request.elfData);
+  const elf = elfPath(baseDir, programId);
+  if (request.elfData.length > 0) await place(elf, request.elfData);
+  else files[elf] = (await blobs.putFile(elf)).hash;
+  await mkdir(folder.segments, { recursive: true });
+  await mkdir(dirname(folder.outputStream), { recursive: true });
+  for (const { fileName, fileContent } of request.blockData)
+    await place(`${folder.block}/${fileName}`, fileContent);
+  const placeUnlessEmpty = async (path: string, data: Uint8Array): Promise<string> =>
+    data.length === 0 ? "" : place(path, data);
+  const privateInput =
+    deps.version === "zkm2" && request.privateInput.length > 0
+      ? bincodeList([request.privateInput])
+      : request.privateInput;
+  const list = (items: readonly Uint8Array[]) => (items.length === 0 ? new Uint8Array() : bincodeList(items));
+  return {
+    proof_id: request.proofId,
+    program_id: programId,
+    base_dir: baseDir,
+    elf_path: elf,
+    seg_path: folder.segments,
+    public_input_path: await placeUnlessEmpty(folder.publicInput, request.publicInput),
+    private_input_path: await placeUnlessEmpty(folder.privateInput, privateInput),
+    output_stream_path: folder.outputStream,
+    receipt_inputs_path: await placeUnlessEmpty(folder.receiptInputs, list(request.receiptInputs)),
+    receipts_path: await placeUnlessEmpty(folder.receipts, list(request.receipts)),
+    block_no: request.blockNo === undefined ? null : String(request.blockNo),
+    seg_size: request.segSize,
+    target_step: stepName(request.targetStep ?? STEP.Snark),
+    from_step: stepName(request.fromStep ?? STEP.Init),
+    composite_proof: request.compositeProof,
+    single_node: request.singleNode,
+    max_prover_num: request.maxProverNum,
+    version: deps.version === "zkm" ? "ZKM" : "ZKM2",
+    files,
+  };
+}
+
+/** The graph that a request asks for. */
+export function shapeOf(request: ProofRequest, version: ProverVersion, verifies: boolean): RunShape {
+  const step = request.targetStep ?? STEP.Snark;
+  const last: Target = step === STEP.Agg ? "agg" : "snark";
+  const target: Target = step === STEP.Split ? "split" : request.compositeProof ? "prove" : last;
+  return {
+    version,
+    target,
+    fromAgg: request.fromStep === STEP.Agg,
+    singleNode: request.singleNode,
+    deferredProofs: version === "zkm2" ? request.receipts.length : 0,
+    verifies: verifies && (target === "agg" || target === "snark"),
+  };
+}
+
+/** What makes two requests the same one; who signed it is no part of it. */
+export function requestHash(request: ProofRequest): string {
+  const content = [
+    ...[request.proofId, sha256(request.elfData), request.elfId ?? null, request.segSize],
+    request.blockData.map(({ fileName, fileContent }) => [fileName, sha256(fileContent)]),
+    request.blockNo === undefined ? null : String(request.blockNo),
+    ...[sha256(request.publicInput), sha256(request.privateInput)],
+    ...[request.targetStep ?? STEP.Snark, request.fromStep ?? STEP.Init, request.compositeProof],
+    ...[request.receiptInputs.map(sha256), request.receipts.map(sha256)],
+    ...[request.singleNode, request.maxProverNum],
+  ];
+  return sha256(new TextEncoder().encode(JSON.stringify(content)));
+}
+
+/** bincode of a list of byte strings: u64 LE count, then each with its u64 LE length. */
+export function bincodeList(items: readonly Uint8Array[]): Uint8Array {
+  const u64 = (value: number) => {
+    const bytes = Buffer.alloc(U64_BYTES);
+    bytes.writeBigUInt64LE(BigInt(value));
+    return bytes;
+  };
+  return Buffer.concat([u64(items.length), ...items.flatMap((item) => [u64(item.length), item])]);
+}
+
+/** The reverse of {@link bincodeList}. */
+export function parseBincodeList(bytes: Uint8Array): Uint8Array[] {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const items: Uint8Array[] = [];
+  let at = U64_BYTES;
+  for (let left = view.readBigUInt64LE(0); left > 0n; left -= 1n) {
+    const length = Number(view.readBigUInt64LE(at));
+    items.push(view.subarray(at + U64_BYTES, at + U64_BYTES + length));
+    at += U64_BYTES + length;
+  }
+  return items;
+}
+
+function stepName(step: number): string {
+  return Object.entries(STEP).find(([, value]) => value === step)![0];
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

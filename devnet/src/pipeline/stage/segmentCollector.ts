@@ -1,0 +1,137 @@
+import { readFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import type { BlobStore } from "../data/blobStore.ts";
+import type { PipelineRun } from "../store/runs.ts";
+import type { PipelineTask } from "../store/tasks.ts";
+import type { WireTaskResponse } from "../wire/messages.ts";
+import type { RunDriver } from "./runDriver.ts";
+import type { TaskEnd } from "./taskCaller.ts";
+import { folderOf } from "./taskRequest.ts";
+
+/** A running split. */
+export interface Collecting {
+  /** Takes what the split left and is not known yet, and ends the task. */
+  finish(response: WireTaskResponse): Promise<TaskEnd>;
+  stop(): void;
+}
+
+export interface SegmentCollector {
+  collect(task: PipelineTask, run: PipelineRun, sharesBase: boolean): Collecting;
+  /** A node sent a segment of its split. Throws where no such split runs here. */
+  receive(taskId: string, index: number, hash: string): Promise<void>;
+  /** A node sent another file of its split: output_stream, public_values or vk. */
+  receiveFile(taskId: string, name: string, hash: string): Promise<void>;
+}
+
+interface Split {
+  readonly run: PipelineRun;
+  /** By number; the run learns of them without gaps. */
+  readonly hashes: string[];
+  told: number;
+  telling: Promise<void>;
+}
+
+const LOOK_EVERY_MS = 200;
+const MAX_SEGMENTS = 1_000_000;
+
+/** Makes a run's segments known while its split runs: from the shared folder, or as the node sends them. */
+export function createSegmentCollector(deps: {
+  readonly blobs: BlobStore;
+  readonly driver: RunDriver;
+  /** A segment became known. */
+  readonly onSegments: (count: number) => void;
+}): SegmentCollector {
+  const splits = new Map<string, Split>();
+
+  /** In order and one at a time. */
+  const tell = (split: Split): Promise<void> => {
+    split.telling = split.telling.then(async () => {
+      const fresh: string[] = [];
+      for (let next = split.told; split.hashes[next] !== undefined; next += 1)
+        fresh.push(split.hashes[next]!);
+      if (fresh.length === 0) return;
+      await deps.driver.addSegments(split.run.id, fresh, split.told);
+      split.told += fresh.length;
+      deps.onSegments(fresh.length);
+    });
+    return split.telling;
+  };
+
+  const readShared = async (split: Split, count: number): Promise<void> => {
+    const folder = folderOf(split.run);
+    for (let index = split.hashes.length; index < count; index += 1) {
+      split.hashes[index] = (await deps.blobs.putFile(folder.segment(index))).hash;
+    }
+    await tell(split);
+  };
+
+  const watch = async (split: Split, signal: AbortSignal): Promise<void> => {
+    while (!signal.aborted) {
+      const text = await readFile(folderOf(split.run).segmentCount, "utf8").catch(() => "");
+      const count = Number.parseInt(text, 10);
+      if (count > split.hashes.length && count <= MAX_SEGMENTS) {
+        // A count that runs ahead of its file is looked at again.
+        await readShared(split, count).catch(() => {});
+      }
+      await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+    }
+  };
+
+  const find = (taskId: string): Split => {
+    const split = splits.get(taskId);
+    if (!split) throw new Error(`no split ${taskId} runs at this stage`);
+    return split;
+  };
+
+  return {
+    collect(task, run, sharesBase) {
+      const split: Split = { run, hashes: [], told: 0, telling: Promise.resolve() };
+      splits.set(task.id, split);
+      const stopped = new AbortController();
+      const watching = sharesBase ? watch(split, stopped.signal) : Promise.resolve();
+      return {
+        async finish(response) {
+          stopped.abort();
+          await watching;
+          const totalSteps = BigInt(response.total_steps ?? 0);
+          const total = response.total_segments ?? 0;
+          // The existing service's rule: a split without steps was none, and is tried again.
+          if (totalSteps === 0n) return { kind: "busy", reason: "the split answered without steps" };
+          if (sharesBase) await readShared(split, total);
+          await tell(split);
+          if (split.told < total) {
+            return {
+              kind: "failed",
+              reason: `the split made ${total} segments, but ${split.told} are there`,
+            };
+          }
+          const { hash, bytes } = await deps.blobs.put(new TextEncoder().encode(`${total}\n`));
+          return { kind: "done", output: { hash, bytes, segments: { total, totalSteps } } };
+        },
+        stop() {
+          stopped.abort();
+          splits.delete(task.id);
+        },
+      };
+    },
+    async receive(taskId, index, hash) {
+      const split = find(taskId);
+      if (index >= MAX_SEGMENTS) throw new Error(`segment ${index} is beyond the limit of ${MAX_SEGMENTS}`);
+      await deps.blobs.place(hash, folderOf(split.run).segment(index));
+      split.hashes[index] = hash;
+      await tell(split);
+    },
+    async receiveFile(taskId, name, hash) {
+      const { run } = find(taskId);
+      const folder = folderOf(run);
+      const paths: Readonly<Record<string, string>> = {
+        output_stream: folder.outputStream,
+        public_values: folder.publicValues(run.shape.version),
+        vk: folder.verifyingKey,
+      };
+      const path = Object.hasOwn(paths, name) ? paths[name] : undefined;
+      if (path === undefined) throw new Error(`a split has no file ${JSON.stringify(name)}`);
+      await deps.blobs.place(hash, path);
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** Metrics by the existing service's names. */
+export interface PipelineMetrics {
+  readonly contentType: string;
+  text(): Promise<string>;
+  /** Counts a call; what it gives back is called at its end. */
+  count(method: string): () => void;
+  segments(count: number): void;
+}
+
+export function createStageMetrics(): PipelineMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const calls = new Counter({ name: "request_counter", help: "Calls", labelNames: ["method"], registers });
+  const cost = new Histogram({
+    name: "method_cost",
+    help: "Seconds a call took",
+    labelNames: ["method"],
+    registers,
+  });
+  const segments = new Gauge({ name: "stage_segment_count", help: "Segments that splits made", registers });
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    count(method) {
+      calls.inc({ method });
+      return cost.startTimer({ method });
+    },
+    segments: (count) => segments.inc(count),
+  };
+}

@@ -1,0 +1,180 @@
+import { readFile, stat } from "node:fs/promises";
+import {
+  status as grpcStatus,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import type { Database } from "../../store/database.ts";
+import { isFileName } from "../admit/fileName.ts";
+import { type ProofRequest, STEP } from "../admit/proofRequest.ts";
+import { admit } from "../admit/refusal.ts";
+import type { BlobStore } from "../data/blobStore.ts";
+import type { ProverVersion } from "../plan/planTasks.ts";
+import { elfPath } from "../runFolder.ts";
+import { findRun, type NewRun, type PipelineRun } from "../store/runs.ts";
+import { RUN_STATUS } from "../store/statuses.ts";
+import { isUser } from "../store/users.ts";
+import type {
+  WireGenerateProofRequest,
+  WireGenerateProofResponse,
+  WireGetStatusResponse,
+} from "../wire/messages.ts";
+import { proofUrls } from "./proofUrls.ts";
+import type { RunDriver } from "./runDriver.ts";
+import { requestHash, shapeOf, storeInputs } from "./runInputs.ts";
+import { folderOf } from "./taskRequest.ts";
+
+export interface StageServiceDeps {
+  readonly log: Logger;
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly driver: RunDriver;
+  readonly count: (method: string) => () => void;
+}
+
+export interface StageServiceOptions {
+  readonly version: ProverVersion;
+  readonly baseDir: string;
+  readonly fileServerUrl: string | null;
+  readonly verifies: boolean;
+  readonly runDeadlineSeconds: number | null;
+}
+
+const ELF_ID = /^[0-9a-f]{64}$/;
+
+/** `stage.v1.StageService`, the contract's sections 1 to 3. */
+export function createStageService(
+  deps: StageServiceDeps,
+  options: StageServiceOptions,
+): UntypedServiceImplementation {
+  const accept = async (wire: WireGenerateProofRequest): Promise<WireGenerateProofResponse> => {
+    const request = toProofRequest(wire);
+    const admission = await admit(request, {
+      version: options.version,
+      isUser: (address) => isUser(deps.database, address),
+      hasElf: async (elfId) => ELF_ID.test(elfId) && (await isFile(elfPath(options.baseDir, elfId))),
+    });
+    if (admission.kind === "refused") return refusal(request.proofId, admission.reason);
+    const hash = requestHash(request);
+    const known = await findRun(deps.database, request.proofId);
+    if (known) return answerRepeated(known, hash);
+    const context = await storeInputs(
+      { blobs: deps.blobs, baseDir: options.baseDir, version: options.version },
+      request,
+    );
+    const { runDeadlineSeconds } = options;
+    const run: NewRun = {
+      id: request.proofId,
+      address: admission.address,
+      step: request.fromStep === STEP.Agg ? STEP.Snark : STEP.Init,
+      context,
+      shape: shapeOf(request, options.version, options.verifies),
+      requestHash: hash,
+      priority: 0,
+      maxProvers: request.maxProverNum,
+      deadlineAt: runDeadlineSeconds === null ? null : new Date(Date.now() + runDeadlineSeconds * 1_000),
+    };
+    const given = request.receiptInputs[0];
+    const inputs = new Map(given ? [["snark", (await deps.blobs.put(given)).hash]] : []);
+    if (!(await deps.driver.begin(run, inputs))) {
+      return answerRepeated((await findRun(deps.database, run.id))!, hash);
+    }
+    deps.log.info({ run: run.id, user: run.address, target: run.shape.target }, "a run was taken");
+    return accepted(run);
+  };
+
+  const accepted = (run: Pick<PipelineRun, "id" | "shape">): WireGenerateProofResponse => ({
+    status: RUN_STATUS.COMPUTING,
+    proof_id: run.id,
+    ...proofUrls(options.fileServerUrl, run),
+  });
+
+  /** The same request gets the same answer, e.g. of a client whose first call was cut; another one is a mistake. */
+  const answerRepeated = (run: PipelineRun, hash: string): WireGenerateProofResponse =>
+    run.requestHash === hash
+      ? accepted(run)
+      : refusal(run.id, "proof_id is taken by another request: give each request its own UUID");
+
+  const getStatus = async (proofId: string): Promise<WireGetStatusResponse | null> => {
+    const run = await findRun(deps.database, proofId);
+    if (!run) return null;
+    const isDone = run.status === RUN_STATUS.SUCCESS;
+    return {
+      proof_id: run.id,
+      status: run.status,
+      step: run.step,
+      total_steps: String(run.totalSteps ?? 0n),
+      // Of a run that goes on the existing service gives its heartbeat here, which says nothing: 0.
+      proving_time: String(run.finishedAt ? run.checkAt : 0),
+      ...(isDone && run.resultHash && { proof_with_public_inputs: await deps.blobs.readAll(run.resultHash) }),
+      ...(isDone && {
+        output_stream: await readFile(folderOf(run).outputStream).catch(() => Buffer.alloc(0)),
+      }),
+      ...proofUrls(options.fileServerUrl, run),
+    };
+  };
+
+  return {
+    GenerateProof: (
+      call: ServerUnaryCall<WireGenerateProofRequest, WireGenerateProofResponse>,
+      done: sendUnaryData<WireGenerateProofResponse>,
+    ) => {
+      const end = deps.count("stage::generate_proof");
+      accept(call.request)
+        .then((answer) => done(null, answer))
+        .catch((error: Error) => {
+          deps.log.error({ reason: error.message }, "a request could not be stored");
+          done({ code: grpcStatus.INTERNAL, details: error.message });
+        })
+        .finally(end);
+    },
+    GetStatus: (
+      call: ServerUnaryCall<{ proof_id: string }, WireGetStatusResponse>,
+      done: sendUnaryData<WireGetStatusResponse>,
+    ) => {
+      const end = deps.count("stage::get_status");
+      const { proof_id: proofId } = call.request;
+      const details = `no run has the proof_id ${JSON.stringify(proofId)}: submit it with GenerateProof`;
+      getStatus(proofId)
+        .then((answer) => (answer ? done(null, answer) : done({ code: grpcStatus.NOT_FOUND, details })))
+        .catch((error: Error) => done({ code: grpcStatus.INTERNAL, details: error.message }))
+        .finally(end);
+    },
+  };
+}
+
+function toProofRequest(wire: WireGenerateProofRequest): ProofRequest {
+  const elfId = wire.elf_id?.replace(/^0x/, "").toLowerCase();
+  return {
+    proofId: wire.proof_id,
+    elfData: wire.elf_data,
+    blockData: wire.block_data.map((item) => ({ fileName: item.file_name, fileContent: item.file_content })),
+    blockNo: wire.block_no === undefined ? undefined : BigInt(wire.block_no),
+    segSize: wire.seg_size,
+    elfId,
+    signature: wire.signature,
+    publicInput: wire.public_input_stream,
+    privateInput: wire.private_input_stream,
+    targetStep: wire.target_step,
+    compositeProof: wire.composite_proof,
+    receiptInputs: wire.receipt_inputs,
+    receipts: wire.receipts,
+    fromStep: wire.from_step,
+    singleNode: wire.single_node,
+    maxProverNum: wire.max_prover_num,
+  };
+}
+
+function refusal(proofId: string, reason: string): WireGenerateProofResponse {
+  const echoed = isFileName(proofId) ? proofId : "";
+  return { status: RUN_STATUS.INVALID_PARAMETER, error_message: reason, proof_id: echoed };
+}
+
+function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}

@@ -1,0 +1,141 @@
+import { readFile } from "node:fs/promises";
+import type { Database } from "../../store/database.ts";
+import type { StepName } from "../config.ts";
+import type { BlobStore } from "../data/blobStore.ts";
+import type { ProverNode } from "../nodes/nodePool.ts";
+import type { PipelineRun } from "../store/runs.ts";
+import { type PipelineTask, readInputs } from "../store/tasks.ts";
+import { RESULT_CODE, type WireTaskResponse } from "../wire/messages.ts";
+import type { TaskOutput } from "./runDriver.ts";
+import { parseBincodeList } from "./runInputs.ts";
+import type { SegmentCollector } from "./segmentCollector.ts";
+import {
+  type CallKind,
+  folderOf,
+  METHODS,
+  outputOf,
+  segmentPath,
+  type TaskData,
+  type TaskInput,
+  taskRequest,
+} from "./taskRequest.ts";
+
+export type TaskEnd =
+  | { readonly kind: "done"; readonly output: TaskOutput }
+  /** The node says that it can't be done; another is tried. */
+  | { readonly kind: "failed"; readonly reason: string }
+  /** No answer in the step's time. */
+  | { readonly kind: "late"; readonly reason: string }
+  /** The node is gone. */
+  | { readonly kind: "lost"; readonly reason: string }
+  /** The node has no room now. */
+  | { readonly kind: "busy"; readonly reason: string }
+  | { readonly kind: "cancelled" };
+
+/** One call of one task at one node. */
+export interface TaskCaller {
+  call(task: PipelineTask, run: PipelineRun, node: ProverNode, signal: AbortSignal): Promise<TaskEnd>;
+}
+
+export interface TaskCallerDeps {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly segments: SegmentCollector;
+  /** `host:port` of this stage's StageData. */
+  readonly dataAddr: string;
+  /** Checks a finished proof here, at the stage. */
+  readonly verify: (proof: Uint8Array, signal: AbortSignal) => Promise<TaskEnd>;
+}
+
+/** The existing service waits so long. */
+const DEFAULT_DEADLINE_MS = 7_200_000;
+
+export function createTaskCaller(
+  deps: TaskCallerDeps,
+  options: { readonly deadlineSeconds: Partial<Readonly<Record<StepName, number>>> },
+): TaskCaller {
+  const readData = async (task: PipelineTask, run: PipelineRun): Promise<TaskData> => {
+    const { flags, index } = task.planned;
+    const made = await readInputs(deps.database, task);
+    const inputs: TaskInput[] = await Promise.all(
+      made.map(async (input) => ({
+        taskId: input.id,
+        bytes: await deps.blobs.readAll(input.outputHash!),
+        isAggregate: input.kind === "agg",
+      })),
+    );
+    const receipts = await readReceipts(deps.blobs, run);
+    if (flags?.isDeferred) {
+      inputs.push({ taskId: "", bytes: receipts[index - run.segments.total!]!, isAggregate: false });
+    } else if (task.kind === "snark" && task.inputHash !== null) {
+      inputs.push({ taskId: "", bytes: await deps.blobs.readAll(task.inputHash), isAggregate: true });
+    }
+    const needsKey = run.shape.version === "zkm2" && flags?.isLeafLayer;
+    const noKey = new Uint8Array();
+    const verifyingKey = needsKey ? await readFile(folderOf(run).verifyingKey).catch(() => noKey) : noKey;
+    return { inputs, receipts, verifyingKey };
+  };
+
+  return {
+    async call(task, run, node, signal) {
+      const data = await readData(task, run);
+      if (task.kind === "verify") return deps.verify(data.inputs[0]!.bytes, signal);
+      const { kind } = task;
+      const deadlineMs = (options.deadlineSeconds[kind] ?? DEFAULT_DEADLINE_MS / 1_000) * 1_000;
+      const collecting = kind === "split" ? deps.segments.collect(task, run, node.sharesBase) : null;
+      try {
+        const files = filesOf(kind, task, run);
+        const outcome = await node.client.call(
+          METHODS[kind],
+          taskRequest(kind, task, run, data),
+          { dataAddr: deps.dataAddr, files },
+          { deadlineMs, signal: AbortSignal.any([signal, node.gone]) },
+        );
+        if (outcome.kind === "cancelled" && !signal.aborted) {
+          return { kind: "lost", reason: "the node left, or no longer answers" };
+        }
+        if (outcome.kind === "late") {
+          return { kind: "late", reason: `no answer within ${deadlineMs / 1_000} s` };
+        }
+        if (outcome.kind !== "answered") return outcome;
+        const end = endOf(outcome.response);
+        if (end) return end;
+        if (!collecting) return await store(deps.blobs, outputOf(kind, outcome.response));
+        return await collecting.finish(outcome.response);
+      } finally {
+        collecting?.stop();
+      }
+    },
+  };
+}
+
+/** What a node without this disk fetches for the call: the files that the request names. */
+function filesOf(kind: CallKind, task: PipelineTask, run: PipelineRun): Record<string, string> {
+  const { files, elf_path: elf } = run.context;
+  if (kind === "split" || kind === "single") return { ...files };
+  if (kind !== "prove") return {};
+  return { [elf]: files[elf]!, [segmentPath(run, task)]: task.inputHash! };
+}
+
+/** Null where the node says that it did it. */
+function endOf(response: WireTaskResponse): TaskEnd | null {
+  const { result } = response;
+  // The existing service puts a task without a result back into the queue.
+  if (!result) return { kind: "busy", reason: "the answer has no result" };
+  if (result.code === RESULT_CODE.OK) return null;
+  if (result.code === RESULT_CODE.BUSY) return { kind: "busy", reason: result.message || "busy" };
+  const unspecified =
+    result.code === RESULT_CODE.UNSPECIFIED ? "the node answers UNSPECIFIED" : "no reason given";
+  return { kind: "failed", reason: result.message || unspecified };
+}
+
+/** Receipts of other runs that came with the request. */
+async function readReceipts(blobs: BlobStore, run: PipelineRun): Promise<Uint8Array[]> {
+  const { receipts_path: path, files } = run.context;
+  return path === "" ? [] : parseBincodeList(await blobs.readAll(files[path]!));
+}
+
+async function store(blobs: BlobStore, output: Uint8Array): Promise<TaskEnd> {
+  if (output.length === 0) return { kind: "failed", reason: "the node answered OK without an output" };
+  return { kind: "done", output: await blobs.put(output) };
+}

@@ -1,0 +1,85 @@
+import type { Database, Queryable } from "../../store/database.ts";
+import type { TaskKind } from "../plan/planTasks.ts";
+import type { Release, RunLoad } from "../schedule/chooseReleases.ts";
+import type { QueuedTask } from "../schedule/taskQueue.ts";
+import { TASK_STATUS, TASK_TYPE, taskKindOf } from "./statuses.ts";
+
+export interface OpenWork {
+  readonly runs: RunLoad[];
+  /** Tasks in the queue, not at a node, by kind. */
+  readonly queued: ReadonlyMap<TaskKind, number>;
+}
+
+/** All runs that have tasks which can start or run. */
+export async function readOpenWork(client: Queryable): Promise<OpenWork> {
+  const found = await client.query<{
+    proof_id: string;
+    itype: number;
+    ready: number;
+    queued: number;
+    running: number;
+    address: string;
+    priority: number;
+    max_provers: number;
+    created_at: Date;
+  }>(
+    `select open.*, run.address, run.priority, run.max_provers, run.created_at
+     from (select proof_id, itype,
+             count(*) filter (where status = ${TASK_STATUS.ready} and not is_queued)::int as ready,
+             count(*) filter (where status = ${TASK_STATUS.ready} and is_queued)::int as queued,
+             count(*) filter (where status = ${TASK_STATUS.running})::int as running
+           from prove_task where status in (${TASK_STATUS.ready}, ${TASK_STATUS.running})
+           group by proof_id, itype) as open
+     join stage_task as run on run.id = open.proof_id where run.finished_at is null`,
+  );
+  const queued = new Map<TaskKind, number>();
+  const runs = new Map<string, RunLoad & { readonly ready: Map<TaskKind, number> }>();
+  for (const row of found.rows) {
+    const kind = taskKindOf(row.itype);
+    queued.set(kind, (queued.get(kind) ?? 0) + row.queued);
+    const known = runs.get(row.proof_id);
+    const ready = known?.ready ?? new Map<TaskKind, number>();
+    ready.set(kind, row.ready);
+    runs.set(row.proof_id, {
+      runId: row.proof_id,
+      user: row.address,
+      priority: row.priority,
+      maxInFlight: row.max_provers,
+      createdAt: row.created_at.getTime(),
+      ready,
+      inFlight: (known?.inFlight ?? 0) + row.queued + row.running,
+    });
+  }
+  return { runs: [...runs.values()], queued };
+}
+
+/** Marks the chosen tasks as queued, the earliest of each run first, and gives them back. */
+export async function takeReleases(
+  database: Database,
+  releases: readonly Release[],
+  add: (client: Queryable, tasks: readonly QueuedTask[]) => Promise<void>,
+): Promise<number> {
+  if (releases.length === 0) return 0;
+  return database.transaction(async (client) => {
+    const taken = await client.query<{ id: string; itype: number; priority: number }>(
+      `with chosen as (
+         select task.id from unnest($1::text[], $2::int[], $3::int[]) as release (run, itype, count),
+           lateral (select id from prove_task
+                    where proof_id = release.run and prove_task.itype = release.itype
+                      and status = ${TASK_STATUS.ready} and not is_queued
+                    order by created_at, length(key), key limit release.count
+                    for update skip locked) as task)
+       update prove_task set is_queued = true from chosen, stage_task as run
+       where prove_task.id = chosen.id and run.id = prove_task.proof_id
+       returning prove_task.id, prove_task.itype, run.priority`,
+      [
+        releases.map((release) => release.runId),
+        releases.map((release) => TASK_TYPE[release.kind]),
+        releases.map((release) => release.count),
+      ],
+    );
+    const tasks = taken.rows.map(({ id, itype, priority }) => ({ id, kind: taskKindOf(itype), priority }));
+    if (tasks.length > 0) await add(client, tasks);
+    return tasks.length;
+  });
+}

@@ -1,0 +1,59 @@
+import type { Queryable } from "../../store/database.ts";
+import { TASK_STATUS } from "./statuses.ts";
+import { type PipelineTask, type TaskRow, toTask } from "./tasks.ts";
+
+/** A stage says that it lives. */
+export async function beatStage(client: Queryable, id: string, addr: string): Promise<void> {
+  await client.query(
+    `insert into pipeline_stage (id, addr) values ($1, $2) on conflict (id) do update set seen_at = now(), addr = $2`,
+    [id, addr],
+  );
+}
+
+/** Takes the place of earlier processes of the same stage. */
+export async function replaceStage(client: Queryable, id: string, addr: string): Promise<void> {
+  await client.query("delete from pipeline_stage where addr = $1", [addr]);
+  await beatStage(client, id, addr);
+}
+
+export async function removeStage(client: Queryable, id: string): Promise<void> {
+  await client.query("delete from pipeline_stage where id = $1", [id]);
+}
+
+/** Tasks that run at stages which are gone or silent for so long. */
+export async function readOrphanedTasks(client: Queryable, silentSeconds: number): Promise<PipelineTask[]> {
+  const found = await client.query<TaskRow>(
+    `select task.* from prove_task as task
+     where status = ${TASK_STATUS.running} and not exists (
+       select 1 from pipeline_stage as stage
+       where stage.id = task.stage_id and stage.seen_at > now() - make_interval(secs => $1))`,
+    [silentSeconds],
+  );
+  return found.rows.map(toTask);
+}
+
+/** Runs whose own deadline has passed. */
+export async function readLateRuns(client: Queryable): Promise<string[]> {
+  const found = await client.query<{ id: string }>(
+    "select id from stage_task where finished_at is null and deadline_at < now()",
+  );
+  return found.rows.map((row) => row.id);
+}
+
+/** Runs of tasks that this stage has at nodes although they are over: another stage ended them. */
+export async function readEndedRuns(client: Queryable, stageId: string): Promise<string[]> {
+  const found = await client.query<{ proof_id: string }>(
+    `select distinct proof_id from prove_task join stage_task as run on run.id = proof_id
+     where prove_task.status = ${TASK_STATUS.running} and stage_id = $1 and run.finished_at is not null`,
+    [stageId],
+  );
+  return found.rows.map((row) => row.proof_id);
+}
+
+/** The existing service's heartbeat of a run. */
+export async function beatRuns(client: Queryable): Promise<void> {
+  await client.query(
+    `update stage_task set check_at = extract(epoch from now())::bigint
+     where finished_at is null and check_at < extract(epoch from now())::bigint - 5`,
+  );
+}
