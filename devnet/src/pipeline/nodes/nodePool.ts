@@ -17,7 +17,8 @@ export interface ProverNode extends NodeLoad {
   readonly memMib: number | null;
   readonly gpus: number | null;
   readonly labels: readonly string[];
-  readonly client: NodeClient;
+  /** Null for the stage itself, which only verifies. */
+  readonly client: NodeClient | null;
   /** Aborted when it left, or stopped beating: its calls will not be answered. */
   readonly gone: AbortSignal;
   /** Tasks that this stage has there. */
@@ -45,6 +46,8 @@ export interface NodePoolOptions {
   /** Of the configuration; taken to share the base folder, as with the existing service. */
   readonly proverAddrs: readonly string[];
   readonly baseId: string;
+  /** The stage checks finished proofs itself. */
+  readonly verifies: boolean;
 }
 
 interface MutableNode extends ProverNode {
@@ -66,7 +69,7 @@ export function createNodePool(deps: NodePoolDeps, options: NodePoolOptions): No
   const add = (facts: Omit<ProverNode, "client" | "gone" | "tasks" | "running" | "isOpen">): MutableNode => {
     const tasks = new Set<string>();
     const gone = new AbortController();
-    const client = createNodeClient(deps, facts.addr);
+    const client = facts.addr === "" ? null : createNodeClient(deps, facts.addr);
     const node: MutableNode = {
       ...facts,
       tasks,
@@ -75,7 +78,7 @@ export function createNodePool(deps: NodePoolDeps, options: NodePoolOptions): No
       remove() {
         if (nodes.get(this.id) === this) nodes.delete(this.id);
         gone.abort();
-        client.close();
+        client?.close();
       },
       isDraining: false,
       restsUntil: 0,
@@ -90,18 +93,13 @@ export function createNodePool(deps: NodePoolDeps, options: NodePoolOptions): No
     nodes.set(node.id, node);
     return node;
   };
+  const unknown = { cores: null, memMib: null, gpus: null, labels: [], isRegistered: false };
   for (const addr of options.proverAddrs) {
-    const unknown = { cores: null, memMib: null, gpus: null, labels: [] };
-    add({
-      id: addr,
-      name: addr,
-      addr,
-      can: WIRE_KINDS,
-      slots: 1,
-      sharesBase: true,
-      isRegistered: false,
-      ...unknown,
-    });
+    add({ ...unknown, id: addr, name: addr, addr, can: WIRE_KINDS, slots: 1, sharesBase: true });
+  }
+  if (options.verifies) {
+    const can = new Set<TaskKind>(["verify"]);
+    add({ ...unknown, id: "stage", name: "stage", addr: "", can, slots: 1, sharesBase: true });
   }
 
   return {

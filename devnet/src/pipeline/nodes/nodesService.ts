@@ -4,7 +4,7 @@ import type { NodePool } from "./nodePool.ts";
 
 export interface NodesServiceOptions {
   readonly stageId: string;
-  readonly dataAddr: string;
+  readonly dataAddr: () => string;
   readonly beatEveryMs: number;
   /** A node that is silent for so many beats is gone. */
   readonly missedBeats: number;
@@ -34,7 +34,7 @@ export function createNodesService(
         else if (beat.alive) place?.drain(beat.alive.draining);
         call.write({
           stage_id: options.stageId,
-          data_addr: options.dataAddr,
+          data_addr: options.dataAddr(),
           beat_every_ms: options.beatEveryMs,
         });
       });

@@ -12,6 +12,8 @@ import { type BlobStore, createBlobStore } from "../data/blobStore.ts";
 import { createDataService } from "../data/dataService.ts";
 import { createNodePool } from "../nodes/nodePool.ts";
 import { createNodesService } from "../nodes/nodesService.ts";
+import { createMetricsEndpoint } from "../observe/metricsEndpoint.ts";
+import { createPipelineMetrics } from "../observe/pipelineMetrics.ts";
 import { createTaskQueue } from "../schedule/taskQueue.ts";
 import { migratePipeline } from "../store/migratePipeline.ts";
 import type { PipelineRun } from "../store/runs.ts";
@@ -22,9 +24,9 @@ import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import { loadProtos } from "../wire/protos.ts";
 import { createDispatcher, type Dispatcher } from "./dispatcher.ts";
 import { createHousekeeping } from "./housekeeping.ts";
+import { createProofServer } from "./proofServer.ts";
 import { createRunDriver } from "./runDriver.ts";
 import { createSegmentCollector } from "./segmentCollector.ts";
-import { createStageMetrics } from "./stageMetrics.ts";
 import { createStageService } from "./stageService.ts";
 import { createTaskCaller } from "./taskCaller.ts";
 import { folderOf } from "./taskRequest.ts";
@@ -51,8 +53,9 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const stageId = randomUUID();
   const queue = stack.use(await createTaskQueue({ log, database }));
   const protos = loadProtos();
-  const metrics = createStageMetrics();
+  const metrics = createPipelineMetrics();
 
+  const verify = createVerifyStep(config.steps.verify, config.deadline_seconds.verify);
   let dispatcher: Dispatcher | null = null;
   const wake = (): void => dispatcher?.wake();
   const pool = stack.use(
@@ -64,7 +67,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
         now: Date.now,
         onRoom: wake,
       },
-      { proverAddrs: config.prover_addrs, baseId },
+      { proverAddrs: config.prover_addrs, baseId, verifies: verify.isConfigured },
     ),
   );
   const driver = createRunDriver(
@@ -72,8 +75,8 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
     { maxFailures: config.max_attempts, maxLosses: MAX_LOSSES },
   );
   const segments = createSegmentCollector({ blobs, driver, onSegments: metrics.segments });
-  const dataAddr = config.advertise_addr ?? config.addr;
-  const verify = createVerifyStep(config.steps.verify, config.deadline_seconds.verify);
+  let port = 0;
+  const dataAddr = (): string => config.advertise_addr ?? config.addr.replace(/:\d+$/, `:${port}`);
   const caller = createTaskCaller(
     { database, blobs, segments, dataAddr, verify: verify.run },
     { deadlineSeconds: config.deadline_seconds },
@@ -100,7 +103,9 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   );
   // An earlier process of this stage is gone: its tasks are taken back at once.
   await replaceStage(database, stageId, place);
-  const port = await bindServer(server, config.addr, await serverCredentials(config));
+  if (config.metrics_addr) stack.use(await createMetricsEndpoint(metrics, config.metrics_addr));
+  if (config.fileserver_addr) stack.use(await createProofServer(config.base_dir, config.fileserver_addr));
+  port = await bindServer(server, config.addr, await serverCredentials(config));
   stack.defer(() => server.forceShutdown());
   stack.use(await createHousekeeping({ log, database, driver, dispatcher: active, stageId, addr: place }));
   active.wake();

@@ -42,7 +42,7 @@ export interface TaskCallerDeps {
   readonly blobs: BlobStore;
   readonly segments: SegmentCollector;
   /** `host:port` of this stage's StageData. */
-  readonly dataAddr: string;
+  readonly dataAddr: () => string;
   /** Checks a finished proof here, at the stage. */
   readonly verify: (proof: Uint8Array, signal: AbortSignal) => Promise<TaskEnd>;
 }
@@ -85,10 +85,10 @@ export function createTaskCaller(
       const collecting = kind === "split" ? deps.segments.collect(task, run, node.sharesBase) : null;
       try {
         const files = filesOf(kind, task, run);
-        const outcome = await node.client.call(
+        const outcome = await node.client!.call(
           METHODS[kind],
           taskRequest(kind, task, run, data),
-          { dataAddr: deps.dataAddr, files },
+          { dataAddr: deps.dataAddr(), files },
           { deadlineMs, signal: AbortSignal.any([signal, node.gone]) },
         );
         if (outcome.kind === "cancelled" && !signal.aborted) {

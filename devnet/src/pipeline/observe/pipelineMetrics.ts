@@ -9,7 +9,7 @@ export interface PipelineMetrics {
   segments(count: number): void;
 }
 
-export function createStageMetrics(): PipelineMetrics {
+export function createPipelineMetrics(): PipelineMetrics {
   const registry = new Registry();
   const registers = [registry];
   const calls = new Counter({ name: "request_counter", help: "Calls", labelNames: ["method"], registers });

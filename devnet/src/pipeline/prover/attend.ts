@@ -1,0 +1,72 @@
+import { type ChannelCredentials, Client, type ServiceDefinition } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
+import type { WireNodeHello, WireStageBeat } from "../wire/messages.ts";
+
+export interface AttendDeps {
+  readonly log: Logger;
+  readonly stageNodes: ServiceDefinition;
+  readonly credentials: ChannelCredentials;
+  readonly running: () => string[];
+  readonly isDraining: () => boolean;
+}
+
+const FIRST_RETRY_MS = 200;
+const LONGEST_RETRY_MS = 5_000;
+const FIRST_BEAT_MS = 1_000;
+
+/** Registers with a stage and stays registered: beats, and comes again after every break. */
+export function attendStage(deps: AttendDeps, stageAddr: string, hello: WireNodeHello): AsyncDisposable {
+  const { path, requestSerialize, responseDeserialize } = deps.stageNodes.Attend!;
+  const client = new Client(stageAddr, deps.credentials, {
+    ...GRPC_OPTIONS,
+    "grpc.initial_reconnect_backoff_ms": FIRST_RETRY_MS,
+    "grpc.max_reconnect_backoff_ms": LONGEST_RETRY_MS,
+  });
+  let isStopping = false;
+  let timer: NodeJS.Timeout | undefined;
+  let hangUp = (): void => {};
+  let failures = 0;
+
+  const attend = (): void => {
+    const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    let everyMs = FIRST_BEAT_MS;
+    let isOver = false;
+    hangUp = () => call.end();
+    const beat = (): void => {
+      call.write({ alive: { draining: deps.isDraining(), running: deps.running() } });
+      timer = setTimeout(beat, everyMs);
+    };
+    const over = (reason: string): void => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      if (isStopping) return;
+      if (failures === 0)
+        deps.log.warn({ stage: stageAddr, reason }, "the stage can't be reached; trying again");
+      const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures);
+      failures += 1;
+      timer = setTimeout(attend, waitMs);
+    };
+    call.on("data", (beat: WireStageBeat) => {
+      if (failures > 0 || everyMs === FIRST_BEAT_MS)
+        deps.log.info({ stage: stageAddr }, "registered with the stage");
+      failures = 0;
+      everyMs = beat.beat_every_ms || everyMs;
+    });
+    call.on("error", (error: Error) => over(error.message));
+    call.on("end", () => over("the stage ended the call"));
+    call.write({ hello });
+    timer = setTimeout(beat, everyMs);
+  };
+  attend();
+
+  return {
+    async [Symbol.asyncDispose]() {
+      isStopping = true;
+      clearTimeout(timer);
+      hangUp();
+      client.close();
+    },
+  };
+}

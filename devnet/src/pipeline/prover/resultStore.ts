@@ -1,0 +1,49 @@
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { TaskMethod } from "../nodes/nodeClient.ts";
+
+/** Answers that were computed, by `computed_request_id`: so that a lost one is given again instead of computed again. */
+export interface ResultStore {
+  find(id: string): Promise<KeptResult | null>;
+  keep(id: string, result: KeptResult): Promise<void>;
+}
+
+export interface KeptResult {
+  readonly method: TaskMethod;
+  /** The method's response message. */
+  readonly answer: Buffer;
+}
+
+const ID = /^[\w-]{1,128}$/;
+const MAX_RESULTS = 10_000;
+const KEEP_MS = 7 * 86_400_000;
+
+export function createResultStore(root: string): ResultStore {
+  let kept = 0;
+  const prune = async (): Promise<void> => {
+    const names = await readdir(root);
+    const aged = await Promise.all(
+      names.map(async (name) => ({ name, at: (await stat(join(root, name))).mtimeMs })),
+    );
+    aged.sort((left, right) => right.at - left.at);
+    const old = aged.filter(({ at }, index) => index >= MAX_RESULTS || at < Date.now() - KEEP_MS);
+    await Promise.all(old.map(({ name }) => rm(join(root, name), { force: true })));
+  };
+  return {
+    async find(id) {
+      const bytes = ID.test(id) ? await readFile(join(root, id)).catch(() => null) : null;
+      if (!bytes) return null;
+      const end = bytes.indexOf("\n");
+      return { method: bytes.toString("utf8", 0, end) as TaskMethod, answer: bytes.subarray(end + 1) };
+    },
+    async keep(id, { method, answer }) {
+      if (!ID.test(id)) return;
+      await mkdir(root, { recursive: true });
+      const path = join(root, id);
+      await writeFile(`${path}.tmp`, Buffer.concat([Buffer.from(`${method}\n`), answer]), { flush: true });
+      await rename(`${path}.tmp`, path);
+      kept += 1;
+      if (kept % 100 === 0) await prune().catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,67 @@
+import { copyFile, mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { DataClient } from "../data/dataClient.ts";
+
+export interface SegmentSenderOptions {
+  /** `out/segments` of the split's working folder. */
+  readonly from: string;
+  readonly taskId: string;
+  /** Where the stage and this node share a disk: the folder for the segments. Else they are sent. */
+  readonly sharedFolder: string | null;
+  readonly data: DataClient | null;
+}
+
+export interface SegmentSender {
+  /** Sends what is there; gives the number of segments when the split is over. */
+  finish(): Promise<number>;
+}
+
+const LOOK_EVERY_MS = 100;
+
+/** Hands over segments while the split runs, in order: a segment is whole once it has its name. */
+export function createSegmentSender(options: SegmentSenderOptions): SegmentSender {
+  const { from, sharedFolder } = options;
+  const over = new AbortController();
+  let sent = 0;
+
+  const send = async (): Promise<void> => {
+    const names = new Set(await readdir(from).catch(() => []));
+    const first = sent;
+    while (names.has(String(sent))) {
+      const path = join(from, String(sent));
+      if (sharedFolder === null)
+        await options.data!.sendFile(path, { taskId: options.taskId, segment: sent });
+      else await copyInto(path, join(sharedFolder, String(sent)));
+      sent += 1;
+    }
+    if (sharedFolder !== null && sent > first) {
+      const count = join(sharedFolder, "segments.txt");
+      await writeFile(`${count}.tmp`, String(sent));
+      await rename(`${count}.tmp`, count);
+    }
+  };
+  const watching = (async () => {
+    while (!over.signal.aborted) {
+      await send();
+      await delay(LOOK_EVERY_MS, undefined, { signal: over.signal }).catch(() => {});
+    }
+  })();
+  // Told by `finish`; a split that fails first has nothing to tell.
+  watching.catch(() => {});
+
+  return {
+    async finish() {
+      over.abort();
+      await watching;
+      await send();
+      return sent;
+    },
+  };
+}
+
+async function copyInto(from: string, to: string): Promise<void> {
+  await mkdir(join(to, ".."), { recursive: true });
+  await copyFile(from, `${to}.tmp`);
+  await rename(`${to}.tmp`, to);
+}

@@ -1,0 +1,154 @@
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { StepConfig, StepName } from "../config.ts";
+import type { DataClient } from "../data/dataClient.ts";
+import type { TaskMethod } from "../nodes/nodeClient.ts";
+import { runCommand } from "../steps/runCommand.ts";
+import { createStepFolder, fillCommand, type StepFolder } from "../steps/stepFolder.ts";
+import { createSegmentSender } from "./segmentSender.ts";
+import type { TaskFiles } from "./taskFiles.ts";
+
+/** A request of any method, as proto-loader gives it. */
+export type StepRequest = Readonly<Record<string, unknown>> & {
+  readonly proof_id: string;
+  readonly computed_request_id: string;
+};
+
+export interface StepContext {
+  readonly files: TaskFiles;
+  readonly data: DataClient | null;
+  readonly workDir: string;
+  readonly signal: AbortSignal;
+}
+
+/** What a step's answer has beside the ids and the result. */
+export type StepAnswer = Readonly<Record<string, unknown>>;
+
+export const STEP_OF: Readonly<Record<TaskMethod, StepName>> = {
+  SplitElf: "split",
+  Prove: "prove",
+  Aggregate: "agg",
+  SnarkProof: "snark",
+  SingleNode: "single",
+};
+
+/** Runs one step as it is configured: inputs into a folder, the command, outputs out of it. */
+export async function runStep(
+  method: TaskMethod,
+  step: StepConfig,
+  request: StepRequest,
+  context: StepContext,
+): Promise<StepAnswer> {
+  await using folder = await createStepFolder(context.workDir);
+  if (!("command" in step))
+    throw new Error("a step that is a deployed program is not built yet: configure a command");
+  const run = async (): Promise<void> => {
+    const env = { GEVULOT_STEP: STEP_OF[method], ...environment(request) };
+    await runCommand(fillCommand(step.command, folder), { cwd: folder.root, env, signal: context.signal });
+  };
+  await placeInputs(method, request, folder, context.files);
+  // Awaited here: the folder goes with this function.
+  if (method === "SplitElf") return await split(request, folder, context, run);
+  await run();
+  const output = (name: string) => readOutput(folder, name);
+  if (method === "Prove") return { output_receipt: await output("receipt") };
+  if (method === "Aggregate") return { agg_receipt: await output("receipt") };
+  if (method === "SnarkProof") return { snark_proof_with_public_inputs: await output("proof") };
+  return { output: await output("proof"), total_steps: await readCount(folder, "total_steps") };
+}
+
+async function split(
+  request: StepRequest,
+  folder: StepFolder,
+  context: StepContext,
+  run: () => Promise<void>,
+): Promise<StepAnswer> {
+  const segments = join(folder.output, "segments");
+  await mkdir(segments);
+  const sender = createSegmentSender({
+    from: segments,
+    taskId: request.computed_request_id,
+    sharedFolder: context.files.isShared ? String(request.seg_path) : null,
+    data: context.data,
+  });
+  let total: number;
+  try {
+    await run();
+  } finally {
+    total = await sender.finish();
+  }
+  if (!context.files.isShared) {
+    for (const file of ["output_stream", "public_values", "vk"]) {
+      const path = join(folder.output, file);
+      if (await isThere(path))
+        await context.data!.sendFile(path, { taskId: request.computed_request_id, file });
+    }
+  } else if (await isThere(join(folder.output, "output_stream"))) {
+    await writeFile(String(request.output_path), await readOutput(folder, "output_stream"));
+  }
+  return { total_steps: await readCount(folder, "total_steps"), total_segments: total };
+}
+
+async function placeInputs(
+  method: TaskMethod,
+  request: StepRequest,
+  folder: StepFolder,
+  files: TaskFiles,
+): Promise<void> {
+  const named = (field: string, name: string) =>
+    files.place(String(request[field] ?? ""), join(folder.input, name));
+  const written = async (name: string, bytes: unknown): Promise<void> => {
+    const path = join(folder.input, name);
+    await mkdir(join(path, ".."), { recursive: true });
+    await writeFile(path, bytes as Buffer);
+  };
+  if (method === "SnarkProof") return written("receipt", request.agg_receipt);
+  if (method === "Aggregate") {
+    const inputs = request.inputs as readonly { readonly receipt_input: Buffer }[];
+    for (const [index, input] of inputs.entries()) await written(`inputs/${index}`, input.receipt_input);
+    return written("vk", request.vk);
+  }
+  await named("elf_path", "elf");
+  if (method === "Prove") {
+    await named("segment", "segment");
+    const receipts = request.receipts_input as readonly Buffer[];
+    for (const [index, receipt] of receipts.entries()) await written(`receipts/${index}`, receipt);
+    return;
+  }
+  await named("public_input_path", "public_input");
+  await named("private_input_path", "private_input");
+  await named("receipt_inputs_path", "receipt_inputs");
+  const block = join(String(request.base_dir), "proof", request.proof_id, `0_${request.block_no ?? 0}`);
+  const blockFiles = files.isShared
+    ? (await readdir(block).catch(() => [])).map((name) => join(block, name))
+    : files.below(block);
+  for (const path of blockFiles) await files.place(path, join(folder.input, "block", basename(path)));
+}
+
+/** The request's plain facts, for programs that want them: `GEVULOT_SEG_SIZE`, `GEVULOT_INDEX`, `GEVULOT_IS_FINAL`, … */
+function environment(request: StepRequest): Record<string, string> {
+  const facts = Object.entries(request).filter(([, value]) =>
+    ["string", "number", "boolean"].includes(typeof value),
+  );
+  return Object.fromEntries(facts.map(([name, value]) => [`GEVULOT_${name.toUpperCase()}`, String(value)]));
+}
+
+async function readOutput(folder: StepFolder, name: string): Promise<Buffer> {
+  return readFile(join(folder.output, name)).catch((cause: Error) => {
+    throw new Error(`the step ended without an error, but left no out/${name}`, { cause });
+  });
+}
+
+async function readCount(folder: StepFolder, name: string): Promise<string> {
+  const text = (await readOutput(folder, name)).toString("utf8").trim();
+  if (!/^\d{1,19}$/.test(text))
+    throw new Error(`out/${name} must hold a number, not ${JSON.stringify(text.slice(0, 40))}`);
+  return text;
+}
+
+function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
