@@ -2,6 +2,7 @@ import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { downCommand, statusCommand } from "./commands/down.ts";
 import { imageCommand } from "./commands/image.ts";
+import { pipelineCommand } from "./commands/pipeline.ts";
 import { taskCommand } from "./commands/taskRun.ts";
 import { upCommand } from "./commands/up.ts";
 import { failUsage } from "./commands/usage.ts";
@@ -16,6 +17,7 @@ await yargs(hideBin(process.argv))
   .command(statusCommand)
   .command(imageCommand)
   .command(taskCommand)
+  .command(pipelineCommand)
   .demandCommand(1, "Give a command.")
   // A flag named no-execution must not be read as the negation of "execution".
   .parserConfiguration({ "boolean-negation": false })

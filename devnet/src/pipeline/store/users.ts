@@ -12,3 +12,7 @@ export async function isUser(client: Queryable, address: string): Promise<boolea
 export async function addUser(client: Queryable, address: string): Promise<void> {
   await client.query('insert into "user" (address) values ($1) on conflict do nothing', [address]);
 }
+
+export async function removeUser(client: Queryable, address: string): Promise<void> {
+  await client.query('delete from "user" where lower(address) = lower($1)', [address]);
+}

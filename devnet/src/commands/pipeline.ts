@@ -1,0 +1,16 @@
+import type { CommandModule } from "yargs";
+import { pipelineProverCommand } from "./pipelineProver.ts";
+import { pipelineStageCommand } from "./pipelineStage.ts";
+import { pipelineUserCommand } from "./pipelineUser.ts";
+
+export const pipelineCommand: CommandModule = {
+  command: "pipeline <command>",
+  describe: "Proofs too large for one machine: split, prove in parallel, aggregate, wrap",
+  builder: (yargs) =>
+    yargs
+      .command(pipelineStageCommand)
+      .command(pipelineProverCommand)
+      .command(pipelineUserCommand)
+      .demandCommand(1, "Give a command: stage, prover or user."),
+  handler: () => {},
+};
