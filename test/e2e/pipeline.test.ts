@@ -1,6 +1,8 @@
+import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { status as grpcStatus } from "@grpc/grpc-js";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   createPipelineNet,
   createStageClient,
@@ -8,38 +10,161 @@ import {
   type PipelineNet,
   type StageClient,
 } from "../fixtures/pipeline/pipelineNet.ts";
+import { signRequest } from "../fixtures/pipeline/signRequest.ts";
 
-const SUCCESS = 0;
-const COMPUTING = 2;
+const STATUS = {
+  SUCCESS: 0,
+  COMPUTING: 2,
+  INVALID_PARAMETER: 3,
+  SPLIT_ERROR: 5,
+  PROVE_ERROR: 6,
+  SNARK_ERROR: 8,
+};
+const STEPS = ["split", "prove", "agg", "snark"] as const;
+const fast = (...env: string[]) => ({
+  command: ["env", ...env, process.execPath, FAST_PROVER, "{in}", "{out}"],
+});
+const FIVE = { public_input_stream: Buffer.from('{"segments":5}') };
 
 let net: PipelineNet;
-let client: StageClient;
-beforeAll(async () => {
+let clients: StageClient[] = [];
+beforeEach(async () => {
   net = await createPipelineNet();
-  process.env.FAST_SEGMENTS = "5";
-  process.env.FAST_LOG = join(net.dir, "log");
-  const verify = { command: [process.execPath, FAST_PROVER, "{in}", "{out}"] };
-  const stage = await net.stage({ steps: { verify } });
-  await net.prover("a", stage.addr);
-  await net.prover("b", stage.addr);
-  client = createStageClient(stage.addr);
 });
-afterAll(async () => {
-  client.close();
+afterEach(async () => {
+  for (const client of clients) client.close();
+  clients = [];
   await net[Symbol.asyncDispose]();
 });
 
+async function startStage(change: Parameters<PipelineNet["stage"]>[0] = {}) {
+  const stage = await net.stage({ steps: { verify: fast("FAST_SEGMENTS=5") }, ...change });
+  const client = createStageClient(stage.addr);
+  clients.push(client);
+  return { stage, client };
+}
+
+/** A node whose steps run with these variables. */
+const startNode = (name: string, stageAddr: string, ...env: string[]) => {
+  const steps = Object.fromEntries(
+    STEPS.map((step) => [step, fast(`FAST_LOG=${join(net.dir, "log")}`, ...env)]),
+  );
+  return net.prover(name, stageAddr, { steps });
+};
+
+async function countSteps(): Promise<Record<string, number>> {
+  const lines = (await readFile(join(net.dir, "log"), "utf8")).trim().split("\n");
+  const counts: Record<string, number> = {};
+  for (const line of lines) counts[line.split(" ")[1]!] = (counts[line.split(" ")[1]!] ?? 0) + 1;
+  return counts;
+}
+
 describe("the pipeline with the fast prover", () => {
   it("splits, proves, aggregates, wraps and checks on two nodes without a shared disk", async () => {
-    const answer = await client.submit({ public_input_stream: Buffer.from('{"segments":5}') });
-    expect(answer).toMatchObject({ status: COMPUTING, error_message: "" });
+    const { stage, client } = await startStage();
+    await startNode("a", stage.addr);
+    await startNode("b", stage.addr);
+    const answer = await client.submit(FIVE);
+    expect(answer).toMatchObject({ status: STATUS.COMPUTING, error_message: "" });
     const end = await client.finished(answer.proof_id!);
-    expect(end).toMatchObject({ status: SUCCESS, step: 5, total_steps: "5000" });
+    expect(end).toMatchObject({ status: STATUS.SUCCESS, step: 5, total_steps: "5000", error_message: "" });
     expect(String(end.proof_with_public_inputs)).toMatch(/^proof:[0-9a-f]{64}$/);
     expect(String(end.output_stream)).toBe("made 5");
-    const log = (await readFile(process.env.FAST_LOG!, "utf8")).trim().split("\n");
-    const steps = log.map((line) => line.split(" ")[1]);
-    const count = (step: string) => steps.filter((one) => one === step).length;
-    expect(["split", "prove", "agg", "snark", "verify"].map(count)).toEqual([1, 5, 4, 1, 1]);
+    expect(Number(end.proving_time)).toBeGreaterThan(0);
+    expect(await countSteps()).toEqual({ split: 1, prove: 5, agg: 4, snark: 1 });
+  });
+
+  it("ends where the request says", async () => {
+    const { stage, client } = await startStage();
+    await startNode("a", stage.addr);
+    const run = async (request: object) =>
+      client.finished((await client.submit({ ...FIVE, ...request })).proof_id!);
+    expect(await run({ target_step: 1 })).toMatchObject({ status: STATUS.SUCCESS, step: 6 });
+    expect(await countSteps()).toEqual({ split: 1 });
+    expect(await run({ composite_proof: true })).toMatchObject({ status: STATUS.SUCCESS, step: 6 });
+    expect(await countSteps()).toEqual({ split: 2, prove: 5 });
+    const given = await run({
+      from_step: 3,
+      receipt_inputs: [Buffer.from("a receipt")],
+      public_input_stream: Buffer.alloc(0),
+    });
+    // The check expects the proof of five segments, which a foreign receipt isn't.
+    expect(given).toMatchObject({ status: STATUS.SNARK_ERROR });
+    expect(given.error_message).toContain("it is not of these segments");
+  });
+
+  it("answers a repeated request like the first, refuses another under its id, and knows no strangers", async () => {
+    const { client } = await startStage();
+    const first = { ...FIVE, proof_id: randomUUID() };
+    expect(await client.submit(first)).toMatchObject({ status: STATUS.COMPUTING, proof_id: first.proof_id });
+    expect(await client.submit(first)).toMatchObject({ status: STATUS.COMPUTING, proof_id: first.proof_id });
+    const other = await client.submit({ ...first, public_input_stream: Buffer.from("{}") });
+    expect(other).toMatchObject({ status: STATUS.INVALID_PARAMETER });
+    expect(other.error_message).toContain("proof_id is taken");
+    await expect(client.status(randomUUID())).rejects.toMatchObject({ code: grpcStatus.NOT_FOUND });
+  });
+
+  it("refuses with the contract's texts, in answers that are no gRPC errors", async () => {
+    const { client } = await startStage();
+    const refusal = async (request: object) => (await client.submit(request)).error_message;
+    expect(await refusal({ seg_size: 1_000 })).toBe("invalid seg_size support [1024-4194304]");
+    expect(await refusal({ signature: "00" })).toBe("invalid signature");
+    const stranger = signRequest({ proof_id: "another", seg_size: 131_072 });
+    expect(await refusal({ signature: stranger })).toBe("permission denied");
+    expect(await refusal({ elf_data: Buffer.alloc(0) })).toBe("elf_data or elf_id should not be empty");
+    expect(await refusal({ elf_data: Buffer.alloc(0), elf_id: "0xab" })).toBe("elf_id not found");
+    expect(await refusal({ proof_id: "../../etc" })).toContain("invalid proof_id");
+  });
+
+  it("repeats a failed prove on another node", async () => {
+    const { stage, client } = await startStage();
+    await startNode("bad", stage.addr, "FAST_FAIL=prove");
+    await startNode("good", stage.addr);
+    const end = await client.finished((await client.submit(FIVE)).proof_id!, 60_000);
+    expect(end).toMatchObject({ status: STATUS.SUCCESS });
+  });
+
+  it("ends a run whose step fails everywhere, with the stage, the step, the nodes and the reason", async () => {
+    const { stage, client } = await startStage({ max_attempts: 2 });
+    await startNode("a", stage.addr, "FAST_FAIL=prove");
+    const end = await client.finished((await client.submit(FIVE)).proof_id!, 60_000);
+    expect(end).toMatchObject({ status: STATUS.PROVE_ERROR, step: 2 });
+    expect(end.error_message).toMatch(/^the proof of segment \d failed on a: .*told to fail at prove$/);
+  });
+
+  it("names the node that lies about a result", async () => {
+    const { stage, client } = await startStage();
+    await startNode("honest", stage.addr);
+    await startNode("liar", stage.addr, "FAST_LIE=1");
+    const end = await client.finished((await client.submit(FIVE)).proof_id!, 60_000);
+    expect(end).toMatchObject({ status: STATUS.PROVE_ERROR, step: 2 });
+    expect(end.error_message).toMatch(/^the proof of segment \d by node liar is not valid/);
+  });
+
+  it("takes work back from a node that is gone, and computes nothing twice that was finished", async () => {
+    const { stage, client } = await startStage();
+    const { proof_id: id } = await client.submit({
+      public_input_stream: Buffer.from('{"segments":5,"ms":300}'),
+    });
+    const going = await startNode("going", stage.addr);
+    await startNode("staying", stage.addr);
+    await expect.poll(() => countSteps().catch(() => ({})), { timeout: 20_000 }).toMatchObject({ prove: 2 });
+    await going[Symbol.asyncDispose]();
+    expect(await client.finished(id!, 60_000)).toMatchObject({ status: STATUS.SNARK_ERROR });
+    const counts = await countSteps();
+    expect(counts.prove).toBeLessThanOrEqual(6);
+  });
+
+  it("goes on after a restart of the stage", async () => {
+    const { stage, client } = await startStage();
+    await startNode("a", stage.addr);
+    const { proof_id: id } = await client.submit(FIVE);
+    await expect.poll(() => countSteps().catch(() => ({})), { timeout: 20_000 }).toMatchObject({ prove: 2 });
+    await stage[Symbol.asyncDispose]();
+    const { client: next } = await startStage({ addr: stage.addr });
+    expect(await next.finished(id!, 60_000)).toMatchObject({ status: STATUS.SUCCESS });
+    const counts = await countSteps();
+    expect(counts).toMatchObject({ split: 1, snark: 1 });
+    expect(counts.prove! + counts.agg!).toBeLessThanOrEqual(10);
   });
 });

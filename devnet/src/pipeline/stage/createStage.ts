@@ -23,6 +23,7 @@ import { clientCredentials, serverCredentials } from "../wire/credentials.ts";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import { loadProtos } from "../wire/protos.ts";
 import { createDispatcher, type Dispatcher } from "./dispatcher.ts";
+import { findLiar } from "./findLiar.ts";
 import { createHousekeeping } from "./housekeeping.ts";
 import { createProofServer } from "./proofServer.ts";
 import { createRunDriver } from "./runDriver.ts";
@@ -67,7 +68,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
         now: Date.now,
         onRoom: wake,
       },
-      { proverAddrs: config.prover_addrs, baseId, verifies: verify.isConfigured },
+      { proverAddrs: config.prover_addrs, baseId, verifies: verify !== null },
     ),
   );
   const driver = createRunDriver(
@@ -78,14 +79,16 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   let port = 0;
   const dataAddr = (): string => config.advertise_addr ?? config.addr.replace(/:\d+$/, `:${port}`);
   const caller = createTaskCaller(
-    { database, blobs, segments, dataAddr, verify: verify.run },
+    { database, blobs, segments, dataAddr, verify },
     { deadlineSeconds: config.deadline_seconds },
   );
-  const active = stack.use(createDispatcher({ log, database, queue, pool, driver, caller, stageId }));
+  const accuse = async (runId: string, signal: AbortSignal) =>
+    verify && findLiar({ database, blobs, verify }, runId, signal);
+  const active = stack.use(createDispatcher({ log, database, queue, pool, driver, caller, stageId, accuse }));
   dispatcher = active;
 
   const server = new Server(GRPC_OPTIONS);
-  const options = { version: config.prover_version, baseDir: config.base_dir, verifies: verify.isConfigured };
+  const options = { version: config.prover_version, baseDir: config.base_dir, verifies: verify !== null };
   server.addService(
     protos.stage,
     createStageService(

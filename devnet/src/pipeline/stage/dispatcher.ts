@@ -8,6 +8,7 @@ import type { TaskQueue } from "../schedule/taskQueue.ts";
 import { readOpenWork, takeReleases } from "../store/releases.ts";
 import { findRun, type PipelineRun } from "../store/runs.ts";
 import { findTask, type PipelineTask, startTask } from "../store/tasks.ts";
+import type { Liar } from "./findLiar.ts";
 import type { RunDriver } from "./runDriver.ts";
 import type { TaskCaller, TaskEnd } from "./taskCaller.ts";
 
@@ -26,6 +27,8 @@ export interface DispatcherDeps {
   readonly driver: RunDriver;
   readonly caller: TaskCaller;
   readonly stageId: string;
+  /** Whose output made a run fail, where that can be found out. */
+  readonly accuse: (runId: string, signal: AbortSignal) => Promise<Liar | null>;
 }
 
 /** What lets a run end comes before what begins another. */
@@ -67,7 +70,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       try {
         if (!(await startTask(database, task.id, deps.stageId, node.id))) return;
         const end = await deps.caller.call(task, run, node, abort.signal);
-        await handOver(task, node, end);
+        await handOver(task, node, end, abort.signal);
       } catch (error) {
         log.error({ task: task.id, reason: (error as Error).message }, "a task's end could not be stored");
       } finally {
@@ -79,7 +82,12 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     running.set(task.id, { runId: run.id, abort, ended: work() });
   };
 
-  const handOver = async (task: PipelineTask, node: ProverNode, end: TaskEnd): Promise<void> => {
+  const handOver = async (
+    task: PipelineTask,
+    node: ProverNode,
+    end: TaskEnd,
+    signal: AbortSignal,
+  ): Promise<void> => {
     if (end.kind === "done") return driver.complete(task, end.output);
     // A cancelled call is of a run that is over, or of a stage that stops: the next start of it takes the task back.
     if (end.kind === "cancelled") return;
@@ -88,6 +96,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       { run: task.proofId, task: task.planned.key, node: node.id, reason: end.reason },
       `a task ${end.kind}`,
     );
+    const liar = isSuspicious(task, end) ? await deps.accuse(task.proofId, signal) : null;
+    if (liar) return driver.blame(task, liar.task, liar.reason);
     await driver.setBack(task, { outcome: end.kind, error: end.reason, node: node.id });
   };
 
@@ -137,6 +147,12 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       await Promise.all(tasks.map((task) => task.ended));
     },
   };
+}
+
+/** A step that takes others' outputs and fails, the check at once, others where another node failed too. */
+function isSuspicious(task: PipelineTask, end: TaskEnd): boolean {
+  if (end.kind !== "failed") return false;
+  return task.kind === "verify" || ((task.kind === "agg" || task.kind === "snark") && task.failures > 0);
 }
 
 function slotsByKind(nodes: readonly ProverNode[]): Map<TaskKind, number> {

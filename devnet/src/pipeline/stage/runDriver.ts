@@ -52,6 +52,8 @@ export interface RunDriver {
   complete(task: PipelineTask, output: TaskOutput): Promise<void>;
   /** A task did not succeed: it starts again elsewhere, or the run fails. */
   setBack(task: PipelineTask, setback: TaskSetback): Promise<void>;
+  /** `task` failed because of the output of `culprit`, which is not valid: the run fails. */
+  blame(task: PipelineTask, culprit: PipelineTask, reason: string): Promise<void>;
   end(runId: string, status: number, error: string): Promise<boolean>;
 }
 
@@ -151,6 +153,15 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
       });
     },
 
+    async blame(task, culprit, reason) {
+      await changing(task.proofId, async (client, run) => {
+        const error = `${nameOf(culprit)} by node ${culprit.node} is not valid: ${reason}`;
+        await failTask(client, task.id, { outcome: "failed", error, node: task.node ?? "" });
+        const { status, step } = failureOf(culprit.kind, run.shape);
+        await endRun(client, run, status, step, error);
+      });
+    },
+
     end: (runId, status, error) =>
       changing(runId, (client, run) => endRun(client, run, status, run.step, error)),
   };
@@ -217,7 +228,10 @@ function nextStep(kind: TaskKind, shape: RunShape): number {
 }
 
 function failureText(task: PipelineTask, setback: TaskSetback): string {
-  const what = task.kind === "prove" ? `proving segment ${task.planned.index}` : `task ${task.planned.key}`;
   const nodes = [...new Set([...task.notOn, setback.node])].join(", ");
-  return `${what} failed on ${nodes}: ${setback.error}`;
+  return `${nameOf(task)} failed on ${nodes}: ${setback.error}`;
+}
+
+function nameOf(task: PipelineTask): string {
+  return task.kind === "prove" ? `the proof of segment ${task.planned.index}` : `task ${task.planned.key}`;
 }

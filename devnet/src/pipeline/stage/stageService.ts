@@ -105,6 +105,7 @@ export function createStageService(
       proof_id: run.id,
       status: run.status,
       step: run.step,
+      error_message: run.error ?? "",
       total_steps: String(run.totalSteps ?? 0n),
       // Of a run that goes on the existing service gives its heartbeat here, which says nothing: 0.
       proving_time: String(run.finishedAt ? run.checkAt : 0),

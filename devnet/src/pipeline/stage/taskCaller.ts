@@ -19,6 +19,7 @@ import {
   type TaskInput,
   taskRequest,
 } from "./taskRequest.ts";
+import type { VerifyStep } from "./verifyStep.ts";
 
 export type TaskEnd =
   | { readonly kind: "done"; readonly output: TaskOutput }
@@ -43,8 +44,7 @@ export interface TaskCallerDeps {
   readonly segments: SegmentCollector;
   /** `host:port` of this stage's StageData. */
   readonly dataAddr: () => string;
-  /** Checks a finished proof here, at the stage. */
-  readonly verify: (proof: Uint8Array, signal: AbortSignal) => Promise<TaskEnd>;
+  readonly verify: VerifyStep | null;
 }
 
 /** The existing service waits so long. */
@@ -79,7 +79,7 @@ export function createTaskCaller(
   return {
     async call(task, run, node, signal) {
       const data = await readData(task, run);
-      if (task.kind === "verify") return deps.verify(data.inputs[0]!.bytes, signal);
+      if (task.kind === "verify") return verifyTask(deps.verify, run, data, signal);
       const { kind } = task;
       const deadlineMs = (options.deadlineSeconds[kind] ?? DEFAULT_DEADLINE_MS / 1_000) * 1_000;
       const collecting = kind === "split" ? deps.segments.collect(task, run, node.sharesBase) : null;
@@ -108,6 +108,24 @@ export function createTaskCaller(
     },
   };
 }
+
+/** The last step: the finished proof is checked here, at the stage. */
+async function verifyTask(
+  verify: VerifyStep | null,
+  run: PipelineRun,
+  data: TaskData,
+  signal: AbortSignal,
+): Promise<TaskEnd> {
+  if (!verify) return { kind: "failed", reason: "this stage has no [steps] verify any more: configure it" };
+  const { shape } = run;
+  const kind = shape.singleNode ? "single" : shape.target === "agg" ? "agg" : "snark";
+  const result = await verify({ kind, proof: data.inputs[0]!.bytes, inputs: [], segment: null }, signal);
+  if (result.kind === "valid") return { kind: "done", output: NOTHING };
+  return result.kind === "invalid" ? { kind: "failed", reason: result.reason } : result;
+}
+
+/** What a check leaves: the hash of no bytes. */
+const NOTHING = { hash: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", bytes: 0 };
 
 /** What a node without this disk fetches for the call: the files that the request names. */
 function filesOf(kind: CallKind, task: PipelineTask, run: PipelineRun): Record<string, string> {

@@ -151,6 +151,15 @@ export async function readOpenTasks(client: Queryable, proofId: string): Promise
   return found.rows.map(toTask);
 }
 
+/** In the order in which they were made. */
+export async function readDoneTasks(client: Queryable, proofId: string): Promise<PipelineTask[]> {
+  const found = await client.query<TaskRow>(
+    `select * from prove_task where proof_id = $1 and status = ${TASK_STATUS.done} order by finished_at`,
+    [proofId],
+  );
+  return found.rows.map(toTask);
+}
+
 export async function hasUnfinishedTasks(client: Queryable, proofId: string): Promise<boolean> {
   const found = await client.query(
     `select 1 from prove_task where proof_id = $1 and status <> ${TASK_STATUS.done} limit 1`,

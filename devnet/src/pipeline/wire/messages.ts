@@ -41,6 +41,7 @@ export interface WireGetStatusResponse {
   readonly total_steps?: string;
   readonly receipt?: Uint8Array;
   readonly proving_time?: string;
+  readonly error_message?: string;
 }
 
 /** `prover.v1.ResultCode`. */

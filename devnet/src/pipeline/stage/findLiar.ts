@@ -1,0 +1,40 @@
+import type { Queryable } from "../../store/database.ts";
+import type { BlobStore } from "../data/blobStore.ts";
+import { type PipelineTask, readDoneTasks } from "../store/tasks.ts";
+import type { VerifyStep } from "./verifyStep.ts";
+
+/** A task whose output is not valid, though the node said that it did it. */
+export interface Liar {
+  readonly task: PipelineTask;
+  readonly reason: string;
+}
+
+/**
+ * Checks every output of a run, in the order in which they were made, and gives the first that is wrong: all that it was
+ * made of is right, so the node that made it is to blame.
+ */
+export async function findLiar(
+  deps: { readonly database: Queryable; readonly blobs: BlobStore; readonly verify: VerifyStep },
+  proofId: string,
+  signal: AbortSignal,
+): Promise<Liar | null> {
+  const { blobs } = deps;
+  const done = await readDoneTasks(deps.database, proofId);
+  const outputs = new Map(done.map((task) => [task.planned.key, task.outputHash]));
+  for (const task of done) {
+    if (task.kind === "split" || task.kind === "verify" || task.outputHash === null) continue;
+    const inputs = task.planned.needs.flatMap((key) => outputs.get(key) ?? []);
+    const result = await deps.verify(
+      {
+        kind: task.kind,
+        proof: await blobs.readAll(task.outputHash),
+        inputs: await Promise.all(inputs.map((hash) => blobs.readAll(hash))),
+        segment: task.kind === "prove" && task.inputHash ? await blobs.readAll(task.inputHash) : null,
+      },
+      signal,
+    );
+    if (result.kind === "invalid") return { task, reason: result.reason };
+    if (result.kind !== "valid") return null;
+  }
+  return null;
+}
