@@ -150,8 +150,9 @@ describe("the pipeline with the fast prover", () => {
     await startNode("staying", stage.addr);
     await expect.poll(() => countSteps().catch(() => ({})), { timeout: 20_000 }).toMatchObject({ prove: 2 });
     await going[Symbol.asyncDispose]();
-    expect(await client.finished(id!, 60_000)).toMatchObject({ status: STATUS.SNARK_ERROR });
+    expect(await client.finished(id!, 60_000)).toMatchObject({ status: STATUS.SUCCESS });
     const counts = await countSteps();
+    // At most what ran there when it went.
     expect(counts.prove).toBeLessThanOrEqual(6);
   });
 
