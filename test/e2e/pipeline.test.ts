@@ -142,7 +142,7 @@ describe("the pipeline with the fast prover", () => {
   });
 
   it("takes work back from a node that is gone, and computes nothing twice that was finished", async () => {
-    const { stage, client } = await startStage();
+    const { stage, client } = await startStage({ steps: { verify: fast("FAST_SEGMENTS=5", "FAST_MS=300") } });
     const { proof_id: id } = await client.submit({
       public_input_stream: Buffer.from('{"segments":5,"ms":300}'),
     });

@@ -32,75 +32,79 @@ export function createDataClient(
 ): DataClient {
   const { blobs, stageData } = deps;
   const client = new Client(addr, deps.credentials, GRPC_OPTIONS);
-  const { Get, Put } = stageData;
-
-  const download = async function* (hash: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    let got = 0;
-    let total = Number.POSITIVE_INFINITY;
-    for (let attempt = 1; got < total; attempt += 1) {
-      const call = client.makeServerStreamRequest(
-        Get!.path,
-        Get!.requestSerialize,
-        Get!.responseDeserialize,
-        {
-          sha256: hash,
-          offset: String(got),
-        },
-      );
-      const cancel = (): void => call.cancel();
-      signal.addEventListener("abort", cancel, { once: true });
-      try {
-        let isFirst = true;
-        for await (const chunk of call as AsyncIterable<{ total_bytes: string; data: Buffer }>) {
-          if (isFirst) total = Number(chunk.total_bytes);
-          isFirst = false;
-          got += chunk.data.length;
-          yield chunk.data;
-        }
-      } catch (error) {
-        if (signal.aborted || attempt >= ATTEMPTS) throw error;
-      } finally {
-        signal.removeEventListener("abort", cancel);
-      }
-    }
-  };
-
   return {
     async fetch(hash, signal) {
-      if ((await blobs.size(hash)) === null) await blobs.put(download(hash, signal), hash);
+      if ((await blobs.size(hash)) === null) await blobs.put(download(client, stageData, hash, signal), hash);
       return blobs.path(hash);
     },
-    async sendFile(path, target) {
-      const [{ size }, sha256] = [await stat(path), await hashOf(path)];
-      await new Promise<void>((resolve, reject) => {
-        const call = client.makeClientStreamRequest(
-          Put!.path,
-          Put!.requestSerialize,
-          Put!.responseDeserialize,
-          (error: Error | null) => (error ? reject(error) : resolve()),
-        );
-        const { segment } = target;
-        const about = {
-          computed_request_id: target.taskId,
-          file: target.file ?? "",
-          ...(segment !== undefined && { segment }),
-        };
-        call.write({ head: { sha256, total_bytes: String(size), ...about }, data: Buffer.alloc(0) });
-        const file = createReadStream(path);
-        file.on("data", (data) => {
-          if (call.write({ data })) return;
-          file.pause();
-          call.once("drain", () => file.resume());
-        });
-        file.on("end", () => call.end());
-        file.on("error", (error) => {
-          call.cancel();
-          reject(error);
-        });
-      });
-    },
+    sendFile: (path, target) => upload(client, stageData, path, target),
     close: () => client.close(),
   };
+}
+
+async function* download(
+  client: Client,
+  stageData: ServiceDefinition,
+  hash: string,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const { path, requestSerialize, responseDeserialize } = stageData.Get!;
+  let got = 0;
+  let total = Number.POSITIVE_INFINITY;
+  for (let attempt = 1; got < total; attempt += 1) {
+    const request = { sha256: hash, offset: String(got) };
+    const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request);
+    const cancel = (): void => call.cancel();
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      let isFirst = true;
+      for await (const chunk of call as AsyncIterable<{ total_bytes: string; data: Buffer }>) {
+        if (isFirst) total = Number(chunk.total_bytes);
+        isFirst = false;
+        got += chunk.data.length;
+        yield chunk.data;
+      }
+    } catch (error) {
+      if (signal.aborted || attempt >= ATTEMPTS) throw error;
+    } finally {
+      signal.removeEventListener("abort", cancel);
+    }
+  }
+}
+
+async function upload(
+  client: Client,
+  stageData: ServiceDefinition,
+  file: string,
+  { taskId, segment, file: name }: PutTarget,
+): Promise<void> {
+  const { path, requestSerialize, responseDeserialize } = stageData.Put!;
+  const [{ size }, sha256] = [await stat(file), await hashOf(file)];
+  await new Promise<void>((resolve, reject) => {
+    const call = client.makeClientStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      (error: Error | null) => (error ? reject(error) : resolve()),
+    );
+    const about = {
+      computed_request_id: taskId,
+      file: name ?? "",
+      ...(segment !== undefined && { segment }),
+    };
+    call.write({ head: { sha256, total_bytes: String(size), ...about }, data: Buffer.alloc(0) });
+    const source = createReadStream(file);
+    source.on("data", (data) => {
+      if (call.write({ data })) return;
+      source.pause();
+      call.once("drain", () => source.resume());
+    });
+    source.on("end", () => call.end());
+    source.on("error", (error) => {
+      call.cancel();
+      reject(error);
+    });
+  });
 }
 
 async function hashOf(path: string): Promise<string> {

@@ -7,15 +7,19 @@ import { createStack } from "../../disposeStack.ts";
 import { readBaseId } from "../baseFolder.ts";
 import type { PipelineConfig } from "../config.ts";
 import { createBlobStore } from "../data/blobStore.ts";
+import { createDataClients } from "../data/dataClients.ts";
 import { createMetricsEndpoint } from "../observe/metricsEndpoint.ts";
 import { createPipelineMetrics } from "../observe/pipelineMetrics.ts";
 import { bindServer } from "../wire/bindServer.ts";
 import { clientCredentials, serverCredentials } from "../wire/credentials.ts";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
+import type { WireNodeHello } from "../wire/messages.ts";
 import { loadProtos } from "../wire/protos.ts";
 import { attendStage } from "./attend.ts";
-import { createProverWork } from "./proverService.ts";
+import { computeStep } from "./computeStep.ts";
+import { createProverService } from "./proverService.ts";
 import { createResultStore } from "./resultStore.ts";
+import { createTaskRuns } from "./taskRuns.ts";
 
 /** A running prover node. */
 export interface Prover extends AsyncDisposable {
@@ -27,6 +31,7 @@ export interface Prover extends AsyncDisposable {
 }
 
 const MIB = 2 ** 20;
+const MIB_PER_GIB = 1_024;
 
 export async function createProver(deps: { readonly log: Logger }, config: PipelineConfig): Promise<Prover> {
   const { log } = deps;
@@ -36,48 +41,60 @@ export async function createProver(deps: { readonly log: Logger }, config: Pipel
   const metrics = createPipelineMetrics();
   const credentials = await clientCredentials(config);
   const nodeId = config.name ?? `${hostname()}/${config.addr}`;
-  const work = stack.use(
-    createProverWork(
+  const results = createResultStore(join(config.base_dir, "results"));
+  const data = stack.use(
+    createDataClients({
+      ...{ credentials, stageData: protos.stageData },
+      blobs: createBlobStore(join(config.base_dir, "blob")),
+    }),
+  );
+  const runs = stack.use(
+    createTaskRuns(
       {
-        ...{ log, credentials, prover: protos.prover, stageData: protos.stageData, count: metrics.count },
-        blobs: createBlobStore(join(config.base_dir, "blob")),
-        results: createResultStore(join(config.base_dir, "results")),
+        ...{ results, prover: protos.prover },
+        compute: (method, call, signal) => computeStep({ dataClient: data.of }, config, method, call, signal),
+        onFailed: (task, method, reason) => log.warn({ task, method, reason }, "a step failed"),
       },
-      config,
-      nodeId,
+      { slots: config.slots },
     ),
   );
   const server = new Server(GRPC_OPTIONS);
-  server.addService(protos.prover, work.service);
+  const service = { runs, results, prover: protos.prover, count: metrics.count };
+  server.addService(protos.prover, createProverService(service, { id: nodeId, name: nodeId }));
   const port = await bindServer(server, config.addr, await serverCredentials(config));
   stack.defer(() => server.forceShutdown());
   if (config.metrics_addr) stack.use(await createMetricsEndpoint(metrics, config.metrics_addr));
 
-  const configured = Object.keys(config.steps);
-  const hello = {
-    node_id: nodeId,
-    name: nodeId,
-    addr: config.advertise_addr ?? config.addr.replace(/:\d+$/, `:${port}`),
-    can: (config.can ?? configured).filter((step) => configured.includes(step)),
-    slots: config.slots,
-    cores: availableParallelism(),
-    mem_mib: String(Math.floor(config.mem_gib ? config.mem_gib * 1_024 : totalmem() / MIB)),
-    gpus: config.gpu,
-    labels: config.labels,
-    base_id: await readBaseId(config.base_dir),
-  };
+  const hello = await createHello(config, nodeId, port);
   for (const stageAddr of config.stage_addrs) {
     const about = { log, stageNodes: protos.stageNodes, credentials };
     stack.use(
-      attendStage({ ...about, running: work.running, isDraining: work.isDraining }, stageAddr, hello),
+      attendStage({ ...about, running: runs.running, isDraining: runs.isDraining }, stageAddr, hello),
     );
   }
   const active = stack.move();
   return {
     nodeId,
     port,
-    drain: work.drain,
-    running: work.running,
+    drain: runs.drain,
+    running: runs.running,
     [Symbol.asyncDispose]: () => active[Symbol.asyncDispose](),
+  };
+}
+
+/** What the node says of itself when it registers. */
+async function createHello(config: PipelineConfig, nodeId: string, port: number): Promise<WireNodeHello> {
+  const configured = Object.keys(config.steps);
+  return {
+    node_id: nodeId,
+    name: nodeId,
+    addr: config.advertise_addr ?? config.addr.replace(/:\d+$/, `:${port}`),
+    can: (config.can ?? configured).filter((step) => configured.includes(step)),
+    slots: config.slots,
+    cores: availableParallelism(),
+    mem_mib: String(Math.floor(config.mem_gib ? config.mem_gib * MIB_PER_GIB : totalmem() / MIB)),
+    gpus: config.gpu,
+    labels: config.labels,
+    base_id: await readBaseId(config.base_dir),
   };
 }

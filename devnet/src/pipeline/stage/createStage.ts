@@ -89,21 +89,15 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
 
   const server = new Server(GRPC_OPTIONS);
   const options = { version: config.prover_version, baseDir: config.base_dir, verifies: verify !== null };
+  const service = { ...options, fileServerUrl: config.fileserver_url ?? null };
+  const about = { stageId, dataAddr, beatEveryMs: BEAT_EVERY_MS, missedBeats: MISSED_BEATS };
+  const data = { blobs, onSegment: segments.receive, onFile: segments.receiveFile };
   server.addService(
     protos.stage,
-    createStageService(
-      { log, database, blobs, driver, count: metrics.count },
-      { ...options, fileServerUrl: config.fileserver_url ?? null, runDeadlineSeconds: null },
-    ),
+    createStageService({ log, database, blobs, driver, count: metrics.count }, service),
   );
-  server.addService(
-    protos.stageNodes,
-    createNodesService(pool, { stageId, dataAddr, beatEveryMs: BEAT_EVERY_MS, missedBeats: MISSED_BEATS }),
-  );
-  server.addService(
-    protos.stageData,
-    createDataService({ blobs, onSegment: segments.receive, onFile: segments.receiveFile }),
-  );
+  server.addService(protos.stageNodes, createNodesService(pool, about));
+  server.addService(protos.stageData, createDataService(data));
   // An earlier process of this stage is gone: its tasks are taken back at once.
   await replaceStage(database, stageId, place);
   if (config.metrics_addr) stack.use(await createMetricsEndpoint(metrics, config.metrics_addr));

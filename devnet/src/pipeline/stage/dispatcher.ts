@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Database } from "../../store/database.ts";
-import type { NodePool, ProverNode } from "../nodes/nodePool.ts";
+import type { NodePool } from "../nodes/nodePool.ts";
+import type { ProverNode } from "../nodes/proverNode.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
 import { choosePlace } from "../schedule/choosePlace.ts";
 import { chooseReleases } from "../schedule/chooseReleases.ts";
@@ -46,86 +47,32 @@ interface RunningTask {
 
 /** Gives tasks that can start to nodes that have room, and hands what came of them to the driver. */
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
-  const { log, database, queue, pool, driver } = deps;
   const running = new Map<string, RunningTask>();
   let isStopping = false;
   let isAwake = false;
   let looking: Promise<void> = Promise.resolve();
 
-  const release = async (): Promise<void> => {
-    const slots = slotsByKind(pool.nodes());
-    const { runs, queued } = await readOpenWork(database);
-    const room = new Map(
-      ORDER.map(
-        (kind) => [kind, (slots.get(kind) ?? 0) * QUEUED_PER_SLOT - (queued.get(kind) ?? 0)] as const,
-      ),
-    );
-    await takeReleases(database, chooseReleases(runs, room), queue.add);
-  };
-
   const start = (task: PipelineTask, run: PipelineRun, node: ProverNode): void => {
     const abort = new AbortController();
     node.tasks.add(task.id);
-    const work = async (): Promise<void> => {
-      try {
-        if (!(await startTask(database, task.id, deps.stageId, node.id))) return;
-        const end = await deps.caller.call(task, run, node, abort.signal);
-        await handOver(task, node, end, abort.signal);
-      } catch (error) {
-        log.error({ task: task.id, reason: (error as Error).message }, "a task's end could not be stored");
-      } finally {
-        node.tasks.delete(task.id);
-        running.delete(task.id);
-        wake();
-      }
-    };
-    running.set(task.id, { runId: run.id, abort, ended: work() });
+    const ended = runTask(deps, task, run, node, abort.signal).finally(() => {
+      node.tasks.delete(task.id);
+      running.delete(task.id);
+      wake();
+    });
+    running.set(task.id, { runId: run.id, abort, ended });
   };
-
-  const handOver = async (
-    task: PipelineTask,
-    node: ProverNode,
-    end: TaskEnd,
-    signal: AbortSignal,
-  ): Promise<void> => {
-    if (end.kind === "done") return driver.complete(task, end.output);
-    // A cancelled call is of a run that is over, or of a stage that stops: the next start of it takes the task back.
-    if (end.kind === "cancelled") return;
-    if (end.kind === "lost") pool.rest(node.id);
-    log.warn(
-      { run: task.proofId, task: task.planned.key, node: node.id, reason: end.reason },
-      `a task ${end.kind}`,
-    );
-    const liar = isSuspicious(task, end) ? await deps.accuse(task.proofId, signal) : null;
-    if (liar) return driver.blame(task, liar.task, liar.reason);
-    await driver.setBack(task, { outcome: end.kind, error: end.reason, node: node.id });
-  };
-
-  const claim = async (kind: TaskKind): Promise<void> => {
-    const free = freeSlots(kind, pool.nodes());
-    if (free === 0) return;
-    for (const id of await queue.claim(kind, free)) {
-      const task = await findTask(database, id);
-      const run = task && (await findRun(database, task.proofId));
-      if (!task || !run || run.finishedAt) continue;
-      const node = choosePlace({ kind, lastNode: task.node, notOn: task.notOn }, pool.nodes());
-      if (node) start(task, run, node);
-      else await queue.giveBack(database, { id, kind, priority: run.priority });
-    }
-  };
-
   const look = async (): Promise<void> => {
     while (isAwake && !isStopping) {
       isAwake = false;
       try {
-        await release();
-        for (const kind of ORDER) await claim(kind);
+        await release(deps);
+        for (const kind of ORDER) await claim(deps, kind, start);
       } catch (error) {
-        log.warn({ reason: (error as Error).message }, "tasks wait: the database can't be reached");
+        deps.log.warn({ reason: (error as Error).message }, "tasks wait: the database can't be reached");
       }
     }
   };
-
   const wake = (): void => {
     if (isStopping || isAwake) return;
     isAwake = true;
@@ -147,6 +94,69 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       await Promise.all(tasks.map((task) => task.ended));
     },
   };
+}
+
+/** Fills the queue up to what the nodes can soon take. */
+async function release({ database, pool, queue }: DispatcherDeps): Promise<void> {
+  const slots = slotsByKind(pool.nodes());
+  const { runs, queued } = await readOpenWork(database);
+  const room = new Map(
+    ORDER.map((kind) => [kind, (slots.get(kind) ?? 0) * QUEUED_PER_SLOT - (queued.get(kind) ?? 0)] as const),
+  );
+  await takeReleases(database, chooseReleases(runs, room), queue.add);
+}
+
+async function claim(
+  { database, pool, queue }: DispatcherDeps,
+  kind: TaskKind,
+  start: (task: PipelineTask, run: PipelineRun, node: ProverNode) => void,
+): Promise<void> {
+  const free = freeSlots(kind, pool.nodes());
+  if (free === 0) return;
+  for (const id of await queue.claim(kind, free)) {
+    const task = await findTask(database, id);
+    const run = task && (await findRun(database, task.proofId));
+    if (!task || !run || run.finishedAt) continue;
+    const node = choosePlace({ kind, lastNode: task.node, notOn: task.notOn }, pool.nodes());
+    if (node) start(task, run, node);
+    else await queue.giveBack(database, { id, kind, priority: run.priority });
+  }
+}
+
+/** One start of a task at a node, to its end. */
+async function runTask(
+  deps: DispatcherDeps,
+  task: PipelineTask,
+  run: PipelineRun,
+  node: ProverNode,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    if (!(await startTask(deps.database, task.id, deps.stageId, node.id))) return;
+    const end = await deps.caller.call(task, run, node, signal);
+    if (end.kind === "lost") deps.pool.rest(node);
+    else node.answered();
+    await handOver(deps, task, node, end, signal);
+  } catch (error) {
+    deps.log.error({ task: task.id, reason: (error as Error).message }, "a task's end could not be stored");
+  }
+}
+
+async function handOver(
+  { log, driver, accuse }: DispatcherDeps,
+  task: PipelineTask,
+  node: ProverNode,
+  end: TaskEnd,
+  signal: AbortSignal,
+): Promise<void> {
+  if (end.kind === "done") return driver.complete(task, end.output);
+  // A cancelled call is of a run that is over, or of a stage that stops: the next start of it takes the task back.
+  if (end.kind === "cancelled") return;
+  const about = { run: task.proofId, task: task.planned.key, node: node.id, reason: end.reason };
+  log.warn(about, `a task ${end.kind}`);
+  const liar = isSuspicious(task, end) ? await accuse(task.proofId, signal) : null;
+  if (liar) return driver.blame(task, liar.task, liar.reason);
+  await driver.setBack(task, { outcome: end.kind, error: end.reason, node: node.id });
 }
 
 /** A step that takes others' outputs and fails, the check at once, others where another node failed too. */

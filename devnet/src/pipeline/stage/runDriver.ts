@@ -15,6 +15,7 @@ import {
   lockUnfinishedRun,
   type NewRun,
   type PipelineRun,
+  type RunEnd,
   setSegments,
   setStep,
 } from "../store/runs.ts";
@@ -30,6 +31,7 @@ import {
   readyTasks,
   type TaskSetback,
 } from "../store/tasks.ts";
+import { failureOf, failureText, nameOf } from "./runFailure.ts";
 
 /** What a finished task brings. */
 export interface TaskOutput extends Blob {
@@ -84,17 +86,9 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
     if (found) deps.onChanged(runId);
     return found;
   };
-
-  const endRun = async (
-    client: Queryable,
-    run: PipelineRun,
-    status: number,
-    step: number,
-    error: string,
-  ): Promise<void> => {
-    const open = await readOpenTasks(client, run.id);
-    await queue.drop(client, open);
-    await finishRun(client, run.id, { status, step, error });
+  const endRun = async (client: Queryable, run: PipelineRun, end: RunEnd): Promise<void> => {
+    await queue.drop(client, await readOpenTasks(client, run.id));
+    await finishRun(client, run.id, end);
   };
 
   return {
@@ -107,64 +101,72 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
       if (begun) deps.onChanged(run.id);
       return begun;
     },
-
     async addSegments(runId, hashes, from) {
       let known = 0;
       await changing(runId, async (client, run) => {
-        known = run.segments.known;
-        // A split that runs again, after a crash, brings what is known already.
-        const unknown = hashes.slice(Math.max(0, known - from));
-        if (from > known || unknown.length === 0) return;
-        known += unknown.length;
-        const segments = { known, total: run.segments.total };
-        await grow(client, run, segments, null, segmentInputs(unknown, run.segments.known));
+        known = await addUnknown(client, run, hashes, from);
       });
       return known;
     },
-
-    async complete(task, output) {
-      await changing(task.proofId, async (client, run) => {
+    complete: async (task, output) =>
+      void (await changing(task.proofId, async (client, run) => {
         await queue.finish(client, task);
         if (!(await completeTask(client, task.id, output))) return;
-        const { segments } = output;
-        if (segments) {
-          const all = { known: segments.total, total: segments.total };
-          await grow(client, run, all, segments.totalSteps, new Map());
-        } else await readyTasks(client, run.id, task.planned.key);
-        await setStep(client, run.id, nextStep(task.kind, run.shape));
+        await goOn(client, run, task, output);
         if (!(await hasUnfinishedTasks(client, run.id))) await succeed(client, run, deps.publish);
-      });
-    },
-
-    async setBack(task, setback) {
-      await changing(task.proofId, async (client, run) => {
+      })),
+    setBack: async (task, setback) =>
+      void (await changing(task.proofId, async (client, run) => {
         const failures = task.failures + (setback.outcome === "failed" || setback.outcome === "late" ? 1 : 0);
         const losses = task.losses + (setback.outcome === "lost" ? 1 : 0);
         if (failures >= options.maxFailures || losses >= options.maxLosses) {
           await failTask(client, task.id, setback);
-          const { status, step } = failureOf(task.kind, run.shape);
-          await endRun(client, run, status, step, failureText(task, setback));
-          return;
+          const end = failureOf(task.kind, run.shape);
+          return endRun(client, run, { ...end, error: failureText(task, setback) });
         }
         await putTaskBack(client, task.id, setback);
         const queued = { id: task.id, kind: task.kind, priority: run.priority };
-        if (failures > task.failures) await queue.retry(client, queued);
-        else await queue.giveBack(client, queued);
-      });
-    },
-
-    async blame(task, culprit, reason) {
-      await changing(task.proofId, async (client, run) => {
+        await (failures > task.failures ? queue.retry(client, queued) : queue.giveBack(client, queued));
+      })),
+    blame: async (task, culprit, reason) =>
+      void (await changing(task.proofId, async (client, run) => {
         const error = `${nameOf(culprit)} by node ${culprit.node} is not valid: ${reason}`;
         await failTask(client, task.id, { outcome: "failed", error, node: task.node ?? "" });
-        const { status, step } = failureOf(culprit.kind, run.shape);
-        await endRun(client, run, status, step, error);
-      });
-    },
-
+        await endRun(client, run, { ...failureOf(culprit.kind, run.shape), error });
+      })),
     end: (runId, status, error) =>
-      changing(runId, (client, run) => endRun(client, run, status, run.step, error)),
+      changing(runId, (client, run) => endRun(client, run, { status, step: run.step, error })),
   };
+}
+
+/** @returns how many segments are known then */
+async function addUnknown(
+  client: Queryable,
+  run: PipelineRun,
+  hashes: readonly string[],
+  from: number,
+): Promise<number> {
+  const { known, total } = run.segments;
+  // A split that runs again, after a crash, brings what is known already.
+  const unknown = hashes.slice(Math.max(0, known - from));
+  if (from > known || unknown.length === 0) return known;
+  const inputs = new Map(unknown.map((hash, index) => [`prove/${known + index}`, hash]));
+  await grow(client, run, { known: known + unknown.length, total }, null, inputs);
+  return known + unknown.length;
+}
+
+/** What can start, now that a task is done. */
+async function goOn(
+  client: Queryable,
+  run: PipelineRun,
+  task: PipelineTask,
+  { segments }: TaskOutput,
+): Promise<void> {
+  if (segments) {
+    const all = { known: segments.total, total: segments.total };
+    await grow(client, run, all, segments.totalSteps, new Map());
+  } else await readyTasks(client, run.id, task.planned.key);
+  await setStep(client, run.id, nextStep(task.kind, run.shape));
 }
 
 /** Adds the tasks that the newly known segments make certain. */
@@ -179,10 +181,6 @@ async function grow(
   const before = new Set(planTasks(run.shape, run.segments).map((task) => task.key));
   const added = planTasks(run.shape, segments).filter((task: PlannedTask) => !before.has(task.key));
   await insertTasks(client, run.id, added, inputs);
-}
-
-function segmentInputs(hashes: readonly string[], from: number): Map<string, string> {
-  return new Map(hashes.map((hash, index) => [`prove/${from + index}`, hash]));
 }
 
 async function succeed(
@@ -207,31 +205,8 @@ async function succeed(
   });
 }
 
-const FAILURES: Readonly<Record<TaskKind, { status: number; step: number }>> = {
-  split: { status: RUN_STATUS.SPLIT_ERROR, step: STEP.Split },
-  prove: { status: RUN_STATUS.PROVE_ERROR, step: STEP.Prove },
-  agg: { status: RUN_STATUS.AGG_ERROR, step: STEP.Agg },
-  snark: { status: RUN_STATUS.SNARK_ERROR, step: STEP.Snark },
-  single: { status: RUN_STATUS.PROVE_ERROR, step: STEP.Prove },
-  verify: { status: RUN_STATUS.SNARK_ERROR, step: STEP.Snark },
-};
-
-function failureOf(kind: TaskKind, shape: RunShape): { status: number; step: number } {
-  // What is verified is what the last step made.
-  return kind === "verify" && shape.target === "agg" ? FAILURES.agg : FAILURES[kind];
-}
-
 function nextStep(kind: TaskKind, shape: RunShape): number {
   if (kind === "split") return STEP.Prove;
   if (kind === "prove" || kind === "agg") return shape.target === "prove" ? STEP.Prove : STEP.Agg;
   return STEP.Snark;
-}
-
-function failureText(task: PipelineTask, setback: TaskSetback): string {
-  const nodes = [...new Set([...task.notOn, setback.node])].join(", ");
-  return `${nameOf(task)} failed on ${nodes}: ${setback.error}`;
-}
-
-function nameOf(task: PipelineTask): string {
-  return task.kind === "prove" ? `the proof of segment ${task.planned.index}` : `task ${task.planned.key}`;
 }

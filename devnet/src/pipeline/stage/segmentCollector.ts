@@ -34,49 +34,16 @@ interface Split {
 const LOOK_EVERY_MS = 200;
 const MAX_SEGMENTS = 1_000_000;
 
-/** Makes a run's segments known while its split runs: from the shared folder, or as the node sends them. */
-export function createSegmentCollector(deps: {
+interface CollectorDeps {
   readonly blobs: BlobStore;
   readonly driver: RunDriver;
-  /** A segment became known. */
+  /** So many segments became known. */
   readonly onSegments: (count: number) => void;
-}): SegmentCollector {
+}
+
+/** Makes a run's segments known while its split runs: from the shared folder, or as the node sends them. */
+export function createSegmentCollector(deps: CollectorDeps): SegmentCollector {
   const splits = new Map<string, Split>();
-
-  /** In order and one at a time. */
-  const tell = (split: Split): Promise<void> => {
-    split.telling = split.telling.then(async () => {
-      const fresh: string[] = [];
-      for (let next = split.told; split.hashes[next] !== undefined; next += 1)
-        fresh.push(split.hashes[next]!);
-      if (fresh.length === 0) return;
-      await deps.driver.addSegments(split.run.id, fresh, split.told);
-      split.told += fresh.length;
-      deps.onSegments(fresh.length);
-    });
-    return split.telling;
-  };
-
-  const readShared = async (split: Split, count: number): Promise<void> => {
-    const folder = folderOf(split.run);
-    for (let index = split.hashes.length; index < count; index += 1) {
-      split.hashes[index] = (await deps.blobs.putFile(folder.segment(index))).hash;
-    }
-    await tell(split);
-  };
-
-  const watch = async (split: Split, signal: AbortSignal): Promise<void> => {
-    while (!signal.aborted) {
-      const text = await readFile(folderOf(split.run).segmentCount, "utf8").catch(() => "");
-      const count = Number.parseInt(text, 10);
-      if (count > split.hashes.length && count <= MAX_SEGMENTS) {
-        // A count that runs ahead of its file is looked at again.
-        await readShared(split, count).catch(() => {});
-      }
-      await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
-    }
-  };
-
   const find = (taskId: string): Split => {
     const split = splits.get(taskId);
     if (!split) throw new Error(`no split ${taskId} runs at this stage`);
@@ -88,25 +55,12 @@ export function createSegmentCollector(deps: {
       const split: Split = { run, hashes: [], told: 0, telling: Promise.resolve() };
       splits.set(task.id, split);
       const stopped = new AbortController();
-      const watching = sharesBase ? watch(split, stopped.signal) : Promise.resolve();
+      const watching = sharesBase ? watch(deps, split, stopped.signal) : Promise.resolve();
       return {
         async finish(response) {
           stopped.abort();
           await watching;
-          const totalSteps = BigInt(response.total_steps ?? 0);
-          const total = response.total_segments ?? 0;
-          // The existing service's rule: a split without steps was none, and is tried again.
-          if (totalSteps === 0n) return { kind: "busy", reason: "the split answered without steps" };
-          if (sharesBase) await readShared(split, total);
-          await tell(split);
-          if (split.told < total) {
-            return {
-              kind: "failed",
-              reason: `the split made ${total} segments, but ${split.told} are there`,
-            };
-          }
-          const { hash, bytes } = await deps.blobs.put(new TextEncoder().encode(`${total}\n`));
-          return { kind: "done", output: { hash, bytes, segments: { total, totalSteps } } };
+          return finish(deps, split, sharesBase, response);
         },
         stop() {
           stopped.abort();
@@ -119,7 +73,7 @@ export function createSegmentCollector(deps: {
       if (index >= MAX_SEGMENTS) throw new Error(`segment ${index} is beyond the limit of ${MAX_SEGMENTS}`);
       await deps.blobs.place(hash, folderOf(split.run).segment(index));
       split.hashes[index] = hash;
-      await tell(split);
+      await tell(deps, split);
     },
     async receiveFile(taskId, name, hash) {
       const { run } = find(taskId);
@@ -134,4 +88,62 @@ export function createSegmentCollector(deps: {
       await deps.blobs.place(hash, path);
     },
   };
+}
+
+/** The run learns of its segments in order, one call at a time. */
+function tell(deps: CollectorDeps, split: Split): Promise<void> {
+  split.telling = split.telling.then(async () => {
+    const fresh: string[] = [];
+    for (let next = split.told; split.hashes[next] !== undefined; next += 1) fresh.push(split.hashes[next]!);
+    if (fresh.length === 0) return;
+    await deps.driver.addSegments(split.run.id, fresh, split.told);
+    split.told += fresh.length;
+    deps.onSegments(fresh.length);
+  });
+  return split.telling;
+}
+
+async function readShared(deps: CollectorDeps, split: Split, count: number): Promise<void> {
+  const folder = folderOf(split.run);
+  for (let index = split.hashes.length; index < count; index += 1) {
+    split.hashes[index] = (await deps.blobs.putFile(folder.segment(index))).hash;
+  }
+  await tell(deps, split);
+}
+
+async function watch(deps: CollectorDeps, split: Split, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const text = await readFile(folderOf(split.run).segmentCount, "utf8").catch(() => "");
+    const count = Number.parseInt(text, 10);
+    if (count > split.hashes.length && count <= MAX_SEGMENTS) {
+      // A count that runs ahead of its file is looked at again.
+      await readShared(deps, split, count).catch(() => {});
+    }
+    await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** Takes what the split left and is not known yet. */
+async function finish(
+  deps: CollectorDeps,
+  split: Split,
+  sharesBase: boolean,
+  response: WireTaskResponse,
+): Promise<TaskEnd> {
+  const totalSteps = BigInt(response.total_steps ?? 0);
+  const total = response.total_segments ?? 0;
+  // The existing service's rule: a split without steps was none, and is tried again.
+  if (totalSteps === 0n) return { kind: "busy", reason: "the split answered without steps" };
+  if (sharesBase) await readShared(deps, split, total);
+  await tell(deps, split);
+  // Also those of an earlier attempt: a node that did the split before a crash does not send them again.
+  const known = await deps.driver.addSegments(split.run.id, [], 0);
+  if (known !== total) {
+    return {
+      kind: "failed",
+      reason: `the split says that it made ${total} segments, but ${known} are there`,
+    };
+  }
+  const { hash, bytes } = await deps.blobs.put(new TextEncoder().encode(`${total}\n`));
+  return { kind: "done", output: { hash, bytes, segments: { total, totalSteps } } };
 }

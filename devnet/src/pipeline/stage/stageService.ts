@@ -39,7 +39,6 @@ export interface StageServiceOptions {
   readonly baseDir: string;
   readonly fileServerUrl: string | null;
   readonly verifies: boolean;
-  readonly runDeadlineSeconds: number | null;
 }
 
 const ELF_ID = /^[0-9a-f]{64}$/;
@@ -49,81 +48,13 @@ export function createStageService(
   deps: StageServiceDeps,
   options: StageServiceOptions,
 ): UntypedServiceImplementation {
-  const accept = async (wire: WireGenerateProofRequest): Promise<WireGenerateProofResponse> => {
-    const request = toProofRequest(wire);
-    const admission = await admit(request, {
-      version: options.version,
-      isUser: (address) => isUser(deps.database, address),
-      hasElf: async (elfId) => ELF_ID.test(elfId) && (await isFile(elfPath(options.baseDir, elfId))),
-    });
-    if (admission.kind === "refused") return refusal(request.proofId, admission.reason);
-    const hash = requestHash(request);
-    const known = await findRun(deps.database, request.proofId);
-    if (known) return answerRepeated(known, hash);
-    const context = await storeInputs(
-      { blobs: deps.blobs, baseDir: options.baseDir, version: options.version },
-      request,
-    );
-    const { runDeadlineSeconds } = options;
-    const run: NewRun = {
-      id: request.proofId,
-      address: admission.address,
-      step: request.fromStep === STEP.Agg ? STEP.Snark : STEP.Init,
-      context,
-      shape: shapeOf(request, options.version, options.verifies),
-      requestHash: hash,
-      priority: 0,
-      maxProvers: request.maxProverNum,
-      deadlineAt: runDeadlineSeconds === null ? null : new Date(Date.now() + runDeadlineSeconds * 1_000),
-    };
-    const given = request.receiptInputs[0];
-    const inputs = new Map(given ? [["snark", (await deps.blobs.put(given)).hash]] : []);
-    if (!(await deps.driver.begin(run, inputs))) {
-      return answerRepeated((await findRun(deps.database, run.id))!, hash);
-    }
-    deps.log.info({ run: run.id, user: run.address, target: run.shape.target }, "a run was taken");
-    return accepted(run);
-  };
-
-  const accepted = (run: Pick<PipelineRun, "id" | "shape">): WireGenerateProofResponse => ({
-    status: RUN_STATUS.COMPUTING,
-    proof_id: run.id,
-    ...proofUrls(options.fileServerUrl, run),
-  });
-
-  /** The same request gets the same answer, e.g. of a client whose first call was cut; another one is a mistake. */
-  const answerRepeated = (run: PipelineRun, hash: string): WireGenerateProofResponse =>
-    run.requestHash === hash
-      ? accepted(run)
-      : refusal(run.id, "proof_id is taken by another request: give each request its own UUID");
-
-  const getStatus = async (proofId: string): Promise<WireGetStatusResponse | null> => {
-    const run = await findRun(deps.database, proofId);
-    if (!run) return null;
-    const isDone = run.status === RUN_STATUS.SUCCESS;
-    return {
-      proof_id: run.id,
-      status: run.status,
-      step: run.step,
-      error_message: run.error ?? "",
-      total_steps: String(run.totalSteps ?? 0n),
-      // Of a run that goes on the existing service gives its heartbeat here, which says nothing: 0.
-      proving_time: String(run.finishedAt ? run.checkAt : 0),
-      ...(isDone && run.resultHash && { proof_with_public_inputs: await deps.blobs.readAll(run.resultHash) }),
-      ...(isDone && {
-        output_stream: await readFile(folderOf(run).outputStream).catch(() => Buffer.alloc(0)),
-      }),
-      ...proofUrls(options.fileServerUrl, run),
-    };
-  };
-
   return {
     GenerateProof: (
       call: ServerUnaryCall<WireGenerateProofRequest, WireGenerateProofResponse>,
       done: sendUnaryData<WireGenerateProofResponse>,
     ) => {
       const end = deps.count("stage::generate_proof");
-      accept(call.request)
+      generateProof(deps, options, toProofRequest(call.request))
         .then((answer) => done(null, answer))
         .catch((error: Error) => {
           deps.log.error({ reason: error.message }, "a request could not be stored");
@@ -138,11 +69,85 @@ export function createStageService(
       const end = deps.count("stage::get_status");
       const { proof_id: proofId } = call.request;
       const details = `no run has the proof_id ${JSON.stringify(proofId)}: submit it with GenerateProof`;
-      getStatus(proofId)
+      getStatus(deps, options, proofId)
         .then((answer) => (answer ? done(null, answer) : done({ code: grpcStatus.NOT_FOUND, details })))
         .catch((error: Error) => done({ code: grpcStatus.INTERNAL, details: error.message }))
         .finally(end);
     },
+  };
+}
+
+async function generateProof(
+  deps: StageServiceDeps,
+  options: StageServiceOptions,
+  request: ProofRequest,
+): Promise<WireGenerateProofResponse> {
+  const { version, baseDir } = options;
+  const admission = await admit(request, {
+    version,
+    isUser: (address) => isUser(deps.database, address),
+    hasElf: async (elfId) => ELF_ID.test(elfId) && (await isFile(elfPath(baseDir, elfId))),
+  });
+  if (admission.kind === "refused") return refusal(request.proofId, admission.reason);
+  const hash = requestHash(request);
+  const known = await findRun(deps.database, request.proofId);
+  if (known) return answerRepeated(options, known, hash);
+  const run: NewRun = {
+    id: request.proofId,
+    address: admission.address,
+    step: request.fromStep === STEP.Agg ? STEP.Snark : STEP.Init,
+    context: await storeInputs({ blobs: deps.blobs, baseDir, version }, request),
+    shape: shapeOf(request, version, options.verifies),
+    requestHash: hash,
+    priority: 0,
+    maxProvers: request.maxProverNum,
+    deadlineAt: null,
+  };
+  const given = request.receiptInputs[0];
+  const inputs = new Map(given ? [["snark", (await deps.blobs.put(given)).hash]] : []);
+  if (!(await deps.driver.begin(run, inputs))) {
+    return answerRepeated(options, (await findRun(deps.database, run.id))!, hash);
+  }
+  deps.log.info({ run: run.id, user: run.address, target: run.shape.target }, "a run was taken");
+  return accepted(options, run);
+}
+
+function accepted(
+  options: StageServiceOptions,
+  run: Pick<PipelineRun, "id" | "shape">,
+): WireGenerateProofResponse {
+  return { status: RUN_STATUS.COMPUTING, proof_id: run.id, ...proofUrls(options.fileServerUrl, run) };
+}
+
+/** The same request gets the same answer, e.g. of a client whose first call was cut; another one is a mistake. */
+function answerRepeated(
+  options: StageServiceOptions,
+  run: PipelineRun,
+  hash: string,
+): WireGenerateProofResponse {
+  if (run.requestHash === hash) return accepted(options, run);
+  return refusal(run.id, "proof_id is taken by another request: give each request its own UUID");
+}
+
+async function getStatus(
+  { database, blobs }: StageServiceDeps,
+  options: StageServiceOptions,
+  proofId: string,
+): Promise<WireGetStatusResponse | null> {
+  const run = await findRun(database, proofId);
+  if (!run) return null;
+  const isDone = run.status === RUN_STATUS.SUCCESS;
+  return {
+    proof_id: run.id,
+    status: run.status,
+    step: run.step,
+    error_message: run.error ?? "",
+    total_steps: String(run.totalSteps ?? 0n),
+    // Of a run that goes on the existing service gives its heartbeat here, which says nothing: 0.
+    proving_time: String(run.finishedAt ? run.checkAt : 0),
+    ...(isDone && run.resultHash && { proof_with_public_inputs: await blobs.readAll(run.resultHash) }),
+    ...(isDone && { output_stream: await readFile(folderOf(run).outputStream).catch(() => Buffer.alloc(0)) }),
+    ...proofUrls(options.fileServerUrl, run),
   };
 }
 

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Database } from "../../store/database.ts";
 import type { StepName } from "../config.ts";
 import type { BlobStore } from "../data/blobStore.ts";
-import type { ProverNode } from "../nodes/nodePool.ts";
+import type { ProverNode } from "../nodes/proverNode.ts";
 import type { PipelineRun } from "../store/runs.ts";
 import { type PipelineTask, readInputs } from "../store/tasks.ts";
 import { RESULT_CODE, type WireTaskResponse } from "../wire/messages.ts";

@@ -1,0 +1,118 @@
+import type { TaskKind } from "../plan/planTasks.ts";
+import type { NodeLoad } from "../schedule/choosePlace.ts";
+import { TASK_TYPE } from "../store/statuses.ts";
+import type { WireNodeHello } from "../wire/messages.ts";
+import type { NodeClient } from "./nodeClient.ts";
+
+/** What is known of a prover node. */
+export interface NodeFacts {
+  readonly id: string;
+  /** Empty for the stage itself, which only verifies. */
+  readonly addr: string;
+  readonly can: ReadonlySet<TaskKind>;
+  readonly slots: number;
+  /** Has the stage's base folder on its own disk. */
+  readonly sharesBase: boolean;
+  /** By itself, not by the configuration's list. */
+  readonly isRegistered: boolean;
+  readonly cores: number | null;
+  readonly memMib: number | null;
+  readonly gpus: number | null;
+  readonly labels: readonly string[];
+}
+
+/** A prover node at work. */
+export interface ProverNode extends NodeFacts, NodeLoad {
+  /** Null for the stage itself. */
+  readonly client: NodeClient | null;
+  /** Aborted when it left, or stopped beating: its calls will not be answered. */
+  readonly gone: AbortSignal;
+  /** Tasks that this stage has there. */
+  readonly tasks: Set<string>;
+  drain(draining: boolean): void;
+  /** A call to it was lost: it gets nothing for so many milliseconds. */
+  rest(): number;
+  /** A call was answered. */
+  answered(): void;
+  remove(): void;
+}
+
+const ALL_KINDS = new Set(Object.keys(TASK_TYPE) as TaskKind[]);
+/** What existing prover nodes have methods for. */
+const WIRE_KINDS: ReadonlySet<TaskKind> = new Set([...ALL_KINDS].filter((kind) => kind !== "verify"));
+const FIRST_REST_MS = 500;
+const LONGEST_REST_MS = 60_000;
+
+export function createProverNode(
+  deps: { readonly now: () => number; readonly client: NodeClient | null },
+  facts: NodeFacts,
+): ProverNode {
+  const tasks = new Set<string>();
+  const gone = new AbortController();
+  let isDraining = false;
+  let losses = 0;
+  let restsUntil = 0;
+  return {
+    ...facts,
+    tasks,
+    client: deps.client,
+    gone: gone.signal,
+    get running() {
+      return tasks.size;
+    },
+    get isOpen() {
+      return !isDraining && restsUntil <= deps.now();
+    },
+    drain(draining) {
+      isDraining = draining;
+    },
+    rest() {
+      const restMs = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** losses);
+      losses += 1;
+      restsUntil = deps.now() + restMs;
+      return restMs;
+    },
+    answered() {
+      losses = 0;
+    },
+    remove() {
+      gone.abort();
+      deps.client?.close();
+    },
+  };
+}
+
+/** A node of the configuration's list: as with the existing service it does everything, one task at a time. */
+export function listedNode(addr: string): NodeFacts {
+  return { ...UNKNOWN, id: addr, addr, can: WIRE_KINDS };
+}
+
+/** The stage, which checks finished proofs itself. */
+export function stageAsNode(): NodeFacts {
+  return { ...UNKNOWN, id: "stage", addr: "", can: new Set<TaskKind>(["verify"]) };
+}
+
+export function registeredNode(hello: WireNodeHello, baseId: string): NodeFacts {
+  return {
+    id: hello.node_id,
+    addr: hello.addr,
+    can: new Set(hello.can.filter((kind): kind is TaskKind => ALL_KINDS.has(kind as TaskKind))),
+    slots: Math.max(1, hello.slots),
+    sharesBase: hello.base_id !== "" && hello.base_id === baseId,
+    isRegistered: true,
+    cores: hello.cores,
+    memMib: Number(hello.mem_mib),
+    gpus: hello.gpus,
+    labels: hello.labels,
+  };
+}
+
+const UNKNOWN = {
+  slots: 1,
+  sharesBase: true,
+  isRegistered: false,
+  cores: null,
+  memMib: null,
+  gpus: null,
+  labels: [],
+};

@@ -1,0 +1,44 @@
+import { join } from "node:path";
+import { status } from "@grpc/grpc-js";
+import type { PipelineConfig } from "../config.ts";
+import type { DataClient } from "../data/dataClient.ts";
+import type { TaskMethod } from "../nodes/nodeClient.ts";
+import { METADATA_DATA_ADDR, METADATA_FILES, RESULT_CODE } from "../wire/messages.ts";
+import { runStep, STEP_OF } from "./steps.ts";
+import { createTaskFiles } from "./taskFiles.ts";
+import { type Answer, type Call, refused } from "./taskRuns.ts";
+
+/** Runs the step that is configured for a method, and answers with what came of it. */
+export async function computeStep(
+  deps: { readonly dataClient: (addr: string) => DataClient },
+  config: PipelineConfig,
+  method: TaskMethod,
+  call: Call,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const { request, metadata } = call;
+  const step = config.steps[STEP_OF[method]];
+  if (!step) {
+    const reason = `this node is not configured for ${STEP_OF[method]}: set it in [steps]`;
+    return refused(RESULT_CODE.INVALID_PARAMETER, reason);
+  }
+  const addr = metadata.get(METADATA_DATA_ADDR)[0];
+  const given = metadata.get(METADATA_FILES)[0];
+  const data = addr === undefined ? null : deps.dataClient(String(addr));
+  try {
+    const files = createTaskFiles({
+      baseDir: config.base_dir,
+      files: given === undefined ? {} : (JSON.parse(given.toString()) as Record<string, string>),
+      data,
+      anyPath: String(request.elf_path ?? config.base_dir),
+      signal,
+    });
+    const workDir = join(config.base_dir, "work");
+    const answer = await runStep(method, step, request, { files, data, workDir, signal });
+    return { ...answer, result: { code: RESULT_CODE.OK, message: "" } };
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message: string };
+    const isRefused = code === status.INVALID_ARGUMENT;
+    return refused(isRefused ? RESULT_CODE.INVALID_PARAMETER : RESULT_CODE.INTERNAL_ERROR, message);
+  }
+}
