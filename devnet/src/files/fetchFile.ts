@@ -3,6 +3,7 @@ import { mkdir, rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GevulotError, isGevulotError } from "gevulot-sdk";
 import { downloadFile } from "gevulot-sdk/node";
+import { createTurns } from "./turns.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -33,6 +34,8 @@ export interface FileFetcherOptions {
 
 export const DEFAULT_FETCH: FileFetcherOptions = { maxBytes: 64 * 2 ** 30, timeoutMs: 30 * 60_000 };
 const MAX_AT_ONCE = 8;
+/** A host whose downloads hang must not hold up those of others. */
+const MAX_AT_ONCE_FROM_HOST = 3;
 
 /** Downloads files by URL, checked while streaming; one download per file however many ask, a few at a time. */
 export function createFileFetcher(
@@ -40,33 +43,23 @@ export function createFileFetcher(
   options: FileFetcherOptions = DEFAULT_FETCH,
 ): FileFetcher {
   const arriving = new Map<string, { readonly checksum: string; readonly done: Promise<void> }>();
-  const waiting: (() => void)[] = [];
-  let running = 0;
-
-  const inTurn = async (work: () => Promise<void>): Promise<void> => {
-    if (running >= MAX_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
-    running++;
-    try {
-      await work();
-    } finally {
-      running--;
-      waiting.shift()?.();
-    }
-  };
+  const turns = createTurns({ maxAtOnce: MAX_AT_ONCE, maxAtOnceOfKey: MAX_AT_ONCE_FROM_HOST });
 
   const download = async (request: FileRequest, signal: AbortSignal | undefined): Promise<void> => {
     if (await exists(request.path)) return;
     await mkdir(dirname(request.path), { recursive: true });
-    await inTurn(async () => {
-      const { url, checksum } = request;
-      const limits = { maxBytes: options.maxBytes, timeoutMs: options.timeoutMs };
-      // Beside the folders that are served, under a name that no file of a transaction can have.
-      const path = join(incomingDir, createHash("sha256").update(request.path).digest("hex"));
-      await downloadFile({ url, path, checksum, ...limits, ...(signal ? { signal } : {}) });
-      await rename(path, request.path);
-    }).catch((error: unknown) => {
-      throw unavailable(request, error);
-    });
+    const { url, checksum } = request;
+    await turns
+      .take(hostOf(url), signal, async () => {
+        const limits = { maxBytes: options.maxBytes, timeoutMs: options.timeoutMs };
+        // Beside the folders that are served, under a name that no file of a transaction can have.
+        const path = join(incomingDir, createHash("sha256").update(request.path).digest("hex"));
+        await downloadFile({ url, path, checksum, ...limits, ...(signal ? { signal } : {}) });
+        await rename(path, request.path);
+      })
+      .catch((error: unknown) => {
+        throw unavailable(request, error);
+      });
   };
 
   return {
@@ -82,6 +75,11 @@ export function createFileFetcher(
     },
     isArriving: (path) => arriving.has(path),
   };
+}
+
+/** What can't be read is refused when it is asked for. */
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : "";
 }
 
 function unavailable(request: FileRequest, cause: unknown): GevulotError {
