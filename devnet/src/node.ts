@@ -101,7 +101,13 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   // Last, because whoever can call finds everything behind it running.
   const rpc = stack.use(
     await createRpcServer(
-      { log, methods: createMethods({ database, intake, rpcHost, takesUploads: gates.takesUploads }), events, metrics, gate: gates.rpc },
+      {
+        log,
+        methods: createMethods({ database, intake, rpcHost, takesUploads: gates.takesUploads }),
+        events,
+        metrics,
+        gate: gates.rpc,
+      },
       { ...options.jsonRpcListenAddr, maxBodyBytes: options.maxBodyMib * MIB },
     ),
   );
