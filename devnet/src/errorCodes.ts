@@ -8,6 +8,7 @@ import "./image/descriptor.ts";
 import "./image/elf.ts";
 import "./image/elfLibraries.ts";
 import "./image/ensureGuestKernel.ts";
+import "./image/execProgram.ts";
 import "./image/extractVmlinux.ts";
 import "./image/fatPartition.ts";
 import "./image/initrd.ts";

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { GevulotError } from "gevulot-sdk";
 import type { Argv, CommandModule } from "yargs";
-import { type BuiltImage, buildImage } from "../image/buildImage.ts";
+import { type BuildImageOptions, type BuiltImage, buildImage } from "../image/buildImage.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
 import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
 
@@ -10,6 +10,7 @@ declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     MANIFEST_UNREADABLE: { readonly path: string };
     ENV_ARGUMENT: { readonly argument: string };
+    MOUNT_ARGUMENT: { readonly argument: string };
   }
 }
 
@@ -20,6 +21,10 @@ interface Arguments {
   readonly imagename?: string | undefined;
   readonly args?: string[] | undefined;
   readonly env?: string[] | undefined;
+  readonly mounts?: string[] | undefined;
+  readonly exec: boolean;
+  readonly "proof-file"?: string | undefined;
+  readonly "output-file"?: string[] | undefined;
   readonly "working-dir"?: string | undefined;
   readonly kernel?: string | undefined;
   readonly modules?: string | undefined;
@@ -52,6 +57,28 @@ export const imageBuildCommand: CommandModule<object, Arguments> = {
         nargs: 1,
         alias: "e",
         describe: "K=V; repeatable, added to Env",
+      })
+      .option("mounts", {
+        type: "string",
+        array: true,
+        nargs: 1,
+        describe: "VOLUME:/path or %1:/path, :ro at the end for reading only; repeatable, added to Mounts",
+      })
+      .option("exec", {
+        type: "boolean",
+        default: false,
+        describe:
+          "The program knows nothing of tasks: it gets the task's arguments, what it writes is the proof",
+      })
+      .option("proof-file", {
+        ...one,
+        describe: "With --exec: the proof is this file, not the standard output",
+      })
+      .option("output-file", {
+        type: "string",
+        array: true,
+        nargs: 1,
+        describe: "With --exec: a file (or a pattern) of the workspace to hand back; repeatable",
       })
       .option("working-dir", {
         ...one,
@@ -91,6 +118,8 @@ async function build(given: Arguments): Promise<BuiltImage> {
       onProgress: (message) => void (given.json || process.stderr.write(`${message} …\n`)),
       ...(given.args ? { args: given.args } : {}),
       ...(given.env ? { env: Object.fromEntries(given.env.map(parseEnv)) } : {}),
+      ...(given.mounts ? { mounts: Object.fromEntries(given.mounts.map(parseMount)) } : {}),
+      ...execOf(given),
       ...(given["working-dir"] === undefined ? {} : { workingDir: given["working-dir"] }),
       ...(given.kernel === undefined ? {} : { kernelPath: given.kernel }),
       ...(given.modules === undefined ? {} : { modulesDir: given.modules }),
@@ -118,6 +147,21 @@ async function readManifest(path: string): Promise<unknown> {
   }
 }
 
+/** Either of its options says that it is one. */
+function execOf(given: Arguments): Pick<BuildImageOptions, "exec"> {
+  const [proofFile, outputs] = [given["proof-file"], given["output-file"]];
+  return given.exec || proofFile !== undefined || outputs ? { exec: { proofFile, outputs } } : {};
+}
+
+function parseMount(argument: string): [string, string] {
+  const at = argument.indexOf(":");
+  if (at <= 0) {
+    const message = `--mounts ${argument} is not understood: write --mounts VOLUME:/path.`;
+    throw new GevulotError("MOUNT_ARGUMENT", message, { context: { argument } });
+  }
+  return [argument.slice(0, at), argument.slice(at + 1)];
+}
+
 function parseEnv(argument: string): [string, string] {
   const at = argument.indexOf("=");
   if (at <= 0) {
@@ -133,6 +177,7 @@ function print(image: BuiltImage): void {
   const size = `${(image.sizeBytes / 2 ** 20).toFixed(0)} MiB`;
   const lines = [
     ...image.warnings.map((warning) => `warning: ${warning}`),
+    ...image.notes.map((note) => `note: ${note}`),
     `Bootable image file:${image.path}`,
     `  checksum   ${image.checksum}  (BLAKE3)`,
     `  size       ${size}`,

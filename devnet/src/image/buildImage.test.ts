@@ -88,7 +88,7 @@ async function damaged(at: number): Promise<string> {
 
 describe("an image", () => {
   test("says of itself what went in", async () => {
-    const { path, checksum, warnings, files, runtime, ...info } = js;
+    const { path, checksum, warnings, notes, files, runtime, ...info } = js;
     expect(await readImage(path)).toEqual(info);
     expect(checksum).toBe(await checksumFile(path));
     expect(info.program).toEqual({
@@ -100,7 +100,7 @@ describe("an image", () => {
       readonlyRootfs: true,
     });
     expect(info.versions).toEqual({ kernel: expect.stringMatching(/^\d+\./), node: process.version });
-    expect(warnings).toEqual([]);
+    expect([...warnings, ...notes]).toEqual([]);
     expect(runtime).toContain("/usr/bin/node");
     expect(files).toContain("/static/a/link");
     expect(files).not.toContain("/static/a/dangling");
@@ -240,7 +240,7 @@ describe("refuses", () => {
       "BUNDLE_FAILED",
       /syntax\.mjs:1/,
     ],
-    ["a wrong manifest", async () => manifest({ Klibs: [] }), "MANIFEST_INVALID", /not built yet/],
+    ["a wrong manifest", async () => manifest({ Klib: [] }), "MANIFEST_INVALID", /did you mean Klibs/],
     ["a file that is not there", async () => manifest({ Files: ["none"] }), "MANIFEST_FILE", /ENOENT/],
     ["an absolute file", async () => manifest({ Files: ["/etc/passwd"] }), "MANIFEST_FILE", /relative/],
     ["a file outside", async () => manifest({ Files: ["../x"] }), "MANIFEST_FILE", /outside/],

@@ -7,9 +7,12 @@ import { checksumFile } from "gevulot-sdk/node";
 import type { ImageInfo, ImageProgram } from "./descriptor.ts";
 import { findLibraries, type Library } from "./elfLibraries.ts";
 import { ensureGuestKernel, type GuestKernel } from "./ensureGuestKernel.ts";
+import { readExecProgram } from "./execProgram.ts";
 import { createInitrd } from "./initrd.ts";
 import { loadKernelModules } from "./kernelModules.ts";
+import { listKoffi } from "./koffiLibrary.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
+import { linuxNotes } from "./manifestNotes.ts";
 import { listProgramFiles } from "./programFiles.ts";
 import { readNode } from "./readNode.ts";
 import { readProgram } from "./readProgram.ts";
@@ -29,6 +32,13 @@ export interface BuildImageOptions {
   readonly args?: readonly string[];
   /** Added to the manifest's Env; these win. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Added to the manifest's Mounts, by id; these win. */
+  readonly mounts?: Readonly<Record<string, string>>;
+  /** The program knows nothing of tasks; see {@link ExecProgram}. Instead of the manifest's Exec. */
+  readonly exec?: {
+    readonly proofFile?: string | undefined;
+    readonly outputs?: readonly string[] | undefined;
+  };
   /** For the kernel. Default `~/.cache/gevulot`. */
   readonly cacheDir?: string;
   /** The Node.js that goes into the image. Default: the one that runs this. */
@@ -45,6 +55,8 @@ export interface BuiltImage extends ImageInfo {
   readonly checksum: string;
   /** What was accepted and means nothing. */
   readonly warnings: readonly string[];
+  /** Worth knowing; nothing is lost. */
+  readonly notes: readonly string[];
   /** Paths in the image, the program and its runtime aside. */
   readonly files: readonly string[];
   /** Node.js and shared libraries. */
@@ -63,6 +75,8 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
   const { signal, onProgress } = options;
   const workingDir = resolve(options.workingDir ?? ".");
   const manifest = parseManifest(withOverrides(options));
+  const exec = options.exec ? readExecProgram(options.exec) : manifest.exec;
+  const { resources } = manifest.runConfig;
   const programPath = await resolveProgram(options.program, manifest, workingDir);
   const files = await listProgramFiles(manifest, workingDir);
   onProgress?.(`reading ${basename(programPath)}`);
@@ -79,11 +93,14 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
   const node = kind === "js" ? await readNode(nodePath, signal) : undefined;
   const program: ImageProgram = {
     kind,
-    path: placeInImage(programPath, kind, workingDir),
+    path: placeInImage(programPath, kind, manifest, workingDir),
     args: manifest.args,
     env: manifest.env,
     workspace: manifest.workspace,
     readonlyRootfs: manifest.readonlyRootfs,
+    ...(manifest.cwd === undefined ? {} : { cwd: manifest.cwd }),
+    ...(exec ? { exec } : {}),
+    ...(manifest.volumes.length > 0 ? { volumes: manifest.volumes } : {}),
   };
 
   const outputPath = resolve(options.outputPath);
@@ -103,6 +120,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
         ...(await bootFiles(kernel, signal)),
         rootPath: join(scratch, "root.squashfs"),
         program,
+        ...(Object.keys(resources).length > 0 ? { resources } : {}),
         versions: { kernel: kernel.version, ...(node ? { node: node.version } : {}) },
       },
       signal,
@@ -113,7 +131,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
       ...info,
       path: outputPath,
       checksum,
-      warnings: manifest.warnings,
+      ...linuxNotes(manifest),
       files: files.map((file) => file.path),
       runtime: runtime.map((library) => library.path),
     };
@@ -123,25 +141,40 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
 }
 
 /** So that what overrides is checked like what it overrides. */
-function withOverrides({ manifest = {}, args, env }: BuildImageOptions): unknown {
+function withOverrides({ manifest = {}, args, env, mounts }: BuildImageOptions): unknown {
   const checked = parseManifest(manifest);
-  if (args === undefined && env === undefined) return manifest;
-  const kept = Object.entries(manifest as object).filter(([key]) => !/^(args|env)$/i.test(key));
-  return { ...Object.fromEntries(kept), Args: args ?? checked.args, Env: { ...checked.env, ...env } };
+  if (args === undefined && env === undefined && mounts === undefined) return manifest;
+  const kept = Object.entries(manifest as object).filter(([key]) => !/^(args|env|mounts)$/i.test(key));
+  return {
+    ...Object.fromEntries(kept),
+    Args: args ?? checked.args,
+    Env: { ...checked.env, ...env },
+    Mounts: { ...checked.mounts, ...mounts },
+  };
 }
 
+/** As ops, the manifest's Program counts; its name alone means the file of that name that was given with a path. */
 async function resolveProgram(
   program: string | URL,
   manifest: Manifest,
   workingDir: string,
 ): Promise<string> {
   const named = program instanceof URL ? fileURLToPath(program) : resolve(program);
-  return manifest.program === undefined ? named : resolve(workingDir, manifest.program);
+  if (manifest.program === undefined || manifest.program === basename(named)) return named;
+  return resolve(workingDir, manifest.program);
 }
 
 /** As ops: the path rooted at `/`. A program from outside the working folder goes to `/` itself. */
-function placeInImage(programPath: string, kind: ImageProgram["kind"], workingDir: string): string {
-  const inside = relative(workingDir, programPath);
+function placeInImage(
+  programPath: string,
+  kind: ImageProgram["kind"],
+  manifest: Manifest,
+  workingDir: string,
+): string {
+  const inside = relative(
+    workingDir,
+    manifest.program === undefined ? programPath : resolve(workingDir, manifest.program),
+  );
   const place = inside.startsWith("..") ? basename(programPath) : inside;
   return `/${kind === "js" ? place.replace(/\.[^./]+$/, ".mjs") : place}`;
 }
@@ -155,7 +188,8 @@ async function listRuntime(
   const options = signal ? { signal } : {};
   if (kind === "elf") return findLibraries(programPath, options);
   const node: Library = { path: NODE_PATH, source: await realpath(nodePath) };
-  return [node, ...(await findLibraries(nodePath, options))];
+  const all = [node, ...(await findLibraries(nodePath, options)), ...(await listKoffi(options))];
+  return [...new Map(all.map((library) => [library.path, library])).values()];
 }
 
 async function bootFiles(

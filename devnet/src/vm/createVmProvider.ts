@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { extractProgram } from "../image/extractProgram.ts";
 import { prepareBoot } from "../image/prepareBoot.ts";
+import { withExec } from "./execProvider.ts";
 import { createProcessProvider } from "./processProvider.ts";
 import type { VmProvider } from "./provider.ts";
 import { createQemuProvider } from "./qemuProvider.ts";
@@ -20,7 +21,9 @@ export async function createVmProvider(
   options: VmProviderOptions,
 ): Promise<VmProvider> {
   const { log } = deps;
-  return options.provider === "process"
-    ? createProcessProvider({ log, extractProgram }, options)
-    : createQemuProvider({ log, prepareBoot }, options);
+  return withExec(
+    options.provider === "process"
+      ? await createProcessProvider({ log, extractProgram }, options)
+      : await createQemuProvider({ log, prepareBoot }, options),
+  );
 }

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { createStack } from "../disposeStack.ts";
 import { startOf } from "../processTable.ts";
 import { createConsoleSink } from "./consoleSink.ts";
+import { keepExecOutput } from "./execOutput.ts";
 import type { GuestMessage } from "./guestMessage.ts";
 import { imageOutcome } from "./imageOutcome.ts";
 import { createLauncher, type Launcher } from "./launcher.ts";
@@ -81,7 +82,11 @@ async function runOnHost(
   await using stack = createStack();
   const sink = await createConsoleSink({ path: task.consolePath, limitBytes: task.consoleLimitBytes });
   stack.defer(async () => void (await sink.close()));
-  const [command, args] = launcher.wrap(...commandOf(program), { runAs: null, noNewPrivileges: false });
+  const workspaceDir = await realpath(task.workspaceDir);
+  const [command, args] = launcher.wrap(...commandOf(withTaskArgs(program, task, workspaceDir)), {
+    runAs: null,
+    noNewPrivileges: false,
+  });
   let group: ProcessGroup;
   try {
     // What starts it would tell its absence by an exit code, as if the program had ended.
@@ -89,12 +94,13 @@ async function runOnHost(
     group = await startProcessGroup(command, args, {
       stdio: ["ignore", "pipe", "pipe"],
       cwd: program.dir,
-      env: environmentOf(program, task, await realpath(task.workspaceDir)),
+      env: environmentOf(program, task, workspaceDir),
     });
   } catch (error) {
     return { kind: "bootFailed", reason: `the program can't be started: ${(error as Error).message}.` };
   }
   stack.defer(() => group.stop());
+  if (task.exec) stack.use(keepExecOutput(group.child, workspaceDir, task.exec.keepStdoutBytes));
   for (const stream of [group.child.stdout, group.child.stderr]) {
     stream?.on("data", (chunk: Buffer) => sink.write(chunk));
   }
@@ -113,6 +119,13 @@ async function runOnHost(
     supervisor.feed({ kind: "gone", end: { pid: group.pid, exitCode: 0, signal: null } });
   });
   return await supervisor.outcome;
+}
+
+/** A path in the workspace becomes the real one: here it is not at `/workspace`. */
+function withTaskArgs(program: HostProgram, task: VmTask, workspaceDir: string): HostProgram {
+  if (!task.exec) return program;
+  const args = task.exec.args.map((arg) => arg.replace(/^\/workspace(?=\/|$)/, () => workspaceDir));
+  return { ...program, args };
 }
 
 function commandOf({ kind, program, args }: HostProgram): [string, readonly string[]] {

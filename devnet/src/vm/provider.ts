@@ -28,6 +28,13 @@ export interface VmTask {
   readonly consoleLimitBytes: number;
   /** From the start of the VM to the end of the program. */
   readonly deadlineMs: number;
+  /** Set by `withExec`, for a program that knows nothing of tasks. */
+  readonly exec?: {
+    /** All of the program's arguments. A VM's init finds them in the workspace. */
+    readonly args: readonly string[];
+    /** Of its standard output, for the proof; null where the proof is a file. */
+    readonly keepStdoutBytes: number | null;
+  };
 }
 
 export interface VmRunOptions {
