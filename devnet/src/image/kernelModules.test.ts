@@ -25,6 +25,7 @@ const DEPENDENCIES: Readonly<Record<string, string>> = {
   "scsi/virtio_scsi.ko": "virtio",
   "scsi/sd_mod.ko": "",
   "net/vmw_vsock_virtio_transport.ko": "virtio",
+  "net/vsock_loopback.ko": "",
 };
 const moduleData = (depends: string) => Buffer.from(`ELF\0name=x\0depends=${depends}\0license=GPL\0`);
 
@@ -58,6 +59,7 @@ describe("loadKernelModules", () => {
       overlay: ["overlay"],
       scsi: ["virtio_scsi", "sd_mod"],
       vsock: ["vmw_vsock_virtio_transport"],
+      loopback: ["vsock_loopback"],
     });
     expect(modules.find(({ name }) => name === "sd_mod")?.data.equals(moduleData(""))).toBe(true);
     expect(new Set(modules.map(({ name }) => name)).size).toBe(modules.length);

@@ -28,6 +28,8 @@ export const MODULE_SETS = {
   /** The existing node shows the disk as SCSI. */
   scsi: ["virtio_scsi", "sd_mod"],
   vsock: ["vmw_vsock_virtio_transport"],
+  /** Only when asked for by the kernel's command line (`gv.load=vsock gv.load=loopback`): VSOCK within a guest. */
+  loopback: ["vsock_loopback"],
 } as const;
 
 export type ModuleSet = keyof typeof MODULE_SETS;
@@ -71,6 +73,7 @@ export async function loadKernelModules(folder: string, signal?: AbortSignal): P
     overlay: [] as string[],
     scsi: [] as string[],
     vsock: [] as string[],
+    loopback: [] as string[],
   };
   for (const set of Object.keys(MODULE_SETS) as ModuleSet[]) {
     for (const name of MODULE_SETS[set]) order[set].push(...(await load(name)));

@@ -57,6 +57,7 @@ export async function createProcessProvider(
   return {
     name: "process",
     accelerator: "none",
+    vsock: { kind: "none", detail: "host processes have no VSOCK" },
     run: (task, how) =>
       runs.track(how.signal, (signal) => runOnHost(deps, options, launcher, task, { ...how, signal })),
     [Symbol.asyncDispose]: () => runs[Symbol.asyncDispose](),
@@ -110,7 +111,7 @@ async function runOnHost(
     ...(onEvent && { onEvent }),
     evidence: () => ({ console: sink.tail(), stderr: "" }),
   });
-  supervisor.started(group.pid);
+  supervisor.started(group.pid, "none");
   supervisor.feed({ kind: "guest", message: { kind: "program" } });
   group.ended.then(({ exitCode, signal: by }) => {
     const message: GuestMessage =

@@ -1,3 +1,6 @@
+import type { TaskExchange } from "./vsock/taskExchange.ts";
+import type { VsockKind } from "./vsock/vsockHost.ts";
+
 /**
  * What runs a task: a QEMU virtual machine, or a host process for quick tests. A provider knows nothing of
  * transactions: it gets an image and a workspace folder, and says how the program ended. What the program left in
@@ -6,6 +9,8 @@
 export interface VmProvider extends AsyncDisposable {
   readonly name: "qemu" | "process";
   readonly accelerator: "kvm" | "tcg" | "none";
+  /** How programs reach the node over VSOCK; `none`: only by files. */
+  readonly vsock: { readonly kind: VsockKind; readonly detail: string };
   /** Runs one task to its end. Rejects only for our own bugs and broken set-ups: a VM that fails is an outcome. */
   run(task: VmTask, options: VmRunOptions): Promise<VmOutcome>;
 }
@@ -17,6 +22,8 @@ export interface VmTask {
   readonly imagePath: string;
   /** BLAKE3 of the image file, by which what is taken out of it is cached. */
   readonly imageChecksum: string;
+  /** The task for who asks for it over VSOCK, and then its result. */
+  readonly exchange?: TaskExchange;
   /** Host folder shown to the program as its workspace. Holds `task.json` before the start. */
   readonly workspaceDir: string;
   readonly memMib: number;
@@ -46,7 +53,7 @@ export interface VmRunOptions {
 /** In this order; all but `spawned` may be missing where the VM did not get that far. */
 export type VmEvent =
   /** The process runs. */
-  | { readonly stage: "spawned"; readonly pid: number }
+  | { readonly stage: "spawned"; readonly pid: number; readonly vsock: VsockKind }
   /** The guest's init runs: the kernel is up and the root file system is mounted. */
   | { readonly stage: "booted" }
   /** The program was started. */

@@ -1,4 +1,6 @@
 import { GevulotError } from "gevulot-sdk";
+import { vsockArgs } from "./vsock/vsockArgs.ts";
+import type { QemuVsock } from "./vsock/vsockHost.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -22,6 +24,8 @@ export interface QemuArgsOptions {
   readonly workspace: { readonly path: string; readonly securityModel: "mapped-xattr" | "mapped-file" };
   /** PCI addresses, e.g. `0000:01:00.0`. */
   readonly gpuDevices: readonly string[];
+  /** `inheritedAs`: the number under which QEMU has the device's descriptor. */
+  readonly vsock?: (QemuVsock & { readonly inheritedAs: number }) | null;
   /** Connected sockets that QEMU inherits. */
   readonly fds: { readonly console: number; readonly control: number; readonly qmp: number };
 }
@@ -81,6 +85,7 @@ export function qemuArgs(options: QemuArgsOptions): string[] {
     ...["-chardev", `socket,id=qmp,fd=${fds.qmp}`],
     ...["-mon", "chardev=qmp,mode=control"],
     ...["-device", "isa-debug-exit,iobase=0x501,iosize=0x4"],
+    ...(options.vsock ? vsockArgs(options.vsock, memMib, options.vsock.inheritedAs) : []),
     ...options.gpuDevices.flatMap((address) => ["-device", gpu(address)]),
     ...(options.sandbox ? ["-sandbox", SANDBOX] : []),
   ];

@@ -14,6 +14,9 @@ import { type QemuProcess, startQemu } from "./qemuProcess.ts";
 import { formatRunMark } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
 import { createSupervisor } from "./supervisor.ts";
+import { createVsockHost, type VsockOptions } from "./vsock/createVsockHost.ts";
+import { createTaskServer } from "./vsock/taskServer.ts";
+import type { VsockDevice, VsockHost } from "./vsock/vsockHost.ts";
 import { giveTo, shareSecurityModel } from "./workspaceShare.ts";
 
 /** What an image has to give for a direct start. */
@@ -25,6 +28,8 @@ export interface BootFiles {
   readonly rootOffset: number;
   readonly rootLength: number;
   readonly cmdline: string;
+  /** The program takes its task over VSOCK alone. */
+  readonly needsVsock?: boolean;
 }
 
 export interface QemuProviderDeps {
@@ -44,6 +49,7 @@ export interface QemuProviderOptions {
   readonly bootLimitMs?: number;
   /** As root, run QEMU as a user without rights. Default true. */
   readonly dropPrivileges?: boolean;
+  readonly vsock?: VsockOptions;
   readonly signal?: AbortSignal;
 }
 
@@ -60,6 +66,7 @@ interface Host {
   readonly qemu: Qemu;
   readonly launcher: Launcher;
   readonly accelerator: Accelerator;
+  readonly vsock: VsockHost;
 }
 
 /**
@@ -76,17 +83,22 @@ export async function createQemuProvider(
   const launcher = await createLauncher(options);
   const accelerator = await probeAccelerator(options, { qemu, launcher });
   const runAs = options.dropPrivileges === false ? null : accelerator.runAs;
-  const host: Host = { qemu, launcher, accelerator: { ...accelerator, runAs } };
+  const vsock = await createVsockHost({ log: deps.log, launcher, runAs }, options.vsock);
+  const host: Host = { qemu, launcher, accelerator: { ...accelerator, runAs }, vsock };
   announce(deps.log, host);
   const runs = createRunRegistry();
   return {
     name: "qemu",
     accelerator: accelerator.name,
+    vsock: { kind: vsock.kind, detail: vsock.detail },
     qemuVersion: qemu.versionText,
     acceleratorReason: accelerator.reason,
     run: (task, how) =>
       runs.track(how.signal, (signal) => runInQemu(deps, options, host, task, { ...how, signal })),
-    [Symbol.asyncDispose]: () => runs[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await runs[Symbol.asyncDispose]();
+      await vsock[Symbol.asyncDispose]();
+    },
   };
 }
 
@@ -115,7 +127,9 @@ async function runInQemu(
     return imageOutcome(error);
   }
   await using stack = createStack();
-  const vm = await spawnVm(stack, host, task, boot);
+  const vsock = await openVsock(stack, deps.log, host, task);
+  if (vsock === null && boot.needsVsock) return { kind: "bootFailed", reason: needsVsock(host.vsock) };
+  const vm = await spawnVm(stack, host, task, boot, vsock);
   using supervisor = createSupervisor({
     deadlineMs: task.deadlineMs,
     bootLimitMs: options.bootLimitMs ?? BOOT_LIMIT_MS,
@@ -123,14 +137,52 @@ async function runInQemu(
     ...(onEvent && { onEvent }),
     evidence: vm.evidence,
   });
-  supervisor.started(vm.pid);
+  supervisor.started(vm.pid, vsock === null ? "none" : host.vsock.kind);
   vm.listen((message) => supervisor.feed({ kind: "guest", message }));
   vm.ended.then((end) => supervisor.feed({ kind: "gone", end }));
   return await supervisor.outcome;
 }
 
+/** The VM's way to the node; null where there is none, or where it fails this time. */
+async function openVsock(
+  stack: DisposeStack,
+  log: Logger,
+  { vsock }: Host,
+  task: VmTask,
+): Promise<VsockDevice | null> {
+  if (vsock.kind === "none" || task.exchange === undefined) return null;
+  const server = createTaskServer(task.exchange);
+  stack.defer(() => server[Symbol.dispose]());
+  try {
+    return stack.use(await vsock.open({ server, mark: await markOf(task) }));
+  } catch (error) {
+    const reason = (error as Error).message;
+    log.warn({ attempt: task.attemptId, reason }, "a VM has no VSOCK; its task travels as a file");
+    return null;
+  }
+}
+
+function needsVsock({ detail }: VsockHost): string {
+  return `its program takes tasks over VSOCK alone (GEVULOT_TRANSPORT=vsock), which is not to be had here: ${detail}.`;
+}
+
+async function markOf(task: VmTask): Promise<string> {
+  return formatRunMark({
+    attemptId: task.attemptId,
+    ownerPid: process.pid,
+    ownerStart: startOf(process.pid) ?? "",
+    workspaceDir: await realpath(task.workspaceDir),
+  });
+}
+
 /** Starts the VM; with the stack it is stopped, and its console completed. */
-async function spawnVm(stack: DisposeStack, host: Host, task: VmTask, boot: BootFiles): Promise<QemuProcess> {
+async function spawnVm(
+  stack: DisposeStack,
+  host: Host,
+  task: VmTask,
+  boot: BootFiles,
+  vsock: VsockDevice | null,
+): Promise<QemuProcess> {
   const { qemu, launcher, accelerator } = host;
   const workspaceDir = await realpath(task.workspaceDir);
   // A device of the host needs rights that nobody has.
@@ -139,12 +191,7 @@ async function spawnVm(stack: DisposeStack, host: Host, task: VmTask, boot: Boot
   const [vmlinuxPath, initrdPath, imagePath, sharePath] = files.paths as [string, string, string, string];
   if (runAs !== null) await giveTo(workspaceDir, runAs);
   const args = qemuArgs({
-    name: formatRunMark({
-      attemptId: task.attemptId,
-      ownerPid: process.pid,
-      ownerStart: startOf(process.pid) ?? "",
-      workspaceDir,
-    }),
+    name: await markOf(task),
     accelerator: accelerator.name,
     version: qemu.version,
     sandbox: qemu.sandbox,
@@ -156,10 +203,12 @@ async function spawnVm(stack: DisposeStack, host: Host, task: VmTask, boot: Boot
     root: { imagePath, offsetBytes: boot.rootOffset, lengthBytes: boot.rootLength },
     workspace: { path: sharePath, securityModel: await shareSecurityModel(workspaceDir) },
     gpuDevices: task.gpuDevices,
+    vsock: vsock && { ...vsock.device, inheritedAs: FIRST_FILE_FD + files.fds.length },
     fds: QEMU_FDS,
   });
   const command = launcher.wrap(qemu.path, args, { runAs, noNewPrivileges: true });
-  return stack.use(await startQemu(command, { task, inheritedFds: files.fds }));
+  const inheritedFds = [...files.fds, ...(vsock?.device.kind === "vhost" ? [vsock.device.fd] : [])];
+  return stack.use(await startQemu(command, { task, inheritedFds }));
 }
 
 /** The child's numbers of its three sockets; files that it inherits come after them. */
