@@ -6,6 +6,7 @@ import { taskCommand } from "./commands/taskRun.ts";
 import { upCommand } from "./commands/up.ts";
 import { failUsage } from "./commands/usage.ts";
 import { readVersion } from "./commands/version.ts";
+import { volumeCommand } from "./commands/volume.ts";
 
 await yargs(hideBin(process.argv))
   .scriptName("gevulot-devnet")
@@ -16,6 +17,7 @@ await yargs(hideBin(process.argv))
   .command(statusCommand)
   .command(imageCommand)
   .command(taskCommand)
+  .command(volumeCommand)
   .demandCommand(1, "Give a command.")
   // A flag named no-execution must not be read as the negation of "execution".
   .parserConfiguration({ "boolean-negation": false })

@@ -16,6 +16,7 @@ const DEBIAN_PACKAGES = {
   zstd: "zstd",
   lz4: "lz4",
   syslinux: "syslinux mtools",
+  "mkfs.ext4": "e2fsprogs",
   "apt-get": "apt",
   "apt-cache": "apt",
   "dpkg-deb": "dpkg",
