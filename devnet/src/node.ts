@@ -99,15 +99,10 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   stack.use(createPruner({ log, database, layout }, options));
   const events = stack.use(createEventServer({ log, database, hub }));
   // Last, because whoever can call finds everything behind it running.
+  const methods = createMethods({ database, intake, rpcHost, takesUploads: gates.takesUploads });
   const rpc = stack.use(
     await createRpcServer(
-      {
-        log,
-        methods: createMethods({ database, intake, rpcHost, takesUploads: gates.takesUploads }),
-        events,
-        metrics,
-        gate: gates.rpc,
-      },
+      { log, methods, events, metrics, gate: gates.rpc },
       { ...options.jsonRpcListenAddr, maxBodyBytes: options.maxBodyMib * MIB },
     ),
   );
