@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, readFile, realpath, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
-import { basename, dirname, join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { basename, dirname, join, resolve } from "node:path";
 import { checksumFile } from "gevulot-sdk/node";
 import type { ImageInfo, ImageProgram } from "./descriptor.ts";
 import { findLibraries, type Library } from "./elfLibraries.ts";
@@ -11,29 +10,22 @@ import { readExecProgram } from "./execProgram.ts";
 import { createInitrd } from "./initrd.ts";
 import { loadKernelModules } from "./kernelModules.ts";
 import { listKoffi } from "./koffiLibrary.ts";
-import { type Manifest, parseManifest } from "./manifest.ts";
+import { parseManifest } from "./manifest.ts";
 import { linuxNotes } from "./manifestNotes.ts";
 import { listProgramFiles } from "./programFiles.ts";
+import { type ProgramRequest, placeInImage, resolveProgram, withOverrides } from "./programRequest.ts";
 import { readNode } from "./readNode.ts";
 import { readProgram } from "./readProgram.ts";
 import { NODE_PATH, writeRootTree } from "./rootTree.ts";
 import { makeSquashfs } from "./squashfs.ts";
 import { writeDisk } from "./writeDisk.ts";
 
-export interface BuildImageOptions {
+export interface BuildImageOptions extends ProgramRequest {
   /** A JavaScript or TypeScript file, or an x86-64 Linux program. The manifest's Program overrides it. */
   readonly program: string | URL;
-  /** As it came out of JSON. */
-  readonly manifest?: unknown;
   readonly outputPath: string;
   /** Folder under which Program and Files of the manifest are looked up. Default: the current folder. */
   readonly workingDir?: string;
-  /** Instead of the manifest's Args. */
-  readonly args?: readonly string[];
-  /** Added to the manifest's Env; these win. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Added to the manifest's Mounts, by id; these win. */
-  readonly mounts?: Readonly<Record<string, string>>;
   /** The program knows nothing of tasks; see {@link ExecProgram}. Instead of the manifest's Exec. */
   readonly exec?: {
     readonly proofFile?: string | undefined;
@@ -138,45 +130,6 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-}
-
-/** So that what overrides is checked like what it overrides. */
-function withOverrides({ manifest = {}, args, env, mounts }: BuildImageOptions): unknown {
-  const checked = parseManifest(manifest);
-  if (args === undefined && env === undefined && mounts === undefined) return manifest;
-  const kept = Object.entries(manifest as object).filter(([key]) => !/^(args|env|mounts)$/i.test(key));
-  return {
-    ...Object.fromEntries(kept),
-    Args: args ?? checked.args,
-    Env: { ...checked.env, ...env },
-    Mounts: { ...checked.mounts, ...mounts },
-  };
-}
-
-/** As ops, the manifest's Program counts; its name alone means the file of that name that was given with a path. */
-async function resolveProgram(
-  program: string | URL,
-  manifest: Manifest,
-  workingDir: string,
-): Promise<string> {
-  const named = program instanceof URL ? fileURLToPath(program) : resolve(program);
-  if (manifest.program === undefined || manifest.program === basename(named)) return named;
-  return resolve(workingDir, manifest.program);
-}
-
-/** As ops: the path rooted at `/`. A program from outside the working folder goes to `/` itself. */
-function placeInImage(
-  programPath: string,
-  kind: ImageProgram["kind"],
-  manifest: Manifest,
-  workingDir: string,
-): string {
-  const inside = relative(
-    workingDir,
-    manifest.program === undefined ? programPath : resolve(workingDir, manifest.program),
-  );
-  const place = inside.startsWith("..") ? basename(programPath) : inside;
-  return `/${kind === "js" ? place.replace(/\.[^./]+$/, ".mjs") : place}`;
 }
 
 async function listRuntime(
