@@ -9,7 +9,7 @@ import { createBatchedLoader } from "../store/loadBatched.ts";
 import { readDeployedPrograms, readManyTransactionBytes } from "../store/readTransactions.ts";
 import type { AccessList } from "./accessList.ts";
 import { fetchFiles } from "./fetchFiles.ts";
-import { createGroupCommit } from "./groupCommit.ts";
+import { createGroupCommit, type GroupCommitOptions } from "./groupCommit.ts";
 import { createNativeCrypto } from "./nativeCrypto.ts";
 import { requireParents } from "./requireParents.ts";
 import { verify } from "./verify.ts";
@@ -50,10 +50,8 @@ export interface IntakeDeps {
   readonly onStored: (tx: Transaction) => void;
 }
 
-export interface IntakeOptions {
-  /** Whether this node runs tasks. */
-  readonly execute: boolean;
-}
+/** `execute`: whether this node runs tasks. */
+export type IntakeOptions = GroupCommitOptions;
 
 export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): Intake {
   const { database } = deps;
