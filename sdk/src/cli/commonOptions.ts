@@ -1,7 +1,7 @@
 import type { InferredOptionTypes, Options } from "yargs";
+import { optionInvalid } from "../context/checkOptions.ts";
 import type { FileHostOptions } from "../context/platform.ts";
 import { GevulotClient } from "../node/gevulotClient.ts";
-import { optionInvalid } from "./output.ts";
 
 export const commonOptions = {
   jsonurl: {

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import type { Argv, CommandModule, InferredOptionTypes } from "yargs";
 import type { RunHandle } from "../client/runHandle.ts";
 import type { RunResult } from "../client/runResult.ts";
+import { optionInvalid } from "../context/checkOptions.ts";
 import { type CommonArguments, createClient, listenOption } from "./commonOptions.ts";
-import { type Output, optionInvalid, runCommand } from "./output.ts";
+import { type Output, runCommand } from "./output.ts";
 import { readTasks, tasksOption } from "./tasksOption.ts";
 
 const execOptions = { ...tasksOption, ...listenOption } as const;

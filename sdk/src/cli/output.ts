@@ -1,12 +1,5 @@
-import { GevulotError, isGevulotError } from "../errors.ts";
+import { isGevulotError } from "../errors.ts";
 import { stringifyJson } from "../protocol/json/stringifyJson.ts";
-
-declare module "../errors.ts" {
-  interface ErrorContexts {
-    /** An option of the command line has a value that can't be used. */
-    OPTION_INVALID: { option: string };
-  }
-}
 
 /** Exit codes; 0 only where all was done. */
 export const EXIT = Object.freeze({
@@ -71,10 +64,6 @@ function printEnvelope({ command, status, data, error }: Envelope): void {
   process.stdout.write(
     `${stringifyJson({ schemaVersion: 1, command, status, data, warnings: [], error })}\n`,
   );
-}
-
-export function optionInvalid(option: string, problem: string, cause?: unknown): GevulotError {
-  return new GevulotError("OPTION_INVALID", `${option}: ${problem}`, { context: { option }, cause });
 }
 
 function exitCodeOf(error: unknown): number {

@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import type { InputSource } from "../actions/inputSource.ts";
 import type { StepOptions } from "../actions/run.ts";
+import { optionInvalid } from "../context/checkOptions.ts";
 import { isGevulotError } from "../errors.ts";
 import { parseHash } from "../protocol/hash.ts";
 import { jsonArray, jsonNullable, jsonObject, jsonVariants } from "../protocol/json/combinators.ts";
 import { jsonString } from "../protocol/json/leaves.ts";
-import { optionInvalid } from "./output.ts";
 
 interface LocalInput {
   readonly localPath: string;

@@ -4,6 +4,7 @@ import { checksumFile } from "./checksumFile.ts";
 import { downloadFile } from "./downloadFile.ts";
 import { createFileHost } from "./fileHost.ts";
 import { readKeyFile } from "./keyFile.ts";
+import { putFile } from "./putFile.ts";
 
 export const nodePlatform: Platform = Object.freeze({
   createBlake3: async () => {
@@ -15,5 +16,5 @@ export const nodePlatform: Platform = Object.freeze({
       digest: () => hasher.digest("hex"),
     };
   },
-  local: { readKeyFile, checksumFile, createFileHost, downloadFile },
+  local: { readKeyFile, checksumFile, createFileHost, downloadFile, putFile },
 });
