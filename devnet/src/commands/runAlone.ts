@@ -14,9 +14,11 @@ import { removeTree } from "../removeTree.ts";
 import { type CollectedFile, collectFiles, OutputFileProblem } from "../result/collectFiles.ts";
 import { explainOutcome } from "../result/explainOutcome.ts";
 import { readConsoleTail } from "../result/readConsoleTail.ts";
-import { readResult } from "../result/readResult.ts";
+import type { ProgramResult } from "../result/readResult.ts";
+import { compareChecksums, takeResult } from "../result/takeResult.ts";
 import { createVmProvider } from "../vm/createVmProvider.ts";
 import type { VmEvent } from "../vm/provider.ts";
+import { createTaskExchange } from "../vm/vsock/taskExchange.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -85,11 +87,13 @@ export async function runAlone(
   const imageChecksum = await checksumFile(imagePath);
   const resources = { memMib, cpus, gpuDevices: [], deadlineMs, consolePath };
   const startedMs = performance.now();
+  const exchange = createTaskExchange({ ...task, txHash: task.id, name: ATTEMPT_ID });
   const outcome = await provider.run(
     {
       attemptId: ATTEMPT_ID,
       imagePath,
       imageChecksum,
+      exchange,
       workspaceDir: workspace,
       ...resources,
       consoleLimitBytes: CONSOLE_LIMIT_BYTES,
@@ -102,7 +106,7 @@ export async function runAlone(
     tookMs: Math.round(performance.now() - startedMs),
   };
   const consoleTail = await readConsoleTail(consolePath);
-  const explained = explainOutcome(outcome, await readResult(workspace, task.id), {
+  const explained = explainOutcome(outcome, await takeResult(exchange, workspace, task.id), {
     step: 0,
     deadlineMs,
     memMib,
@@ -173,11 +177,12 @@ async function startsAsElf(path: string): Promise<boolean> {
 
 async function take(
   workspace: string,
-  result: { readonly data: Uint8Array; readonly files: readonly string[] },
+  result: Extract<ProgramResult, { kind: "ok" }>,
   stagingDir: string,
 ): Promise<{ readonly data: Uint8Array; readonly files: readonly CollectedFile[] } | TaskFailure> {
   try {
     const files = await collectFiles(workspace, result.files, stagingDir, { maxBytes: MAX_OUTPUT_BYTES });
+    compareChecksums(files, result.checksums);
     return { data: result.data, files };
   } catch (error) {
     if (!(error instanceof OutputFileProblem)) throw error;
