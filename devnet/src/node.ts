@@ -28,6 +28,7 @@ import { createDatabase, type Database } from "./store/database.ts";
 import { migrate } from "./store/migrate.ts";
 import { findRun } from "./store/readTransactions.ts";
 import { createVmProvider } from "./vm/createVmProvider.ts";
+import type { VmProvider } from "./vm/provider.ts";
 import { reapLeftovers } from "./vm/reapLeftovers.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -41,6 +42,8 @@ export interface Node extends AsyncDisposable {
   readonly rpcUrl: string;
   readonly httpUrl: string;
   readonly p2pAddress: string;
+  /** How VMs reach the node besides by files, and why so; null where it runs no tasks. */
+  readonly vsock: VmProvider["vsock"] | null;
 }
 
 const MIB = 2 ** 20;
@@ -75,6 +78,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
 
   const hub = createRunHub();
   let scheduler: Scheduler | null = null;
+  let vsock: Node["vsock"] = null;
   const onStored = (tx: Transaction): void => {
     notifyRun(log, database, hub, tx);
     if (scheduler) notifyScheduler(scheduler, tx);
@@ -93,7 +97,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   if (!options.noExecution) {
     const node = { nodeSecretKey: secretKey, fileBaseUrl: `http://${rpcHost}` };
     const parts = { log, database, layout, intake, metrics, ...node, onRunChanged: hub.notify };
-    scheduler = await createExecution(stack, parts, options);
+    ({ scheduler, vsock } = await createExecution(stack, parts, options));
   }
 
   stack.use(createPruner({ log, database, layout }, options));
@@ -114,6 +118,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
     rpcUrl: `http://${hostPort(options.jsonRpcListenAddr.host, rpc.port)}`,
     httpUrl: `http://${rpcHost}`,
     p2pAddress: hostPort(host, options.p2pListenAddr.port),
+    vsock,
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
 }
@@ -190,13 +195,21 @@ async function createExecution(
   stack: DisposeStack,
   parts: Omit<RunTaskDeps, "provider" | "metrics"> & { readonly metrics: Metrics },
   options: NodeOptions,
-): Promise<Scheduler> {
+): Promise<{ scheduler: Scheduler; vsock: VmProvider["vsock"] }> {
   const { log, layout, metrics } = parts;
   const { dataDirectory, provider: kind, qemuPath } = options;
   await reapLeftovers({ log }, { dataDirectory });
   await clearWorkspaces({ log, layout });
   const provider = stack.use(
-    await createVmProvider({ log }, { provider: kind, qemuPath, cacheDir: layout.cacheDir }),
+    await createVmProvider(
+      { log },
+      {
+        provider: kind,
+        qemuPath,
+        cacheDir: layout.cacheDir,
+        vsock: { listenPort: options.vsockListenPort, vhostDevicePath: options.vhostDeviceVsock },
+      },
+    ),
   );
   const capacity = {
     memMib: Math.floor(options.memGb * 1_024),
@@ -224,7 +237,7 @@ async function createExecution(
       };
     },
   });
-  return scheduler;
+  return { scheduler, vsock: provider.vsock };
 }
 
 function hostPort(host: string, port: number): string {

@@ -84,6 +84,20 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   ),
   spec("http-download-port", "GEVULOT_HTTP_PORT", "number", 9995, "Port of the file server"),
   spec("provider", "GEVULOT_PROVIDER", "string", "qemu", "What runs tasks: qemu, process or auto"),
+  spec(
+    "vsock-listen-port",
+    "GEVULOT_VSOCK_LISTEN_PORT",
+    "number",
+    8080,
+    "VSOCK port of /dev/vhost-vsock; existing programs connect to 8080",
+  ),
+  spec(
+    "vhost-device-vsock",
+    "GEVULOT_VHOST_DEVICE_VSOCK",
+    "string",
+    undefined,
+    "rust-vmm's program, for VSOCK without /dev/vhost-vsock; default from PATH, else what set-up installed",
+  ),
   spec("num-cpus", "GEVULOT_CPUS", "number", undefined, "CPUs for tasks; default the machine's"),
   spec(
     "mem-gb",
@@ -193,7 +207,6 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
 export const UNBUILT_NODE_OPTIONS: readonly OptionSpec[] = [
   spec("p2p-discovery-addrs", "GEVULOT_P2P_DISCOVERY_ADDR", "string", undefined, "Not built yet"),
   spec("p2p-psk-passphrase", "GEVULOT_PSK_PASSPHRASE", "string", undefined, "Not built yet"),
-  spec("vsock-listen-port", "GEVULOT_VSOCK_LISTEN_PORT", "number", undefined, "Not built yet"),
 ];
 
 const address = z.string().transform((text, context) => {
@@ -213,6 +226,8 @@ const list = z
   .string()
   .default("")
   .transform((text) => text.split(",").filter((item) => item !== ""));
+/** The one above means any port. */
+const MAX_VSOCK_PORT = 2 ** 32 - 2;
 const ORIGIN = /^https?:\/\/[^/@?#\s]+$/;
 
 const schema = z.object({
@@ -226,6 +241,8 @@ const schema = z.object({
   p2pAdvertisedListenAddr: address.optional(),
   httpDownloadPort: z.coerce.number().int().min(0).max(65_535),
   provider: z.enum(["qemu", "process", "auto"]),
+  vsockListenPort: z.coerce.number().int().min(1).max(MAX_VSOCK_PORT),
+  vhostDeviceVsock: z.string().min(1).optional(),
   numCpus: positive.int().default(() => availableParallelism()),
   memGb: positive.default(() => Math.max(1, totalmem() / MIB - HOST_RESERVE_MIB) / 1_024),
   gpuDevices: list,

@@ -12,6 +12,7 @@ export interface NodeReady {
   readonly httpUrl: string;
   readonly p2pAddress: string;
   readonly publicKey: string;
+  readonly vsock: string | null;
 }
 
 export const nodeRunCommand: CommandModule = {
@@ -41,8 +42,9 @@ export const nodeRunCommand: CommandModule = {
       );
       const node = await createNode({ log }, options);
       const { rpcUrl, httpUrl, p2pAddress, publicKey } = node;
+      const vsock = node.vsock && `${node.vsock.kind} (${node.vsock.detail})`;
       log.info({ rpcUrl, httpUrl, publicKey, execution: !options.noExecution }, "the node is ready");
-      process.send?.({ type: "ready", rpcUrl, httpUrl, p2pAddress, publicKey } satisfies NodeReady);
+      process.send?.({ type: "ready", rpcUrl, httpUrl, p2pAddress, publicKey, vsock } satisfies NodeReady);
       log.info({ reason: await Promise.race([stop, orphaned]) }, "the node stops");
       await node[Symbol.asyncDispose]();
       // A download that nobody waits for any more must not keep the process.

@@ -18,7 +18,9 @@ import type { ProgramResult } from "../result/readResult.ts";
 import { compareChecksums, takeResult } from "../result/takeResult.ts";
 import { createVmProvider } from "../vm/createVmProvider.ts";
 import type { VmEvent } from "../vm/provider.ts";
+import type { VsockOptions } from "../vm/vsock/createVsockHost.ts";
 import { createTaskExchange } from "../vm/vsock/taskExchange.ts";
+import type { VsockKind } from "../vm/vsock/vsockHost.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -35,6 +37,7 @@ export interface RunAloneOptions {
   readonly workspaceDir: string;
   readonly provider: "auto" | "qemu" | "process";
   readonly qemuPath: string;
+  readonly vsock?: VsockOptions;
   readonly memMib: number;
   readonly cpus: number;
   readonly deadlineMs: number;
@@ -45,6 +48,8 @@ export interface RunAloneOptions {
 export interface AloneResult {
   readonly provider: string;
   readonly accelerator: string;
+  /** How the program could get its task besides by files. */
+  readonly vsock: VsockKind;
   readonly tookMs: number;
   readonly consoleTail: string;
   /** Null where the program gave a result. */
@@ -103,6 +108,7 @@ export async function runAlone(
   const facts = {
     provider: provider.name,
     accelerator: provider.accelerator,
+    vsock: provider.vsock.kind,
     tookMs: Math.round(performance.now() - startedMs),
   };
   const consoleTail = await readConsoleTail(consolePath);

@@ -13,6 +13,8 @@ export interface DevnetNode {
   /** `host:port`. */
   readonly p2pAddress: string;
   readonly publicKey: string;
+  /** How its VMs reach it besides by files, and why so; null where it runs no tasks. */
+  readonly vsock: string | null;
   readonly databaseUrl: string;
   readonly dataDir: string;
   readonly logFile: string;
@@ -80,7 +82,7 @@ export async function createDevnetNode(
     return start(0, 0);
   });
   stack.defer(() => current.kill("SIGTERM"));
-  const { rpcUrl, httpUrl, p2pAddress, publicKey } = current.ready;
+  const { rpcUrl, httpUrl, p2pAddress, publicKey, vsock } = current.ready;
   const portOf = (url: string) => Number(new URL(url).port);
   return {
     name: "node0",
@@ -88,6 +90,7 @@ export async function createDevnetNode(
     httpUrl,
     p2pAddress,
     publicKey,
+    vsock,
     databaseUrl: place.databaseUrl,
     dataDir,
     logFile,

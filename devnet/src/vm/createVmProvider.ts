@@ -5,6 +5,7 @@ import { withExec } from "./execProvider.ts";
 import { createProcessProvider } from "./processProvider.ts";
 import type { VmProvider } from "./provider.ts";
 import { createQemuProvider } from "./qemuProvider.ts";
+import type { VsockOptions } from "./vsock/createVsockHost.ts";
 
 export interface VmProviderOptions {
   /** `auto`: QEMU. Never `process` unasked: what a host process proves says nothing about the VM. */
@@ -12,6 +13,8 @@ export interface VmProviderOptions {
   readonly qemuPath: string;
   /** For what is taken out of images. */
   readonly cacheDir: string;
+  /** For QEMU's VMs. */
+  readonly vsock?: VsockOptions;
   readonly signal?: AbortSignal;
 }
 
