@@ -2,18 +2,9 @@ import type { Argv, CommandModule } from "yargs";
 import { createNode } from "../node.ts";
 import { createLogger } from "../observe/logger.ts";
 import { NODE_OPTIONS, parseNodeOptions, UNBUILT_NODE_OPTIONS } from "../options.ts";
+import type { NodeReady } from "../up/nodeReady.ts";
 import { reportErrors } from "./reportError.ts";
 import { untilSignal } from "./untilSignal.ts";
-
-/** What a node tells the process that started it, once it is ready. */
-export interface NodeReady {
-  readonly type: "ready";
-  readonly rpcUrl: string;
-  readonly httpUrl: string;
-  readonly p2pAddress: string;
-  readonly publicKey: string;
-  readonly vsock: string | null;
-}
 
 export const nodeRunCommand: CommandModule = {
   command: "run",

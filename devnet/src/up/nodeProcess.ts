@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { GevulotError } from "gevulot-sdk";
-import type { NodeReady } from "../commands/nodeRun.ts";
 import type { NodeOptionsInput } from "../options.ts";
 import { createBoundedLog } from "./boundedLog.ts";
+import type { NodeReady } from "./nodeReady.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
