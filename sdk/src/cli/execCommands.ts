@@ -4,11 +4,12 @@ import type { Argv, CommandModule, InferredOptionTypes } from "yargs";
 import type { RunHandle } from "../client/runHandle.ts";
 import type { RunResult } from "../client/runResult.ts";
 import { optionInvalid } from "../context/checkOptions.ts";
-import { type CommonArguments, createClient, listenOption } from "./commonOptions.ts";
+import { type CommonArguments, createClient, fileOptions } from "./commonOptions.ts";
 import { type Output, runCommand } from "./output.ts";
+import { withProgress } from "./progressLine.ts";
 import { readTasks, tasksOption } from "./tasksOption.ts";
 
-const execOptions = { ...tasksOption, ...listenOption } as const;
+const execOptions = { ...tasksOption, ...fileOptions } as const;
 type ExecArguments = CommonArguments & InferredOptionTypes<typeof execOptions>;
 
 const waitOptions = {
@@ -51,8 +52,9 @@ export const runRunCommand: CommandModule<object, RunArguments> = {
 };
 
 async function send(args: ExecArguments): Promise<RunHandle> {
-  const client = createClient(args, args["listen-addr"]);
-  return client.run({ steps: await readTasks(args.tasks) });
+  const client = createClient(args, args);
+  const steps = await readTasks(args.tasks);
+  return withProgress(args, (onProgress) => client.run({ steps, onProgress }));
 }
 
 /** Stages go to stderr as they change. */

@@ -1,8 +1,10 @@
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { commonOptions } from "./commonOptions.ts";
+import { completionCommand } from "./completionCommand.ts";
 import { deployCommand } from "./deployCommand.ts";
 import { execCommand, runRunCommand } from "./execCommands.ts";
+import { explainCommand } from "./explainCommand.ts";
 import { generateKeyCommand, showPublicKeyCommand } from "./keyCommands.ts";
 import { listCommand } from "./listCommand.ts";
 import { printUsageError } from "./output.ts";
@@ -32,10 +34,8 @@ await yargs(words)
   .command(printTxTreeCommand)
   .command(getTxCommand)
   .command(calculateHashCommand)
-  .completion(
-    "completion",
-    "Print a script that completes commands in bash or zsh: gevulot completion >> ~/.bashrc",
-  )
+  .command(explainCommand)
+  .command(completionCommand)
   .demandCommand(1, "Give a command.")
   // A flag that is given twice is a mistake, not a list.
   .parserConfiguration({ "duplicate-arguments-array": false })

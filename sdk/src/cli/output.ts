@@ -15,6 +15,7 @@ const EXIT_OF_CODE: Readonly<Record<string, number>> = {
   OPTION_INVALID: EXIT.usage,
   CANNOT_REACH_NODE: EXIT.unreachable,
   REFUSED: EXIT.refused,
+  TOKEN_REFUSED: EXIT.refused,
   TASK_FAILED: EXIT.runFailed,
   TIMED_OUT: EXIT.timeUp,
   NOT_SCHEDULED: EXIT.timeUp,
@@ -73,7 +74,7 @@ function exitCodeOf(error: unknown): number {
 function errorText(error: unknown): string {
   const text = `error: ${textOf(error)}\n`;
   if (!isGevulotError(error)) return text;
-  return `${text}More: docs/errors.md#${error.code.toLowerCase()}\n`;
+  return `${text}More: gevulot explain ${error.code}\n`;
 }
 
 /** One line; a stack only for what was not foreseen. */
