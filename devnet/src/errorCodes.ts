@@ -4,6 +4,7 @@
  */
 import "./image/bootLoader.ts";
 import "./image/bundleProgram.ts";
+import "./image/copyFromImage.ts";
 import "./image/descriptor.ts";
 import "./image/elf.ts";
 import "./image/elfLibraries.ts";
@@ -15,10 +16,14 @@ import "./image/initrd.ts";
 import "./image/kernelModules.ts";
 import "./image/listImage.ts";
 import "./image/manifest.ts";
+import "./image/nanos/kernelFiles.ts";
+import "./image/nanos/tfsInvalid.ts";
+import "./image/nanos/writeTfs.ts";
 import "./image/programFiles.ts";
 import "./image/readNode.ts";
 import "./image/readProgram.ts";
 import "./image/runTool.ts";
+import "./p2p/peerNetwork.ts";
 import "./up/devnet.ts";
 import "./up/nodeProcess.ts";
 import "./up/postgres.ts";
