@@ -1,11 +1,10 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import type { Koffi } from "gevulot-shim/wire";
 import type { Logger } from "pino";
 import { findExecutable } from "../findExecutable.ts";
 import type { Launcher, RunAs } from "../launcher.ts";
+import { installedProgram, VHOST_PROGRAM } from "./installedProgram.ts";
 import { createKernelVsock } from "./kernelVsock.ts";
 import { createUserVsock } from "./userVsock.ts";
 import type { VsockHost } from "./vsockHost.ts";
@@ -26,9 +25,6 @@ export interface VsockOptions {
 }
 
 const LISTEN_PORT = 8080;
-const PROGRAM = "vhost-device-vsock";
-/** Where the set-up puts it. */
-const INSTALLED = join(homedir(), ".cache", "gevulot", "vhost-device-vsock-0.3.0", "bin", PROGRAM);
 
 /** Finds out how VMs can reach this node over VSOCK. Never fails: without a way, tasks travel as files. */
 export async function createVsockHost(deps: VsockHostDeps, options: VsockOptions = {}): Promise<VsockHost> {
@@ -62,14 +58,14 @@ async function byKernel(options: VsockOptions): Promise<VsockHost> {
 }
 
 async function byProcess({ launcher, runAs }: VsockHostDeps, options: VsockOptions): Promise<VsockHost> {
-  if (process.platform !== "linux") throw new Error(`no ${PROGRAM} for ${process.platform}`);
+  if (process.platform !== "linux") throw new Error(`no ${VHOST_PROGRAM} for ${process.platform}`);
   const given = options.vhostDevicePath;
   const binary =
     given === undefined
-      ? ((await findExecutable(PROGRAM)) ?? (await findExecutable(INSTALLED)))
+      ? ((await findExecutable(VHOST_PROGRAM)) ?? (await findExecutable(installedProgram().program)))
       : await findExecutable(given);
   if (binary === null)
-    throw new Error(`no program ${given ?? PROGRAM} (npm run setup installs it with cargo)`);
+    throw new Error(`no program ${given ?? VHOST_PROGRAM} (npm run setup installs it with cargo)`);
   return createUserVsock({ binary, launcher, runAs });
 }
 
