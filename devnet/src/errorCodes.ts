@@ -5,6 +5,7 @@
 import "./image/bootLoader.ts";
 import "./image/bundleProgram.ts";
 import "./image/copyFromImage.ts";
+import "./image/container/containerError.ts";
 import "./image/descriptor.ts";
 import "./image/elf.ts";
 import "./image/elfLibraries.ts";

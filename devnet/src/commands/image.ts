@@ -1,6 +1,7 @@
 import type { CommandModule } from "yargs";
 import { imageBuildCommand } from "./imageBuild.ts";
 import { imageCatCommand } from "./imageCat.ts";
+import { imageCpCommand } from "./imageCp.ts";
 import { imageInspectCommand } from "./imageInspect.ts";
 import { imageLsCommand } from "./imageLs.ts";
 import { imageVerifyCommand } from "./imageVerify.ts";
@@ -14,8 +15,9 @@ export const imageCommand: CommandModule = {
       .command(imageInspectCommand)
       .command(imageLsCommand)
       .command(imageCatCommand)
+      .command(imageCpCommand)
       .command(imageVerifyCommand)
-      .demandCommand(1, "Say what to do: image build, inspect, ls, cat or verify.")
+      .demandCommand(1, "Say what to do: image build, inspect, ls, cat, cp or verify.")
       .strict(),
   handler: () => {},
 };
