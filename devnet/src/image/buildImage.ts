@@ -1,28 +1,30 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, readFile, realpath, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { checksumFile } from "gevulot-sdk/node";
 import type { ImageInfo, ImageProgram } from "./descriptor.ts";
-import { findLibraries, type Library } from "./elfLibraries.ts";
 import { ensureGuestKernel, type GuestKernel } from "./ensureGuestKernel.ts";
-import { readExecProgram } from "./execProgram.ts";
+import { type ExecProgram, readExecProgram } from "./execProgram.ts";
 import { createInitrd } from "./initrd.ts";
 import { loadKernelModules } from "./kernelModules.ts";
-import { listKoffi } from "./koffiLibrary.ts";
-import { parseManifest } from "./manifest.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
 import { linuxNotes } from "./manifestNotes.ts";
 import { listProgramFiles } from "./programFiles.ts";
-import { type ProgramRequest, placeInImage, resolveProgram, withOverrides } from "./programRequest.ts";
-import { readNode } from "./readNode.ts";
-import { readProgram } from "./readProgram.ts";
-import { NODE_PATH, writeRootTree } from "./rootTree.ts";
+import { type ProgramRequest, withOverrides } from "./programRequest.ts";
+import { type ProgramSource, readProgramSource } from "./programSource.ts";
+import { writeRootTree } from "./rootTree.ts";
 import { makeSquashfs } from "./squashfs.ts";
 import { writeDisk } from "./writeDisk.ts";
 
 export interface BuildImageOptions extends ProgramRequest {
   /** A JavaScript or TypeScript file, or an x86-64 Linux program. The manifest's Program overrides it. */
-  readonly program: string | URL;
+  readonly program?: string | URL | undefined;
+  /**
+   * Instead of a program: a `docker save` archive, an OCI layout, or the name of an image of podman or docker. It starts
+   * what the manifest's Program names in it, else its own Entrypoint and Cmd.
+   */
+  readonly fromContainer?: string | undefined;
   readonly outputPath: string;
   /** Folder under which Program and Files of the manifest are looked up. Default: the current folder. */
   readonly workingDir?: string;
@@ -31,6 +33,8 @@ export interface BuildImageOptions extends ProgramRequest {
     readonly proofFile?: string | undefined;
     readonly outputs?: readonly string[] | undefined;
   };
+  /** Instead of the manifest's TargetRoot. */
+  readonly targetRoot?: string | undefined;
   /** For the kernel. Default `~/.cache/gevulot`. */
   readonly cacheDir?: string;
   /** The Node.js that goes into the image. Default: the one that runs this. */
@@ -60,49 +64,45 @@ export interface BuiltImage extends ImageInfo {
  * needs it. Without root and loop devices; the same inputs make the same bytes. The image takes its name when it is
  * whole.
  *
- * @throws GevulotError `PROGRAM_UNUSABLE`, `MANIFEST_INVALID`, `MANIFEST_FILE`, `BUNDLE_FAILED`, `LIBRARY_NOT_FOUND`,
+ * @throws GevulotError `PROGRAM_UNUSABLE`, `CONTAINER_INVALID`, `MANIFEST_INVALID`, `MANIFEST_FILE`, `BUNDLE_FAILED`, `LIBRARY_NOT_FOUND`,
  * `GUEST_KERNEL_NOT_FOUND`, `TOOL_NOT_FOUND`, `BUSYBOX_NOT_FOUND` and others; each says what to do.
  */
 export async function buildImage(options: BuildImageOptions): Promise<BuiltImage> {
   const { signal, onProgress } = options;
   const workingDir = resolve(options.workingDir ?? ".");
-  const manifest = parseManifest(withOverrides(options));
+  const written = parseManifest(withOverrides(options));
+  const manifest = {
+    ...written,
+    ...(options.targetRoot === undefined ? {} : { targetRoot: options.targetRoot }),
+  };
   const exec = options.exec ? readExecProgram(options.exec) : manifest.exec;
   const { resources } = manifest.runConfig;
-  const programPath = await resolveProgram(options.program, manifest, workingDir);
+  const { warnings, notes } = linuxNotes(manifest);
   const files = await listProgramFiles(manifest, workingDir);
-  onProgress?.(`reading ${basename(programPath)}`);
-  const { kind, data } = await readProgram(programPath);
-  const nodePath = options.nodePath ?? process.execPath;
-  const runtime = await listRuntime(kind, programPath, nodePath, signal);
-  const kernel = await ensureGuestKernel({
-    cacheDir: options.cacheDir ?? join(homedir(), ".cache", "gevulot"),
-    kernelPath: options.kernelPath,
-    modulesDir: options.modulesDir,
-    ...(onProgress ? { onProgress } : {}),
-    ...(signal ? { signal } : {}),
-  });
-  const node = kind === "js" ? await readNode(nodePath, signal) : undefined;
-  const program: ImageProgram = {
-    kind,
-    path: placeInImage(programPath, kind, manifest, workingDir),
-    args: manifest.args,
-    env: manifest.env,
-    workspace: manifest.workspace,
-    readonlyRootfs: manifest.readonlyRootfs,
-    ...(manifest.cwd === undefined ? {} : { cwd: manifest.cwd }),
-    ...(exec ? { exec } : {}),
-    ...(manifest.volumes.length > 0 ? { volumes: manifest.volumes } : {}),
-  };
-
   const outputPath = resolve(options.outputPath);
   await mkdir(dirname(outputPath), { recursive: true });
   const scratch = await mkdtemp(`${outputPath}.tmp-`);
   try {
-    onProgress?.("packing the root file system");
     const tree = join(scratch, "root");
-    await mkdir(tree);
-    await writeRootTree(tree, { program, programData: data, files, runtime, nodeFlags: node?.flags ?? [] });
+    const source = await readProgramSource({
+      ...options,
+      manifest,
+      workingDir,
+      nodePath: options.nodePath ?? process.execPath,
+      scratchDir: scratch,
+      rootDir: tree,
+    });
+    const kernel = await ensureGuestKernel({
+      cacheDir: options.cacheDir ?? join(homedir(), ".cache", "gevulot"),
+      kernelPath: options.kernelPath,
+      modulesDir: options.modulesDir,
+      ...(onProgress ? { onProgress } : {}),
+      ...(signal ? { signal } : {}),
+    });
+    onProgress?.("packing the root file system");
+    const { data: programData, runtime, node } = source;
+    const program = describeProgram(source, manifest, exec);
+    await writeRootTree(tree, { program, programData, files, runtime, nodeFlags: node?.flags ?? [] });
     await makeSquashfs(tree, join(scratch, "root.squashfs"), signal);
     onProgress?.("writing the disk");
     const disk = join(scratch, `disk-${randomBytes(4).toString("hex")}`);
@@ -123,7 +123,8 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
       ...info,
       path: outputPath,
       checksum,
-      ...linuxNotes(manifest),
+      warnings,
+      notes: [...notes, ...source.notes],
       files: files.map((file) => file.path),
       runtime: runtime.map((library) => library.path),
     };
@@ -132,17 +133,23 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
   }
 }
 
-async function listRuntime(
-  kind: ImageProgram["kind"],
-  programPath: string,
-  nodePath: string,
-  signal?: AbortSignal,
-): Promise<Library[]> {
-  const options = signal ? { signal } : {};
-  if (kind === "elf") return findLibraries(programPath, options);
-  const node: Library = { path: NODE_PATH, source: await realpath(nodePath) };
-  const all = [node, ...(await findLibraries(nodePath, options)), ...(await listKoffi(options))];
-  return [...new Map(all.map((library) => [library.path, library])).values()];
+function describeProgram(
+  { kind, path, args, env, cwd }: ProgramSource,
+  manifest: Manifest,
+  exec: ExecProgram | undefined,
+): ImageProgram {
+  const { workspace, readonlyRootfs, volumes } = manifest;
+  return {
+    kind,
+    path,
+    args,
+    env,
+    workspace,
+    readonlyRootfs,
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(exec ? { exec } : {}),
+    ...(volumes.length > 0 ? { volumes } : {}),
+  };
 }
 
 async function bootFiles(

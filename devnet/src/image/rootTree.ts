@@ -16,8 +16,8 @@ export const FILE_LIST = "/.gevulot/files";
 
 export interface RootTree {
   readonly program: ImageProgram;
-  /** A bundle, or an ELF's bytes. */
-  readonly programData: Uint8Array;
+  /** A bundle, or an ELF's bytes; missing where the program is in the folder already, with a system of its own. */
+  readonly programData?: Uint8Array | undefined;
   readonly files: readonly ProgramFile[];
   /** Node.js with its libraries, or the program's libraries. */
   readonly runtime: readonly Library[];
@@ -54,14 +54,20 @@ const HEAP = [
 export async function writeRootTree(folder: string, tree: RootTree): Promise<void> {
   const { program } = tree;
   const mountPoints = [program.workspace, ...(program.volumes ?? []).map(({ path }) => path)];
+  const isOwnSystem = tree.programData === undefined;
   for (const path of [...FOLDERS, ...mountPoints, ...(program.cwd === undefined ? [] : [program.cwd])])
     await makeFolder(folder, path);
-  for (const [path, text] of Object.entries(SYSTEM_FILES)) await writeText(folder, path, text);
+  for (const [path, text] of Object.entries(SYSTEM_FILES)) {
+    if (!isOwnSystem || !(await lstat(join(folder, path)).catch(() => null)))
+      await writeText(folder, path, text);
+  }
   for (const { path, source } of tree.runtime) await copy(folder, source, path);
   for (const file of tree.files) await addFile(folder, file);
-  await makeFolder(folder, dirname(program.path));
-  await writeFile(join(folder, program.path), tree.programData);
-  await chmod(join(folder, program.path), 0o755);
+  if (tree.programData !== undefined) {
+    await makeFolder(folder, dirname(program.path));
+    await writeFile(join(folder, program.path), tree.programData);
+    await chmod(join(folder, program.path), 0o755);
+  }
   await writeText(
     folder,
     FILE_LIST,
