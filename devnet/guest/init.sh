@@ -13,6 +13,8 @@ report() {
 
 leave() {
   kill -9 -1 2>/dev/null
+  unset IFS
+  for point in $mounted; do umount "$point" || umount -l "$point"; done
   [ -z "$shared" ] || umount "$shared" || umount -l "$shared"
   sync
   # isa-debug-exit, where QEMU has it: ten times faster than a power-off.
@@ -33,12 +35,14 @@ load() {
 }
 
 disk=/dev/vda
-more=
+more= volumes= traced=
 read -r words </proc/cmdline
 for word in $words; do
   case $word in
   gv.root=*) disk=${word#gv.root=} ;;
   gv.load=*) more="$more ${word#gv.load=}" ;;
+  gv.volumes=*) volumes=${word#gv.volumes=} ;;
+  gv.trace) traced=yes ;;
   esac
 done
 
@@ -84,6 +88,28 @@ if [ -n "$writable" ]; then
   root=/n
 fi
 mount -a -T "/etc/fstab.d$root" || fail "the system's folders can't be mounted"
+# Disks with data, in the order of their mount points: /dev/vdb, /dev/vdc, ...
+mounted=
+if [ -n "$volumes" ]; then
+  load volumes
+  letters=bcdefghijklmnopqrstuvwxyz
+  IFS=,
+  for volume in $volumes; do
+    device=/dev/vd${letters%"${letters#?}"}
+    letters=${letters#?}
+    point=$root${volume%:ro}
+    [ -d "$point" ] || mkdir "$point" 2>/dev/null ||
+      fail "the image has no folder ${volume%:ro}, and none can be made there: name the volume in the manifest's Mounts"
+    # Tables are written when they are used, so that the host's file stays small. A volume to be read only can't have its
+    # journal replayed.
+    case $volume in
+    *:ro) mount -t ext4 -o ro "$device" "$point" 2>/dev/null || mount -t ext4 -o ro,noload "$device" "$point" ;;
+    *) mount -t ext4 -o noinit_itable,discard "$device" "$point" ;;
+    esac || fail "the volume at ${volume%:ro} can't be mounted"
+    mounted="$mounted $point"
+  done
+  unset IFS
+fi
 # A program that outgrows the memory is killed at once, and not after minutes of reading its code again and again.
 [ ! -e /sys/kernel/mm/lru_gen/enabled ] || {
   echo y >/sys/kernel/mm/lru_gen/enabled
@@ -98,6 +124,35 @@ mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=mmap,access=any 
   fail "the workspace can't be mounted: no 9p device with the tag 0"
 shared=$root$workspace
 report program
+
+# The kernel's log, the program's files and system calls, for `vm run --trace`. Names are taken where the kernel has its
+# own copy of them: in the program's memory they may not be there yet.
+trace_start() {
+  [ -d "$root$workspace/.gevulot" ] || mkdir "$root$workspace/.gevulot"
+  trace=$root$workspace/.gevulot/trace
+  mount -t tracefs tracefs /sys/kernel/tracing && cd /sys/kernel/tracing || return
+  echo 4096 >buffer_size_kb
+  {
+    echo 'p:files/open do_filp_open path=+0(+0(%si)):string'
+    echo 'r:files/opened do_filp_open result=$retval:s64'
+    echo 'p:files/look filename_lookup path=+0(+0(%si)):string'
+    echo 'r:files/looked filename_lookup result=$retval:s32'
+  } >kprobe_events
+  { echo '# kernel log'; dmesg -c; echo '# program'; } >"$trace"
+  cat trace_pipe >>"$trace" &
+  tracer=$!
+  echo 1 >options/event-fork
+  echo $$ >set_event_pid
+  for events in files syscalls sched/sched_process_exec signal/signal_deliver; do echo 1 >events/$events/enable; done
+  cd /
+}
+trace_end() {
+  echo 0 >/sys/kernel/tracing/tracing_on
+  usleep 100000
+  kill "$tracer" 2>/dev/null
+  { echo '# kernel log'; dmesg; } >>"$trace"
+}
+[ -z "$traced" ] || trace_start
 
 # For a program that knows nothing of tasks: what it says is kept for the host, within limits, and shown as ever.
 any_left() {
@@ -129,6 +184,7 @@ start_exec() {
 
 # time, unlike the shell, tells a signal from an exit code above 128.
 if [ -n "$exec" ]; then start_exec; else (start) </dev/null; fi
+[ -z "$traced" ] || trace_end
 first=
 [ ! -s /status ] || read -r first </status
 case $first in

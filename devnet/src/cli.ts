@@ -6,6 +6,7 @@ import { taskCommand } from "./commands/taskRun.ts";
 import { upCommand } from "./commands/up.ts";
 import { failUsage } from "./commands/usage.ts";
 import { readVersion } from "./commands/version.ts";
+import { vmCommand } from "./commands/vmRun.ts";
 import { volumeCommand } from "./commands/volume.ts";
 
 await yargs(hideBin(process.argv))
@@ -17,6 +18,7 @@ await yargs(hideBin(process.argv))
   .command(statusCommand)
   .command(imageCommand)
   .command(taskCommand)
+  .command(vmCommand)
   .command(volumeCommand)
   .demandCommand(1, "Give a command.")
   // A flag named no-execution must not be read as the negation of "execution".

@@ -131,7 +131,7 @@ async function build(given: Arguments): Promise<BuiltImage> {
   }
 }
 
-async function readManifest(path: string): Promise<unknown> {
+export async function readManifest(path: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(path, "utf8"));
   } catch (cause) {
@@ -153,7 +153,7 @@ function execOf(given: Arguments): Pick<BuildImageOptions, "exec"> {
   return given.exec || proofFile !== undefined || outputs ? { exec: { proofFile, outputs } } : {};
 }
 
-function parseMount(argument: string): [string, string] {
+export function parseMount(argument: string): [string, string] {
   const at = argument.indexOf(":");
   if (at <= 0) {
     const message = `--mounts ${argument} is not understood: write --mounts VOLUME:/path.`;
@@ -162,7 +162,7 @@ function parseMount(argument: string): [string, string] {
   return [argument.slice(0, at), argument.slice(at + 1)];
 }
 
-function parseEnv(argument: string): [string, string] {
+export function parseEnv(argument: string): [string, string] {
   const at = argument.indexOf("=");
   if (at <= 0) {
     throw new GevulotError("ENV_ARGUMENT", `-e ${argument} is not understood: write -e NAME=value.`, {

@@ -22,6 +22,7 @@ export interface ExtractedProgram {
   /** The manifest's; nothing of the host's. */
   readonly env: Readonly<Record<string, string>>;
   readonly kind: ImageProgram["kind"];
+  readonly volumes: ImageProgram["volumes"];
 }
 
 const MAX_LIST_BYTES = 32 * 2 ** 20;
@@ -47,6 +48,6 @@ export async function extractProgram(options: ExtractProgramOptions): Promise<Ex
     await rm(listFolder, { recursive: true });
   });
   const dir = join(folder, "root");
-  const { args, env, kind, path } = info.program;
-  return { dir, program: join(dir, path), args, env, kind };
+  const { args, env, kind, path, volumes } = info.program;
+  return { dir, program: join(dir, path), args, env, kind, volumes };
 }

@@ -32,6 +32,7 @@ const APPLETS = [
   "dd",
   "printf",
   "usleep",
+  "cat",
   "sync",
   "poweroff",
 ];

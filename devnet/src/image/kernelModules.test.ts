@@ -21,6 +21,9 @@ const DEPENDENCIES: Readonly<Record<string, string>> = {
   "net/9pnet.ko": "",
   "net/9pnet_virtio.ko": "9pnet,virtio",
   "fs/9p.ko": "9pnet",
+  "crypto/crc32c_generic.ko": "",
+  "fs/jbd2.ko": "",
+  "fs/ext4.ko": "jbd2",
   "fs/overlay.ko": "",
   "scsi/virtio_scsi.ko": "virtio",
   "scsi/sd_mod.ko": "",
@@ -56,6 +59,7 @@ describe("loadKernelModules", () => {
     ];
     expect(order).toEqual({
       base,
+      volumes: ["crc32c_generic", "jbd2", "ext4"],
       overlay: ["overlay"],
       scsi: ["virtio_scsi", "sd_mod"],
       vsock: ["vmw_vsock_virtio_transport"],

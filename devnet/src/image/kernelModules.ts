@@ -23,6 +23,8 @@ export interface KernelModule {
 export const MODULE_SETS = {
   /** Always: the bus, host entropy, the root disk, its file system, the workspace. */
   base: ["virtio_pci", "virtio_rng", "virtio_blk", "squashfs", "9pnet_virtio", "9p"],
+  /** ext4, and the checksums that it finds by name. */
+  volumes: ["crc32c_generic", "ext4"],
   /** For a root that takes writes. */
   overlay: ["overlay"],
   /** The existing node shows the disk as SCSI. */
@@ -70,6 +72,7 @@ export async function loadKernelModules(folder: string, signal?: AbortSignal): P
 
   const order = {
     base: [] as string[],
+    volumes: [] as string[],
     overlay: [] as string[],
     scsi: [] as string[],
     vsock: [] as string[],

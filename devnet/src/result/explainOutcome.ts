@@ -29,6 +29,12 @@ export function explainOutcome(
   const exitCode = outcome.kind === "exited" ? outcome.exitCode : null;
 
   switch (outcome.kind) {
+    case "unavailable":
+      return fail("INPUT_MISSING", outcome.reason);
+    case "outputLimit":
+      return fail("OUTPUT_LIMIT", `The program was stopped: ${outcome.reason}.`);
+    case "idle":
+      return fail("DEADLINE", `The program did nothing for ${outcome.idleMs / 1000} s and was stopped.`);
     case "cancelled":
       return fail("CANCELLED", "The task was cancelled.");
     case "deadline":

@@ -15,6 +15,10 @@ export interface VmProviderOptions {
   readonly cacheDir: string;
   /** For QEMU's VMs. */
   readonly vsock?: VsockOptions;
+  /** Folder of the volumes. Default: the user's own. */
+  readonly volumesDir?: string | undefined;
+  /** For volumes that others use; see `QemuProviderOptions`. */
+  readonly volumeWaitMs?: number;
   readonly signal?: AbortSignal;
 }
 

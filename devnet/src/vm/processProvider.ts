@@ -7,11 +7,13 @@ import { keepExecOutput } from "./execOutput.ts";
 import type { GuestMessage } from "./guestMessage.ts";
 import { imageOutcome } from "./imageOutcome.ts";
 import { createLauncher, type Launcher } from "./launcher.ts";
+import { measureTree, NO_LIMITS } from "./measureTree.ts";
 import { type ProcessGroup, startProcessGroup } from "./processGroup.ts";
 import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts";
 import { formatRunMark, RUN_MARK_VARIABLE } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
 import { createSupervisor } from "./supervisor.ts";
+import { watchVm } from "./vmWatch.ts";
 
 /** A program taken out of its image. */
 export interface HostProgram {
@@ -22,6 +24,8 @@ export interface HostProgram {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly kind: "js" | "elf";
+  /** A host process can't have any. */
+  readonly volumes?: readonly unknown[] | undefined;
 }
 
 export interface ProcessProviderDeps {
@@ -80,10 +84,13 @@ async function runOnHost(
     if (signal.aborted) return { kind: "cancelled" };
     return imageOutcome(error);
   }
+  const lacking = lackingOnHost(program, task);
+  if (lacking !== null) return { kind: "unavailable", reason: lacking };
   await using stack = createStack();
   const sink = await createConsoleSink({ path: task.consolePath, limitBytes: task.consoleLimitBytes });
   stack.defer(async () => void (await sink.close()));
   const workspaceDir = await realpath(task.workspaceDir);
+  const before = await measureTree(workspaceDir, NO_LIMITS);
   const [command, args] = launcher.wrap(...commandOf(withTaskArgs(program, task, workspaceDir)), {
     runAs: null,
     noNewPrivileges: false,
@@ -103,7 +110,10 @@ async function runOnHost(
   stack.defer(() => group.stop());
   if (task.exec) stack.use(keepExecOutput(group.child, workspaceDir, task.exec.keepStdoutBytes));
   for (const stream of [group.child.stdout, group.child.stderr]) {
-    stream?.on("data", (chunk: Buffer) => sink.write(chunk));
+    stream?.on("data", (chunk: Buffer) => {
+      sink.write(chunk);
+      how.onConsole?.(chunk);
+    });
   }
   using supervisor = createSupervisor({
     deadlineMs: task.deadlineMs,
@@ -113,6 +123,8 @@ async function runOnHost(
   });
   supervisor.started(group.pid, "none");
   supervisor.feed({ kind: "guest", message: { kind: "program" } });
+  const onLimit = (outcome: VmOutcome): void => supervisor.feed({ kind: "limit", outcome });
+  using _watch = watchVm({ task, pid: group.pid, before, consoleBytes: () => sink.totalBytes, onLimit });
   group.ended.then(({ exitCode, signal: by }) => {
     const message: GuestMessage =
       by === null ? { kind: "exited", exitCode: exitCode ?? 0 } : { kind: "signalled", signal: by };
@@ -120,6 +132,14 @@ async function runOnHost(
     supervisor.feed({ kind: "gone", end: { pid: group.pid, exitCode: 0, signal: null } });
   });
   return await supervisor.outcome;
+}
+
+/** What a task needs that only a VM has, in words; null where it needs nothing of the kind. */
+function lackingOnHost(program: HostProgram, task: VmTask): string | null {
+  const advice = "Run the program in a virtual machine (--provider qemu)";
+  if (task.volumes?.length || program.volumes?.length)
+    return `A host process can't mount volumes. ${advice}.`;
+  return task.trace ? `A host process can't be traced here. ${advice}, or under strace.` : null;
 }
 
 /** A path in the workspace becomes the real one: here it is not at `/workspace`. */

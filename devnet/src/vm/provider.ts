@@ -1,3 +1,4 @@
+import type { VolumeMount } from "../image/manifestMounts.ts";
 import type { TaskExchange } from "./vsock/taskExchange.ts";
 import type { VsockKind } from "./vsock/vsockHost.ts";
 
@@ -35,6 +36,15 @@ export interface VmTask {
   readonly consoleLimitBytes: number;
   /** From the start of the VM to the end of the program. */
   readonly deadlineMs: number;
+  /** Without console output and with idle processors for so long, it is ended. Default: never. */
+  readonly idleLimitMs?: number | undefined;
+  /** What the program may put into its workspace, besides what was there. Default: no limit. */
+  readonly maxOutputBytes?: number;
+  readonly maxOutputFiles?: number;
+  /** Volumes besides those that the image names. */
+  readonly volumes?: readonly VolumeMount[];
+  /** Leaves the guest's kernel log, system calls and file accesses in the workspace's `TRACE_FILE`. */
+  readonly trace?: boolean;
   /** Set by `withExec`, for a program that knows nothing of tasks. */
   readonly exec?: {
     /** All of the program's arguments. A VM's init finds them in the workspace. */
@@ -48,6 +58,8 @@ export interface VmRunOptions {
   /** Ends the VM; the outcome is then `cancelled`. */
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: VmEvent) => void;
+  /** The console as it comes, all of it. */
+  readonly onConsole?: (chunk: Uint8Array) => void;
 }
 
 /** In this order; all but `spawned` may be missing where the VM did not get that far. */
@@ -68,5 +80,9 @@ export type VmOutcome =
   | { readonly kind: "bootFailed"; readonly reason: string }
   /** The VM ended before the program did. */
   | { readonly kind: "vmDied"; readonly reason: string }
+  /** Something that the program needs is not to be had here, such as a volume. */
+  | { readonly kind: "unavailable"; readonly reason: string }
+  | { readonly kind: "outputLimit"; readonly reason: string }
+  | { readonly kind: "idle"; readonly idleMs: number }
   | { readonly kind: "deadline" }
   | { readonly kind: "cancelled" };

@@ -14,6 +14,8 @@ export interface QemuProcess extends AsyncDisposable {
   readonly pid: number;
   readonly ended: Promise<ProcessEnd>;
   evidence(): VmEvidence;
+  /** Of the console, so far. */
+  consoleBytes(): number;
   /** Takes what the guest's init says, from the beginning; to be called once. */
   listen(onMessage: (message: GuestMessage) => void): void;
 }
@@ -25,6 +27,7 @@ export async function startQemu(
   options: {
     readonly task: Pick<VmTask, "consolePath" | "consoleLimitBytes">;
     readonly inheritedFds: readonly number[];
+    readonly onConsole?: ((chunk: Uint8Array) => void) | undefined;
   },
 ): Promise<QemuProcess> {
   const { consolePath: path, consoleLimitBytes: limitBytes } = options.task;
@@ -40,11 +43,15 @@ export async function startQemu(
   const [, , , console, control, qmpSocket] = group.child.stdio as unknown as Duplex[];
   const stderr = createRingBuffer(STDERR_BYTES);
   group.child.stderr?.on("data", (chunk: Buffer) => stderr.write(chunk));
-  console?.on("data", (chunk: Buffer) => sink.write(chunk));
+  console?.on("data", (chunk: Buffer) => {
+    sink.write(chunk);
+    options.onConsole?.(chunk);
+  });
   const qmp = createQmpClient(qmpSocket as Duplex);
   return {
     pid: group.pid,
     ended: group.ended,
+    consoleBytes: () => sink.totalBytes,
     evidence: () => ({ console: sink.tail(), stderr: stderr.read().toString("utf8") }),
     listen(onMessage) {
       const decoder = createLineDecoder({ maxLineBytes: MAX_GUEST_LINE_BYTES });

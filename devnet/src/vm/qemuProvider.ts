@@ -1,19 +1,26 @@
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
+import { isGevulotError } from "gevulot-sdk";
 import type { Logger } from "pino";
 import { createStack, type DisposeStack } from "../disposeStack.ts";
+import type { VolumeMount } from "../image/manifestMounts.ts";
 import { startOf } from "../processTable.ts";
 import { findQemu, type Qemu } from "./findQemu.ts";
 import { imageOutcome } from "./imageOutcome.ts";
 import { openForChild } from "./inheritedFiles.ts";
 import { createLauncher, type Launcher, type RunAs } from "./launcher.ts";
+import { measureTree, NO_LIMITS, type TreeSize } from "./measureTree.ts";
 import { type Accelerator, probeAccelerator } from "./probeAccelerator.ts";
 import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts";
-import { qemuArgs } from "./qemuArgs.ts";
+import { MIN_GUEST_MIB, qemuArgs } from "./qemuArgs.ts";
 import { type QemuProcess, startQemu } from "./qemuProcess.ts";
 import { formatRunMark } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
 import { createSupervisor } from "./supervisor.ts";
+import { traceCmdline } from "./trace.ts";
+import { watchVm } from "./vmWatch.ts";
+import { type GuestVolumes, holdGuestVolumes } from "./volumes/guestVolumes.ts";
+import { createVolumeStore, DEFAULT_VOLUMES_DIR } from "./volumes/volumeStore.ts";
 import { createVsockHost, type VsockOptions } from "./vsock/createVsockHost.ts";
 import { createTaskServer } from "./vsock/taskServer.ts";
 import type { VsockDevice, VsockHost } from "./vsock/vsockHost.ts";
@@ -30,6 +37,8 @@ export interface BootFiles {
   readonly cmdline: string;
   /** The program takes its task over VSOCK alone. */
   readonly needsVsock?: boolean;
+  /** What the image says of its program. */
+  readonly info?: { readonly program: { readonly volumes?: readonly VolumeMount[] | undefined } };
 }
 
 export interface QemuProviderDeps {
@@ -49,6 +58,10 @@ export interface QemuProviderOptions {
   readonly bootLimitMs?: number;
   /** As root, run QEMU as a user without rights. Default true. */
   readonly dropPrivileges?: boolean;
+  /** For volumes that others use; the task's deadline ends it too. Default 60,000. */
+  readonly volumeWaitMs?: number;
+  /** Folder of the volumes. Default: the user's own. */
+  readonly volumesDir?: string | undefined;
   readonly vsock?: VsockOptions;
   readonly signal?: AbortSignal;
 }
@@ -61,6 +74,8 @@ export interface QemuProvider extends VmProvider {
 }
 
 const BOOT_LIMIT_MS = 60_000;
+const VOLUME_WAIT_MS = 60_000;
+const MIB = 2 ** 20;
 
 interface Host {
   readonly qemu: Qemu;
@@ -129,7 +144,15 @@ async function runInQemu(
   await using stack = createStack();
   const vsock = await openVsock(stack, deps.log, host, task);
   if (vsock === null && boot.needsVsock) return { kind: "bootFailed", reason: needsVsock(host.vsock) };
-  const vm = await spawnVm(stack, host, task, boot, vsock);
+  let volumes: GuestVolumes;
+  try {
+    volumes = await takeVolumes(stack, deps, options, task, boot, signal);
+  } catch (error) {
+    if (signal.aborted) return { kind: "cancelled" };
+    return volumeOutcome(error);
+  }
+  const before = await measureTree(task.workspaceDir, NO_LIMITS);
+  const vm = await spawnVm(stack, host, task, boot, { vsock, volumes, before, onConsole: how.onConsole });
   using supervisor = createSupervisor({
     deadlineMs: task.deadlineMs,
     bootLimitMs: options.bootLimitMs ?? BOOT_LIMIT_MS,
@@ -140,7 +163,33 @@ async function runInQemu(
   supervisor.started(vm.pid, vsock === null ? "none" : host.vsock.kind);
   vm.listen((message) => supervisor.feed({ kind: "guest", message }));
   vm.ended.then((end) => supervisor.feed({ kind: "gone", end }));
+  using _watch = watchVm({
+    task,
+    pid: vm.pid,
+    before,
+    consoleBytes: vm.consoleBytes,
+    onLimit: (outcome) => supervisor.feed({ kind: "limit", outcome }),
+  });
   return await supervisor.outcome;
+}
+
+function takeVolumes(
+  stack: DisposeStack,
+  deps: QemuProviderDeps,
+  options: QemuProviderOptions,
+  task: VmTask,
+  boot: BootFiles,
+  signal: AbortSignal,
+): Promise<GuestVolumes> {
+  const mounts = [...(boot.info?.program.volumes ?? []), ...(task.volumes ?? [])];
+  const waitMs = Math.min(options.volumeWaitMs ?? VOLUME_WAIT_MS, task.deadlineMs);
+  const store = createVolumeStore({ folder: options.volumesDir ?? DEFAULT_VOLUMES_DIR });
+  return holdGuestVolumes(stack, store, mounts, {
+    what: `task ${task.attemptId}`,
+    waitMs,
+    signal,
+    onWait: (reason) => deps.log.info({ attempt: task.attemptId, reason }, "a task waits for a volume"),
+  });
 }
 
 /** The VM's way to the node; null where there is none, or where it fails this time. */
@@ -181,8 +230,9 @@ async function spawnVm(
   host: Host,
   task: VmTask,
   boot: BootFiles,
-  vsock: VsockDevice | null,
+  parts: VmParts,
 ): Promise<QemuProcess> {
+  const { vsock, volumes } = parts;
   const { qemu, launcher, accelerator } = host;
   const workspaceDir = await realpath(task.workspaceDir);
   // A device of the host needs rights that nobody has.
@@ -199,16 +249,50 @@ async function spawnVm(
     cpus: task.cpus,
     vmlinuxPath,
     initrdPath,
-    cmdline: boot.cmdline,
+    cmdline: boot.cmdline + volumes.cmdline + (task.trace ? traceCmdline : ""),
     root: { imagePath, offsetBytes: boot.rootOffset, lengthBytes: boot.rootLength },
     workspace: { path: sharePath, securityModel: await shareSecurityModel(workspaceDir) },
     gpuDevices: task.gpuDevices,
-    vsock: vsock && { ...vsock.device, inheritedAs: FIRST_FILE_FD + files.fds.length },
+    volumes: volumes.disks.map((disk, index) => ({
+      fd: FIRST_FILE_FD + files.fds.length + index,
+      readonly: disk.readonly,
+    })),
+    vsock: vsock && {
+      ...vsock.device,
+      inheritedAs: FIRST_FILE_FD + files.fds.length + volumes.disks.length,
+    },
     fds: QEMU_FDS,
   });
-  const command = launcher.wrap(qemu.path, args, { runAs, noNewPrivileges: true });
-  const inheritedFds = [...files.fds, ...(vsock?.device.kind === "vhost" ? [vsock.device.fd] : [])];
-  return stack.use(await startQemu(command, { task, inheritedFds }));
+  const maxFileBytes = maxFileOf(task, parts);
+  const command = launcher.wrap(qemu.path, args, { runAs, noNewPrivileges: true, maxFileBytes });
+  const inheritedFds = [
+    ...files.fds,
+    ...volumes.disks.map(({ fd }) => fd),
+    ...(vsock?.device.kind === "vhost" ? [vsock.device.fd] : []),
+  ];
+  return stack.use(await startQemu(command, { task, inheritedFds, onConsole: parts.onConsole }));
+}
+
+interface VmParts {
+  readonly vsock: VsockDevice | null;
+  readonly volumes: GuestVolumes;
+  readonly before: TreeSize;
+  readonly onConsole: VmRunOptions["onConsole"];
+}
+
+/** Also a sparse file ends there. The guest's memory and its volumes are files of QEMU too. */
+function maxFileOf(task: VmTask, { volumes, before }: VmParts): number | undefined {
+  if (task.maxOutputBytes === undefined) return undefined;
+  const largest = [task.memMib * MIB, ...volumes.disks.map(({ sizeBytes }) => sizeBytes)];
+  return Math.max(before.bytes + task.maxOutputBytes, MIN_GUEST_MIB * MIB, ...largest);
+}
+
+/** What a task comes to whose volumes can't be had. */
+function volumeOutcome(error: unknown): VmOutcome {
+  for (const code of ["VOLUME_MISSING", "VOLUME_IN_USE", "VOLUME_INVALID"] as const) {
+    if (isGevulotError(error, code)) return { kind: "unavailable", reason: error.message };
+  }
+  throw error;
 }
 
 /** The child's numbers of its three sockets; files that it inherits come after them. */

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type FileHandle, link, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
+import { createStack } from "../../disposeStack.ts";
 import { VOLUME_LABEL } from "../../image/manifestMounts.ts";
 import { removeTree } from "../../removeTree.ts";
 import { makeExt4Volume } from "./makeVolume.ts";
@@ -65,88 +66,87 @@ const EXT_MAGIC_AT = 1_080;
 const TFS_MAGIC = "NVMTFS";
 
 export function createVolumeStore({ folder }: { readonly folder: string }): VolumeStore {
-  const pathOf = (name: string): string => join(folder, checkName(name) + ENDING);
-  const holdsOf = (name: string): string => join(folder, ".holds", name);
-
-  const open_ = async (name: string, isReadonly: boolean): Promise<FileHandle> =>
-    open(pathOf(name), isReadonly ? "r" : "r+").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") throw volumeMissing(name, folder);
-      throw volumeInvalid(`The volume ${name} (${pathOf(name)}) can't be opened: ${error.code}.`);
-    });
-
-  const describe = async (name: string): Promise<Volume> => {
-    const path = pathOf(name);
-    const file = await open_(name, true);
-    try {
-      const { size, blocks } = await file.stat();
-      const format = await formatOf(file, name);
-      const holders = await readHolders(holdsOf(name));
-      return { name, path, format, sizeBytes: size, usedBytes: blocks * BLOCK_BYTES, holders };
-    } finally {
-      await file.close();
-    }
-  };
-
   return {
-    async create(options) {
-      const { name, write = makeExt4Volume } = options;
-      const path = pathOf(name);
-      await mkdir(folder, { recursive: true });
-      if (await exists(path)) throw volumeExists(name);
-      // It takes its name when it is whole, and never another's.
-      const temporary = join(folder, `.new-${randomBytes(6).toString("hex")}`);
-      try {
-        await write({ ...options, path: temporary, label: name });
-        await link(temporary, path).catch((error: NodeJS.ErrnoException) => {
-          throw error.code === "EEXIST" ? volumeExists(name) : error;
-        });
-      } finally {
-        await rm(temporary, { force: true });
-      }
-      return describe(name);
-    },
+    create: (options) => create(folder, options),
     async list() {
       const files = await readdir(folder).catch(() => []);
       const names = files.filter((file) => file.endsWith(ENDING)).map((file) => basename(file, ENDING));
-      return Promise.all(
-        names
-          .filter((name) => VOLUME_LABEL.test(name))
-          .sort()
-          .map(describe),
-      );
+      const known = names.filter((name) => VOLUME_LABEL.test(name)).sort();
+      return Promise.all(known.map((name) => describe(folder, name)));
     },
     async delete(name) {
-      if (!(await exists(pathOf(name)))) throw volumeMissing(name, folder);
-      const release = await holdVolume(holdsOf(name), { name, what: "volume delete", access: "remove" });
-      await rm(pathOf(name), { force: true });
+      await requireVolume(folder, name);
+      const hold = { name, what: "volume delete", access: "remove" } as const;
+      const release = await holdVolume(holdsOf(folder, name), hold);
+      await rm(pathOf(folder, name), { force: true });
       await release();
-      await removeTree(holdsOf(name));
+      await removeTree(holdsOf(folder, name));
     },
     async hold(name, { readonly: isReadonly, what }) {
       // Looked at first, so that holding leaves nothing behind for a volume that isn't there.
-      if (!(await exists(pathOf(name)))) throw volumeMissing(name, folder);
+      await requireVolume(folder, name);
+      await using stack = createStack();
       const access = isReadonly ? "read" : "write";
-      const release = await holdVolume(holdsOf(name), { name, what, access });
-      try {
-        const file = await open_(name, isReadonly);
-        try {
-          const { size: sizeBytes } = await file.stat();
-          const format = await formatOf(file, name);
-          const free = async (): Promise<void> => {
-            await file.close();
-            await release();
-          };
-          return { file, format, sizeBytes, [Symbol.asyncDispose]: free };
-        } catch (error) {
-          await file.close();
-          throw error;
-        }
-      } catch (error) {
-        await release();
-        throw error;
-      }
+      stack.defer(await holdVolume(holdsOf(folder, name), { name, what, access }));
+      const file = await openVolume(folder, name, isReadonly ? "r" : "r+");
+      stack.defer(() => file.close());
+      const { size: sizeBytes } = await file.stat();
+      const format = await formatOf(file, name);
+      const held = stack.move();
+      return { file, format, sizeBytes, [Symbol.asyncDispose]: () => held[Symbol.asyncDispose]() };
     },
   };
+}
+
+async function create(folder: string, options: CreateVolumeOptions): Promise<Volume> {
+  const { name, write = makeExt4Volume } = options;
+  const path = pathOf(folder, name);
+  await mkdir(folder, { recursive: true });
+  if (await exists(path)) throw volumeExists(name);
+  // It takes its name when it is whole, and never another's.
+  const temporary = join(folder, `.new-${randomBytes(6).toString("hex")}`);
+  try {
+    await write({ ...options, path: temporary, label: name });
+    await link(temporary, path).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === "EEXIST" ? volumeExists(name) : error;
+    });
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  return describe(folder, name);
+}
+
+async function describe(folder: string, name: string): Promise<Volume> {
+  const file = await openVolume(folder, name, "r");
+  try {
+    const { size, blocks } = await file.stat();
+    const format = await formatOf(file, name);
+    const holders = await readHolders(holdsOf(folder, name));
+    const usedBytes = blocks * BLOCK_BYTES;
+    return { name, path: pathOf(folder, name), format, sizeBytes: size, usedBytes, holders };
+  } finally {
+    await file.close();
+  }
+}
+
+function openVolume(folder: string, name: string, flags: "r" | "r+"): Promise<FileHandle> {
+  const path = pathOf(folder, name);
+  return open(path, flags).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") throw volumeMissing(name, folder);
+    throw volumeInvalid(`The volume ${name} (${path}) can't be opened: ${error.code}.`);
+  });
+}
+
+async function requireVolume(folder: string, name: string): Promise<void> {
+  if (!(await exists(pathOf(folder, name)))) throw volumeMissing(name, folder);
+}
+
+function pathOf(folder: string, name: string): string {
+  return join(folder, checkName(name) + ENDING);
+}
+
+function holdsOf(folder: string, name: string): string {
+  return join(folder, ".holds", name);
 }
 
 function checkName(name: string): string {
