@@ -9,6 +9,7 @@ import { workspaceRelative } from "../files/layout.ts";
 import { type BuildImageOptions, buildImage } from "../image/buildImage.ts";
 import { isElf } from "../image/elf.ts";
 import type { VolumeMount } from "../image/manifestMounts.ts";
+import { isNanos } from "../image/nanos/openNanos.ts";
 import { readImage } from "../image/readImage.ts";
 import { SCRIPTS } from "../image/readProgram.ts";
 import { removeTree } from "../removeTree.ts";
@@ -92,7 +93,7 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
   const folder = await mkdtemp(join(tmpdir(), "gevulot-task-"));
   stack.defer(() => removeTree(folder));
   const imagePath = await imageOf(options, folder);
-  const { resources = {} } = await readImage(imagePath);
+  const { resources = {} } = (await isNanos(imagePath)) ? {} : await readImage(imagePath);
   const memMib = options.memMib ?? resources.memMib ?? DEFAULT_MEM_MIB;
   await using provider = await createVmProvider(deps, {
     ...options,

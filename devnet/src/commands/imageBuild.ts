@@ -3,7 +3,10 @@ import { basename, resolve } from "node:path";
 import { GevulotError } from "gevulot-sdk";
 import type { Argv, CommandModule } from "yargs";
 import { type BuildImageOptions, type BuiltImage, buildImage } from "../image/buildImage.ts";
+import { type BuiltNanosImage, buildNanosImage } from "../image/nanos/buildNanosImage.ts";
+import { unusable } from "../image/readProgram.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
+import { nanosFiles, nanosLines } from "./imageBuildNanos.ts";
 import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -15,7 +18,9 @@ declare module "gevulot-sdk/errors" {
 }
 
 interface Arguments {
-  readonly program: string;
+  readonly program?: string | undefined;
+  readonly "from-container"?: string | undefined;
+  readonly "target-root"?: string | undefined;
   readonly config?: string | undefined;
   readonly output?: string | undefined;
   readonly imagename?: string | undefined;
@@ -26,7 +31,10 @@ interface Arguments {
   readonly "proof-file"?: string | undefined;
   readonly "output-file"?: string[] | undefined;
   readonly "working-dir"?: string | undefined;
+  readonly format: "linux" | "nanos";
   readonly kernel?: string | undefined;
+  readonly boot?: string | undefined;
+  readonly "nanos-version"?: string | undefined;
   readonly modules?: string | undefined;
   readonly node?: string | undefined;
   readonly "cache-dir"?: string | undefined;
@@ -36,11 +44,16 @@ interface Arguments {
 const one = { type: "string", requiresArg: true } as const;
 
 export const imageBuildCommand: CommandModule<object, Arguments> = {
-  command: "build <program>",
+  command: "build [program]",
   describe: "Make a disk image of a JavaScript, TypeScript or x86-64 Linux program",
   builder: (yargs: Argv) =>
     yargs
-      .positional("program", { type: "string", demandOption: true, describe: "The program's file" })
+      .positional("program", { type: "string", describe: "The program's file" })
+      .option("from-container", {
+        ...one,
+        describe:
+          "Instead of a program: a docker save archive, an OCI layout, or an image of podman or docker",
+      })
       .option("config", { ...one, alias: "c", describe: "Manifest (JSON)" })
       .option("output", { ...one, alias: "o", describe: "The image's file; default <name>.img" })
       .option("imagename", { ...one, alias: "i", describe: "The image's name; default the program's" })
@@ -84,7 +97,22 @@ export const imageBuildCommand: CommandModule<object, Arguments> = {
         ...one,
         describe: "Where the manifest's files are; default the current folder",
       })
-      .option("kernel", { ...one, describe: "A kernel (bzImage) of your own; with --modules" })
+      .option("target-root", {
+        ...one,
+        alias: "r",
+        describe: "A folder that stands for / when libraries are looked for",
+      })
+      .option("format", {
+        choices: ["linux", "nanos"] as const,
+        default: "linux" as const,
+        describe: "nanos: as ops builds it, with the kernel of an installed ops",
+      })
+      .option("kernel", {
+        ...one,
+        describe: "A kernel of your own: bzImage with --modules; kernel.img with --boot for nanos",
+      })
+      .option("boot", { ...one, describe: "With --format nanos: the loader, boot.img" })
+      .option("nanos-version", { ...one, describe: "With --format nanos: not that of ops's latest.txt" })
       .option("modules", { ...one, describe: "That kernel's modules folder" })
       .option("node", { ...one, describe: "The Node.js for the image; default the one that runs this" })
       .option("cache-dir", { ...one, describe: "Where the kernel is kept; default ~/.cache/gevulot" })
@@ -102,25 +130,40 @@ export const imageBuildCommand: CommandModule<object, Arguments> = {
   },
 };
 
-async function build(given: Arguments): Promise<BuiltImage> {
+async function build(given: Arguments): Promise<BuiltImage | BuiltNanosImage> {
   const manifest = given.config === undefined ? {} : await readManifest(given.config);
   // As ops: the name ends at its first dot.
-  const name = basename(given.imagename ?? given.program).split(".")[0] || "program";
+  const name =
+    basename(given.imagename ?? given.program ?? given["from-container"] ?? "").split(".")[0] || "program";
   const stop = new AbortController();
   const interrupt = () => stop.abort(new Error("stopped"));
   process.once("SIGINT", interrupt);
   try {
-    return await buildImage({
+    const request = {
       program: given.program,
       manifest,
       outputPath: resolve(given.output ?? `${name}.img`),
       signal: stop.signal,
-      onProgress: (message) => void (given.json || process.stderr.write(`${message} …\n`)),
+      onProgress: (message: string) => void (given.json || process.stderr.write(`${message} …\n`)),
       ...(given.args ? { args: given.args } : {}),
       ...(given.env ? { env: Object.fromEntries(given.env.map(parseEnv)) } : {}),
       ...(given.mounts ? { mounts: Object.fromEntries(given.mounts.map(parseMount)) } : {}),
       ...execOf(given),
       ...(given["working-dir"] === undefined ? {} : { workingDir: given["working-dir"] }),
+    };
+    if (given.format === "nanos") {
+      if (given.program === undefined) throw unusable("(none)", "for Nanos give the file of an ELF program");
+      return await buildNanosImage({
+        ...request,
+        program: given.program,
+        imageName: name,
+        kernelFiles: nanosFiles(given),
+      });
+    }
+    return await buildImage({
+      ...request,
+      fromContainer: given["from-container"],
+      targetRoot: given["target-root"],
       ...(given.kernel === undefined ? {} : { kernelPath: given.kernel }),
       ...(given.modules === undefined ? {} : { modulesDir: given.modules }),
       ...(given.node === undefined ? {} : { nodePath: given.node }),
@@ -172,7 +215,8 @@ export function parseEnv(argument: string): [string, string] {
   return [argument.slice(0, at), argument.slice(at + 1)];
 }
 
-function print(image: BuiltImage): void {
+function print(image: BuiltImage | BuiltNanosImage): void {
+  if ("format" in image) return void process.stdout.write(`${nanosLines(image).join("\n")}\n`);
   const { versions, program } = image;
   const size = `${(image.sizeBytes / 2 ** 20).toFixed(0)} MiB`;
   const lines = [

@@ -1,8 +1,14 @@
 import { resolve } from "node:path";
 import type { Argv, CommandModule } from "yargs";
+import { writeTfsVolume } from "../image/nanos/writeTfsVolume.ts";
 import { parseVolumeSize } from "../vm/volumes/makeVolume.ts";
 import { describeHolder } from "../vm/volumes/volumeHolds.ts";
-import { createVolumeStore, DEFAULT_VOLUMES_DIR, type Volume } from "../vm/volumes/volumeStore.ts";
+import {
+  createVolumeStore,
+  DEFAULT_VOLUMES_DIR,
+  type Volume,
+  type VolumeFormat,
+} from "../vm/volumes/volumeStore.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
 import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
 
@@ -47,6 +53,7 @@ interface CreateArguments extends Common {
   readonly name: string;
   readonly size?: string | undefined;
   readonly dir?: string | undefined;
+  readonly format: VolumeFormat;
 }
 
 const createCommand: CommandModule<object, CreateArguments> = {
@@ -65,6 +72,11 @@ const createCommand: CommandModule<object, CreateArguments> = {
         requiresArg: true,
         describe: "40g, 512m; default as large as the folder needs, or 1g",
       })
+      .option("format", {
+        choices: ["linux", "nanos"] as const,
+        default: "linux" as const,
+        describe: "Of the guests that use it: linux is ext4, nanos is TFS",
+      })
       .option("dir", { alias: "d", type: "string", requiresArg: true, describe: "Folder to copy into it" })
       .example("$0 volume create params -s 40g -d ./params", 'mounted by Mounts {"params": "/params:ro"}'),
   handler: (given) =>
@@ -76,6 +88,7 @@ const createCommand: CommandModule<object, CreateArguments> = {
           name: given.name,
           sizeBytes: given.size === undefined ? undefined : parseVolumeSize(given.size),
           contentDir: given.dir === undefined ? undefined : resolve(given.dir),
+          ...(given.format === "nanos" ? { write: writeTfsVolume } : {}),
         }),
       (volume) =>
         `volume     ${volume.path}\nsize       ${size(volume.sizeBytes)}, ${size(volume.usedBytes)} on disk\n`,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { cachedFolder } from "./cachedFolder.ts";
 import type { ImageProgram } from "./descriptor.ts";
 import { imageInvalid } from "./descriptor.ts";
+import { isNanos } from "./nanos/openNanos.ts";
 import { checkRoot, readImage } from "./readImage.ts";
 import { FILE_LIST } from "./rootTree.ts";
 import { unpackSquashfs } from "./squashfs.ts";
@@ -35,6 +36,12 @@ const MAX_LIST_BYTES = 32 * 2 ** 20;
  */
 export async function extractProgram(options: ExtractProgramOptions): Promise<ExtractedProgram> {
   const { imagePath, cacheDir, signal } = options;
+  if (await isNanos(imagePath)) {
+    throw imageInvalid(
+      imagePath,
+      "it is for Nanos, which runs in a virtual machine alone: take the provider qemu",
+    );
+  }
   const info = await readImage(imagePath);
   const sha256 = await checkRoot(imagePath, info.root, signal);
   const folder = await cachedFolder(join(cacheDir, "program", sha256), async (temporary) => {

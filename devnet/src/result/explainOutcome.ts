@@ -49,6 +49,12 @@ export function explainOutcome(
         `The program was killed for want of memory; it has ${facts.memMib} MiB. Deploy it with more (memMib).`,
         { signal: "SIGKILL" },
       );
+    case "rebooted":
+      if (result.kind === "err") return fail("PROGRAM_FAILED", result.message);
+      return fail(
+        "PROGRAM_FAILED",
+        `The program failed and rebooted (the image's RebootOnExit): it was stopped, as it would do so for ever. ${outcome.reason}`.trim(),
+      );
     case "signalled":
       return fail("PROGRAM_FAILED", `The program was ended by ${outcome.signal}.`, {
         signal: outcome.signal,

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { extractProgram } from "../image/extractProgram.ts";
+import { readNanosBoot } from "../image/nanos/nanosBoot.ts";
 import { prepareBoot } from "../image/prepareBoot.ts";
 import { withExec } from "./execProvider.ts";
 import { createProcessProvider } from "./processProvider.ts";
@@ -31,6 +32,6 @@ export async function createVmProvider(
   return withExec(
     options.provider === "process"
       ? await createProcessProvider({ log, extractProgram }, options)
-      : await createQemuProvider({ log, prepareBoot }, options),
+      : await createQemuProvider({ log, prepareBoot, readNanosBoot }, options),
   );
 }

@@ -76,6 +76,8 @@ export type VmOutcome =
   /** The program was ended by a signal inside the guest, e.g. `SIGSEGV`. */
   | { readonly kind: "signalled"; readonly signal: string }
   | { readonly kind: "outOfMemory" }
+  /** Of Nanos: the program failed, and its image has the machine begin anew. `reason` quotes the console; may be empty. */
+  | { readonly kind: "rebooted"; readonly reason: string }
   /** The guest's init never spoke. `reason` quotes what QEMU or the console said last. */
   | { readonly kind: "bootFailed"; readonly reason: string }
   /** The VM ended before the program did. */

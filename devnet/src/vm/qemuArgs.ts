@@ -90,7 +90,7 @@ export function qemuArgs(options: QemuArgsOptions): string[] {
     ...["-mon", "chardev=qmp,mode=control"],
     ...["-device", "isa-debug-exit,iobase=0x501,iosize=0x4"],
     ...(options.vsock ? vsockArgs(options.vsock, memMib, options.vsock.inheritedAs) : []),
-    ...options.gpuDevices.flatMap((address) => ["-device", gpu(address)]),
+    ...gpuArgs(options.gpuDevices),
     ...(options.sandbox ? ["-sandbox", SANDBOX] : []),
   ];
 }
@@ -107,6 +107,10 @@ export function machineArgs(accelerator: "kvm" | "tcg", version: QemuVersion): s
     ...["-machine", ["q35", ...off.map((name) => `${name}=off`)].join(",")],
     ...["-accel", accelerator === "tcg" ? "tcg,thread=single" : accelerator],
   ];
+}
+
+export function gpuArgs(addresses: readonly string[]): string[] {
+  return addresses.flatMap((address) => ["-device", gpu(address)]);
 }
 
 function gpu(address: string): string {

@@ -14,6 +14,8 @@ export interface QemuProcess extends AsyncDisposable {
   readonly pid: number;
   readonly ended: Promise<ProcessEnd>;
   evidence(): VmEvidence;
+  /** Why the machine stopped, as far as QEMU said so before it ended: `guest-shutdown`, `guest-reset`. */
+  shutdownReason(): string | null;
   /** Of the console, so far. */
   consoleBytes(): number;
   /** Takes what the guest's init says, from the beginning; to be called once. */
@@ -47,10 +49,16 @@ export async function startQemu(
     sink.write(chunk);
     options.onConsole?.(chunk);
   });
-  const qmp = createQmpClient(qmpSocket as Duplex);
+  let shutdown: string | null = null;
+  const qmp = createQmpClient(qmpSocket as Duplex, {
+    onEvent: ({ event, data }) => {
+      if (event === "SHUTDOWN") shutdown = String(data.reason);
+    },
+  });
   return {
     pid: group.pid,
     ended: group.ended,
+    shutdownReason: () => shutdown,
     consoleBytes: () => sink.totalBytes,
     evidence: () => ({ console: sink.tail(), stderr: stderr.read().toString("utf8") }),
     listen(onMessage) {

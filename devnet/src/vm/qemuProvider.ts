@@ -4,12 +4,15 @@ import { isGevulotError } from "gevulot-sdk";
 import type { Logger } from "pino";
 import { createStack, type DisposeStack } from "../disposeStack.ts";
 import type { VolumeMount } from "../image/manifestMounts.ts";
+import type { NanosBoot } from "../image/nanos/nanosBoot.ts";
 import { startOf } from "../processTable.ts";
 import { findQemu, type Qemu } from "./findQemu.ts";
 import { imageOutcome } from "./imageOutcome.ts";
 import { openForChild } from "./inheritedFiles.ts";
 import { createLauncher, type Launcher, type RunAs } from "./launcher.ts";
 import { measureTree, NO_LIMITS, type TreeSize } from "./measureTree.ts";
+import { nanosArgs } from "./nanosArgs.ts";
+import { nanosOutcome } from "./nanosOutcome.ts";
 import { type Accelerator, probeAccelerator } from "./probeAccelerator.ts";
 import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts";
 import { MIN_GUEST_MIB, qemuArgs } from "./qemuArgs.ts";
@@ -49,6 +52,8 @@ export interface QemuProviderDeps {
     readonly cacheDir: string;
     readonly signal?: AbortSignal;
   }) => Promise<BootFiles>;
+  /** Of `image/`. Null for what is no Nanos disk. Without it, there are none. */
+  readonly readNanosBoot?: (imagePath: string) => Promise<NanosBoot | null>;
 }
 
 export interface QemuProviderOptions {
@@ -133,13 +138,18 @@ async function runInQemu(
   how: VmRunOptions & { readonly signal: AbortSignal },
 ): Promise<VmOutcome> {
   const { signal, onEvent } = how;
-  let boot: BootFiles;
+  let boot: BootFiles | NanosBoot;
   try {
     signal.throwIfAborted();
-    boot = await deps.prepareBoot({ imagePath: task.imagePath, cacheDir: options.cacheDir, signal });
+    boot =
+      (await deps.readNanosBoot?.(task.imagePath)) ??
+      (await deps.prepareBoot({ imagePath: task.imagePath, cacheDir: options.cacheDir, signal }));
   } catch (error) {
     if (signal.aborted) return { kind: "cancelled" };
     return imageOutcome(error);
+  }
+  if ("kind" in boot && boot.problem !== null) {
+    deps.log.warn({ attempt: task.attemptId, reason: boot.problem }, "an image's program will find no task");
   }
   await using stack = createStack();
   const vsock = await openVsock(stack, deps.log, host, task);
@@ -155,14 +165,23 @@ async function runInQemu(
   const vm = await spawnVm(stack, host, task, boot, { vsock, volumes, before, onConsole: how.onConsole });
   using supervisor = createSupervisor({
     deadlineMs: task.deadlineMs,
-    bootLimitMs: options.bootLimitMs ?? BOOT_LIMIT_MS,
+    // Nanos does not say when it has booted.
+    ...("kind" in boot ? {} : { bootLimitMs: options.bootLimitMs ?? BOOT_LIMIT_MS }),
     signal,
     ...(onEvent && { onEvent }),
     evidence: vm.evidence,
   });
   supervisor.started(vm.pid, vsock === null ? "none" : host.vsock.kind);
-  vm.listen((message) => supervisor.feed({ kind: "guest", message }));
-  vm.ended.then((end) => supervisor.feed({ kind: "gone", end }));
+  if ("kind" in boot) {
+    supervisor.feed({ kind: "guest", message: { kind: "program" } });
+    vm.ended.then((end) => {
+      const outcome = nanosOutcome(end, vm.shutdownReason(), vm.evidence());
+      supervisor.feed({ kind: "limit", outcome });
+    });
+  } else {
+    vm.listen((message) => supervisor.feed({ kind: "guest", message }));
+    vm.ended.then((end) => supervisor.feed({ kind: "gone", end }));
+  }
   using _watch = watchVm({
     task,
     pid: vm.pid,
@@ -178,7 +197,7 @@ function takeVolumes(
   deps: QemuProviderDeps,
   options: QemuProviderOptions,
   task: VmTask,
-  boot: BootFiles,
+  boot: BootFiles | NanosBoot,
   signal: AbortSignal,
 ): Promise<GuestVolumes> {
   const mounts = [...(boot.info?.program.volumes ?? []), ...(task.volumes ?? [])];
@@ -187,6 +206,7 @@ function takeVolumes(
   return holdGuestVolumes(stack, store, mounts, {
     what: `task ${task.attemptId}`,
     waitMs,
+    format: "kind" in boot ? "nanos" : "linux",
     signal,
     onWait: (reason) => deps.log.info({ attempt: task.attemptId, reason }, "a task waits for a volume"),
   });
@@ -229,7 +249,7 @@ async function spawnVm(
   stack: DisposeStack,
   host: Host,
   task: VmTask,
-  boot: BootFiles,
+  boot: BootFiles | NanosBoot,
   parts: VmParts,
 ): Promise<QemuProcess> {
   const { vsock, volumes } = parts;
@@ -237,20 +257,17 @@ async function spawnVm(
   const workspaceDir = await realpath(task.workspaceDir);
   // A device of the host needs rights that nobody has.
   const runAs = task.gpuDevices.length > 0 ? null : accelerator.runAs;
-  const files = await reach(stack, runAs, [boot.vmlinuxPath, boot.initrdPath, task.imagePath, workspaceDir]);
-  const [vmlinuxPath, initrdPath, imagePath, sharePath] = files.paths as [string, string, string, string];
+  const kernel = "kind" in boot ? [] : [boot.vmlinuxPath, boot.initrdPath];
+  const files = await reach(stack, runAs, [task.imagePath, workspaceDir, ...kernel]);
+  const [imagePath = "", sharePath = "", vmlinuxPath = "", initrdPath = ""] = files.paths;
   if (runAs !== null) await giveTo(workspaceDir, runAs);
-  const args = qemuArgs({
+  const machine = {
     name: await markOf(task),
     accelerator: accelerator.name,
     version: qemu.version,
     sandbox: qemu.sandbox,
     memMib: task.memMib,
     cpus: task.cpus,
-    vmlinuxPath,
-    initrdPath,
-    cmdline: boot.cmdline + volumes.cmdline + (task.trace ? traceCmdline : ""),
-    root: { imagePath, offsetBytes: boot.rootOffset, lengthBytes: boot.rootLength },
     workspace: { path: sharePath, securityModel: await shareSecurityModel(workspaceDir) },
     gpuDevices: task.gpuDevices,
     volumes: volumes.disks.map((disk, index) => ({
@@ -262,7 +279,17 @@ async function spawnVm(
       inheritedAs: FIRST_FILE_FD + files.fds.length + volumes.disks.length,
     },
     fds: QEMU_FDS,
-  });
+  };
+  const args =
+    "kind" in boot
+      ? nanosArgs({ ...machine, imagePath })
+      : qemuArgs({
+          ...machine,
+          vmlinuxPath,
+          initrdPath,
+          cmdline: boot.cmdline + volumes.cmdline + (task.trace ? traceCmdline : ""),
+          root: { imagePath, offsetBytes: boot.rootOffset, lengthBytes: boot.rootLength },
+        });
   const maxFileBytes = maxFileOf(task, parts);
   const command = launcher.wrap(qemu.path, args, { runAs, noNewPrivileges: true, maxFileBytes });
   const inheritedFds = [

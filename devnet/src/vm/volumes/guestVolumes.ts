@@ -3,7 +3,7 @@ import { isGevulotError } from "gevulot-sdk";
 import type { DisposeStack } from "../../disposeStack.ts";
 import type { VolumeMount } from "../../image/manifestMounts.ts";
 import { volumeInvalid } from "./volumeErrors.ts";
-import type { HeldVolume, VolumeStore } from "./volumeStore.ts";
+import type { HeldVolume, VolumeFormat, VolumeStore } from "./volumeStore.ts";
 
 /** A volume as QEMU gets it. */
 export interface VolumeDisk {
@@ -39,6 +39,8 @@ export async function holdGuestVolumes(
   options: {
     readonly what: string;
     readonly waitMs: number;
+    /** Of the guest. Default `linux`. */
+    readonly format?: VolumeFormat;
     readonly signal: AbortSignal;
     readonly onWait?: (reason: string) => void;
   },
@@ -58,9 +60,11 @@ export async function holdGuestVolumes(
   const held = new Map<VolumeMount, HeldVolume>();
   for (const mount of mounts.toSorted((a, b) => (a.label < b.label ? -1 : 1))) {
     const volume = stack.use(await holdOne(store, mount, deadline, options));
-    if (volume.format !== "linux") {
+    const format = options.format ?? "linux";
+    if (volume.format !== format) {
+      const [made, wanted] = format === "linux" ? ["Nanos", "without"] : ["Linux", "with"];
       throw volumeInvalid(
-        `The volume ${mount.label} is one for Nanos, and this image's guest is Linux. Make it without --format nanos.`,
+        `The volume ${mount.label} is one for ${made}, and this image's guest is not. Make it ${wanted} --format nanos.`,
       );
     }
     held.set(mount, volume);
