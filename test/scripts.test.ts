@@ -78,6 +78,7 @@ describe("system packages", () => {
       "xz",
       "zstd",
       "cpio",
+      "strace",
     ]);
   });
 

@@ -1,6 +1,7 @@
 import type { CommandModule } from "yargs";
 import { imageBuildCommand } from "./imageBuild.ts";
 import { imageCatCommand } from "./imageCat.ts";
+import { imageCheckCommand } from "./imageCheck.ts";
 import { imageCpCommand } from "./imageCp.ts";
 import { imageInspectCommand } from "./imageInspect.ts";
 import { imageLsCommand } from "./imageLs.ts";
@@ -12,12 +13,13 @@ export const imageCommand: CommandModule = {
   builder: (yargs) =>
     yargs
       .command(imageBuildCommand)
+      .command(imageCheckCommand)
       .command(imageInspectCommand)
       .command(imageLsCommand)
       .command(imageCatCommand)
       .command(imageCpCommand)
       .command(imageVerifyCommand)
-      .demandCommand(1, "Say what to do: image build, inspect, ls, cat, cp or verify.")
+      .demandCommand(1, "Say what to do: image build, check, inspect, ls, cat, cp or verify.")
       .strict(),
   handler: () => {},
 };
