@@ -24,8 +24,9 @@ export function createGrpcClient(connection: Duplex): GrpcClient {
       try {
         return await unary(session, path, message, timeoutMs);
       } catch (error) {
-        // The call only knows that it was ended.
-        throw failure === null ? error : new Error(`${path}: ${failure.message}`, { cause: error });
+        // The call often only knows that it was ended.
+        const { message } = failure ?? (error as Error);
+        throw new Error(`${path}: ${message}`, { cause: error });
       }
     },
     close() {
@@ -61,10 +62,10 @@ async function unary(
   stream.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes <= MAX_RESPONSE_BYTES) chunks.push(chunk);
-    else stream.destroy(new Error(`${path}: the answer has more than ${MAX_RESPONSE_BYTES} bytes`));
+    else stream.destroy(new Error(`the answer has more than ${MAX_RESPONSE_BYTES} bytes`));
   });
   const timer = setTimeout(
-    () => stream.destroy(new Error(`${path}: no answer within ${timeoutMs / 1000} s`)),
+    () => stream.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)),
     timeoutMs,
   );
   try {
@@ -76,9 +77,9 @@ async function unary(
   const code = status["grpc-status"];
   if (code !== "0") {
     const why = code === undefined ? "the connection ended" : (status["grpc-message"] ?? "no reason given");
-    throw new Error(`${path}: ${decodeURIComponent(String(why))} (gRPC status ${code ?? "unknown"})`);
+    throw new Error(`${decodeURIComponent(String(why))} (gRPC status ${code ?? "unknown"})`);
   }
   const frame = decodeFrame(Buffer.concat(chunks));
   if (frame.kind === "message") return frame.message;
-  throw new Error(`${path}: ${frame.kind === "malformed" ? frame.problem : "the answer is compressed"}`);
+  throw new Error(`${frame.kind === "malformed" ? frame.problem : "the answer is compressed"}`);
 }
