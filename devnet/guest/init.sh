@@ -115,6 +115,26 @@ fi
   echo y >/sys/kernel/mm/lru_gen/enabled
   echo 1000 >/sys/kernel/mm/lru_gen/min_ttl_ms
 }
+# The image's own modules of a GPU, and the device files that NVIDIA's tools would make.
+load_gpu() {
+  echo "$root/lib/firmware" >/sys/module/firmware_class/parameters/path
+  for module in $modules; do
+    insmod "$root$module" || echo "init: $module does not load; was a GPU given to this machine?"
+  done
+  count=0
+  for device in /sys/bus/pci/drivers/nvidia/0*; do
+    [ -e "$device" ] || break
+    mknod "/dev/nvidia$count" c 195 $count
+    count=$((count + 1))
+  done
+  [ $count = 0 ] || mknod /dev/nvidiactl c 195 255
+  while read -r major name; do
+    [ "$name" = nvidia-uvm ] || continue
+    mknod /dev/nvidia-uvm c "$major" 0
+    mknod /dev/nvidia-uvm-tools c "$major" 1
+  done </proc/devices
+}
+[ -z "$modules" ] || load_gpu
 # As ops: a host name, and loopback for programs that talk to themselves.
 echo gevulot >/proc/sys/kernel/hostname
 ifconfig lo 127.0.0.1 up

@@ -5,6 +5,7 @@ import { imageCheckCommand } from "./imageCheck.ts";
 import { imageCpCommand } from "./imageCp.ts";
 import { imageInspectCommand } from "./imageInspect.ts";
 import { imageLsCommand } from "./imageLs.ts";
+import { imageTemplateCommand } from "./imageTemplate.ts";
 import { imageVerifyCommand } from "./imageVerify.ts";
 
 export const imageCommand: CommandModule = {
@@ -19,7 +20,8 @@ export const imageCommand: CommandModule = {
       .command(imageCatCommand)
       .command(imageCpCommand)
       .command(imageVerifyCommand)
-      .demandCommand(1, "Say what to do: image build, check, inspect, ls, cat, cp or verify.")
+      .command(imageTemplateCommand)
+      .demandCommand(1, "Say what to do: image build, check, inspect, ls, cat, cp, verify or template.")
       .strict(),
   handler: () => {},
 };

@@ -119,7 +119,7 @@ export const imageBuildCommand: CommandModule<object, Arguments> = {
       .option("json", { type: "boolean", default: false, describe: "One line of JSON" })
       .example("$0 image build prover.mjs -c prover.json", "writes prover.img"),
   handler: async (given) => {
-    if (!given.json) return reportErrors(async () => print(await build(given)));
+    if (!given.json) return reportErrors(async () => print(await build(given), given));
     try {
       const { warnings, ...image } = await build(given);
       printEnvelope(okEnvelope("image build", image, warnings));
@@ -215,7 +215,7 @@ export function parseEnv(argument: string): [string, string] {
   return [argument.slice(0, at), argument.slice(at + 1)];
 }
 
-function print(image: BuiltImage | BuiltNanosImage): void {
+function print(image: BuiltImage | BuiltNanosImage, given: Arguments): void {
   if ("format" in image) return void process.stdout.write(`${nanosLines(image).join("\n")}\n`);
   const { versions, program } = image;
   const size = `${(image.sizeBytes / 2 ** 20).toFixed(0)} MiB`;
@@ -228,7 +228,7 @@ function print(image: BuiltImage | BuiltNanosImage): void {
     `  program    ${program.path}${program.args.length > 0 ? ` with ${program.args.length} argument(s)` : ""}`,
     `  workspace  ${program.workspace}, root ${program.readonlyRootfs ? "read-only" : "writable"}`,
     `  runtime    Linux ${versions.kernel}${versions.node ? `, Node.js ${versions.node}` : ""}`,
-    ...(program.kind === "elf"
+    ...(program.kind === "elf" && given["from-container"] === undefined
       ? [`  libraries  ${image.runtime.join(" ") || "none: linked statically"}`]
       : []),
     ...(image.files.length > 0 ? [`  files      ${image.files.join(" ")}`] : []),

@@ -1,6 +1,7 @@
 import { GevulotError } from "gevulot-sdk";
 import type { Argv, CommandModule } from "yargs";
 import { checkProgram, type ProgramCheck } from "../image/check/checkProgram.ts";
+import { checkGpuImage, type GpuFinding, isUsable } from "../image/gpu/checkGpu.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
 import { readManifest } from "./imageBuild.ts";
 import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
@@ -17,6 +18,7 @@ interface Arguments {
   readonly "working-dir"?: string | undefined;
   readonly workspace?: string | undefined;
   readonly "timeout-seconds": number;
+  readonly gpu: boolean;
   readonly json: boolean;
   readonly "--"?: readonly unknown[];
 }
@@ -48,9 +50,15 @@ export const imageCheckCommand: CommandModule<object, Arguments> = {
         default: 60,
         describe: "Then it is stopped",
       })
+      .option("gpu", {
+        type: "boolean",
+        default: false,
+        describe: "Say what an image lacks for a GPU; nothing is run",
+      })
       .option("json", { type: "boolean", default: false, describe: "One line of JSON" })
       .example("$0 image check ./prover -c prover.json -- --size 2KiB", ""),
   handler: async (given) => {
+    if (given.gpu) return checkForGpu(given);
     if (!given.json) return reportErrors(async () => refuse(given, print(await check(given))));
     try {
       const found = await check(given);
@@ -62,6 +70,28 @@ export const imageCheckCommand: CommandModule<object, Arguments> = {
     }
   },
 };
+
+async function checkForGpu({ program, json }: Arguments): Promise<void> {
+  const found = async () => {
+    const findings = await checkGpuImage(program);
+    if (!json) process.stdout.write(`${findings.map(gpuLine).join("\n")}\n`);
+    if (isUsable(findings)) return findings;
+    const missing = findings.filter(({ state }) => state !== "ok").map(({ part }) => part);
+    const message = `${program} can't use a GPU: ${missing.join(", ")}. Mend what is shown.`;
+    throw new GevulotError("IMAGE_LACKS", message, { context: { program, missing } });
+  };
+  if (!json) return reportErrors(async () => void (await found()));
+  try {
+    printEnvelope(okEnvelope(COMMAND, { findings: await found() }));
+  } catch (error) {
+    printEnvelope(errorEnvelope(COMMAND, error));
+    process.exitCode = EXIT_FAILURE;
+  }
+}
+
+function gpuLine({ part, state, text }: GpuFinding): string {
+  return `${state.padEnd(8)} ${part.padEnd(18)} ${text}`;
+}
 
 async function check(given: Arguments): Promise<ProgramCheck> {
   const stop = new AbortController();

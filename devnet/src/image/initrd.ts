@@ -23,6 +23,7 @@ const APPLETS = [
   "chroot",
   "nsenter",
   "mkfifo",
+  "mknod",
   "tee",
   "tail",
   "time",

@@ -5,6 +5,7 @@ import { GevulotError } from "gevulot-sdk";
 import type { ImageProgram } from "./descriptor.ts";
 import type { Library } from "./elfLibraries.ts";
 import { ARGS_FILE, ARGS_PLACE, quoteForShell as quote } from "./execProgram.ts";
+import { findGpuModules } from "./gpu/gpuModules.ts";
 import type { ProgramFile } from "./programFiles.ts";
 
 /** Node.js in every image that needs it. */
@@ -75,7 +76,7 @@ export async function writeRootTree(folder: string, tree: RootTree): Promise<voi
       .map((path) => `${path.slice(1)}\n`)
       .join(""),
   );
-  await writeText(folder, RUN_FILE, runFile(program, tree.nodeFlags));
+  await writeText(folder, RUN_FILE, runFile(program, tree.nodeFlags, await findGpuModules(folder)));
 }
 
 /** What is inside a folder of the list is not listed. */
@@ -91,9 +92,13 @@ function listOwnPaths({ program, files }: RootTree): string[] {
 
 /**
  * Shell text that sets `workspace`, `writable`, `exec` (empty, `stdout` or `file`: where a program that knows nothing of
- * tasks leaves its proof) and the function `start`, which runs the program in `$root`.
+ * tasks leaves its proof), `modules` (of the GPU) and the function `start`, which runs the program in `$root`.
  */
-export function runFile(program: ImageProgram, nodeFlags: readonly string[] = []): string {
+export function runFile(
+  program: ImageProgram,
+  nodeFlags: readonly string[] = [],
+  gpuModules: readonly string[] = [],
+): string {
   const { exec, cwd } = program;
   const env = {
     ...BASE_ENV,
@@ -114,6 +119,7 @@ export function runFile(program: ImageProgram, nodeFlags: readonly string[] = []
     `workspace=${quote(program.workspace)}`,
     `writable=${program.readonlyRootfs ? "" : "yes"}`,
     `exec=${exec ? (exec.proofFile === undefined ? "stdout" : "file") : ""}`,
+    `modules=${quote(gpuModules.join(" "))}`,
     "start() {",
     "unset TERM BOOT_IMAGE initrd SHLVL OLDPWD",
     ...(isSized ? [] : HEAP),
