@@ -53,6 +53,43 @@ test.each(ENTRIES)("%s can be imported, and required from CommonJS", async (entr
   expect((await run("node", ["--input-type=commonjs", "-e", cjs], user)).stdout).toBe("function\n");
 });
 
+test("the types need nothing that is not installed with the packages, but those of Node.js", async () => {
+  const names = ENTRIES.map(([entry, name], index) => `import { ${name} as e${index} } from "${entry}";`);
+  writeFileSync(
+    join(user, "all.mts"),
+    [...names, `export default [${ENTRIES.map((_, i) => `e${i}`)}];`].join("\n"),
+  );
+  const types = ["--types", "node", "--typeRoots", join(root, "node_modules/@types")];
+  const strictly = [
+    "--noEmit",
+    "--strict",
+    "--skipLibCheck",
+    "false",
+    "--target",
+    "es2023",
+    "--module",
+    "nodenext",
+  ];
+  await run(tool("tsc"), [...strictly, "--lib", "es2023", ...types, "all.mts"], user).catch(({ stdout }) => {
+    throw new Error(stdout);
+  });
+});
+
+test("a package holds what it names, and no more", async () => {
+  for (const tarball of tarballs) {
+    const names = (await run("tar", ["tzf", tarball], dir)).stdout.split("\n");
+    expect(names.filter((name) => name.includes("tsbuildinfo") || /\.test\./.test(name))).toEqual([]);
+    const map = names.find((name) => name.endsWith("dist/index.js.map")) ?? "";
+    const { sourcesContent } = JSON.parse((await run("tar", ["xzOf", tarball, map], dir)).stdout);
+    expect(sourcesContent, `the sources of ${map}`).toHaveLength(1);
+  }
+});
+
+test("gevulot explain knows the codes, as installed", async () => {
+  const { stdout } = await run(join(user, "node_modules/.bin/gevulot"), ["explain", "no_key"], user);
+  expect(stdout).toMatch(/^NO_KEY\nCause: .+\nMend: .+\n$/);
+});
+
 test.each(COMMANDS)("%s --help and --version", async (command) => {
   const bin = join(user, "node_modules/.bin", command);
   expect((await run(bin, ["--help"], user)).stdout).toContain("Commands:");

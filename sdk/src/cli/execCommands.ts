@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Argv, CommandModule, InferredOptionTypes } from "yargs";
 import type { RunHandle } from "../client/runHandle.ts";
@@ -81,7 +80,6 @@ async function saveFiles(
   for (const { hash, files } of result.proofs) {
     for (const file of files) {
       const path = join(folder, hash, file.vmPath.split("/").at(-1) || file.checksum);
-      await mkdir(join(folder, hash), { recursive: true });
       await file.download(path);
       saved.set(file.url, path);
     }

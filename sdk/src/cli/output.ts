@@ -1,5 +1,6 @@
 import { isGevulotError } from "../errors.ts";
 import { stringifyJson } from "../protocol/json/stringifyJson.ts";
+import { usageText } from "./usageText.ts";
 
 /** Exit codes; 0 only where all was done. */
 export const EXIT = Object.freeze({
@@ -47,10 +48,12 @@ export async function runCommand(
   }
 }
 
-export function printUsageError(message: string, json: boolean): void {
+/** `command`: whose help to name. */
+export function printUsageError(found: string, command: string, json: boolean): void {
+  const message = usageText(found);
   process.exitCode = EXIT.usage;
-  if (json) printEnvelope({ command: "", status: "error", data: null, error: { code: "USAGE", message } });
-  else process.stderr.write(`error: ${message}\nSee gevulot --help.\n`);
+  if (json) printEnvelope({ command, status: "error", data: null, error: { code: "USAGE", message } });
+  else process.stderr.write(`error: ${message}\nSee gevulot ${command}${command && " "}--help.\n`);
 }
 
 interface Envelope {

@@ -32,7 +32,8 @@ export function createProgressLine(stream: LineStream, now: () => number): Progr
       if (!stream.isTTY || ms - startedMs < SHOW_AFTER_MS || ms - drawnMs < REDRAW_MS) return;
       drawnMs = ms;
       isShown = true;
-      const width = (stream.columns ?? DEFAULT_COLUMNS) - 1;
+      // A terminal that does not know its width says 0.
+      const width = (stream.columns || DEFAULT_COLUMNS) - 1;
       stream.write(ERASE_LINE + progressText(progress).slice(0, width));
     },
     clear() {

@@ -82,7 +82,8 @@ export async function readTasks(text: string): Promise<StepOptions[]> {
   } catch (cause) {
     const isOurs = isGevulotError(cause) || cause instanceof SyntaxError;
     if (!isOurs) throw cause;
-    throw optionInvalid("--tasks", `${cause.message} See gevulot exec --help for its form.`, cause);
+    const problem = cause.message.replace(/\.?$/, ".");
+    throw optionInvalid("--tasks", `${problem} See gevulot exec --help for its form.`, cause);
   }
 }
 
@@ -90,7 +91,12 @@ async function readTasksFile(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    throw optionInvalid("--tasks", `can't read ${path}: ${(cause as Error).message}`, cause);
+    const { code } = cause as NodeJS.ErrnoException;
+    throw optionInvalid(
+      "--tasks",
+      `can't read ${path} (${code}). Check the path and its permissions.`,
+      cause,
+    );
   }
 }
 
