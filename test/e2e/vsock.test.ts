@@ -86,8 +86,7 @@ test("a JavaScript program takes its task and hands back its result", async (con
   // There is no task.json: only VSOCK can have told it.
   const image = await build("js", join(folder, "prover.mjs"));
   const { outcome, exchange, workspaceDir, console } = await run(image, ["", "with space", "ünï"]);
-  expect(console).toBe("");
-  expect(outcome).toEqual({ kind: "exited", exitCode: 0 });
+  expect(outcome, console).toEqual({ kind: "exited", exitCode: 0 });
   const submitted = exchange.submitted;
   if (submitted?.kind !== "ok") throw new Error("no result came");
   expect(Buffer.from(submitted.data).toString()).toBe(`${HASH}||with space|ünï`);
@@ -110,7 +109,7 @@ test("a static program that speaks the protocol by itself", async (context) => {
   const checksum = await checksumFile(join(folder, "expected"));
   const image = await build("static", program, { Env: { GEVULOT_TRANSPORT: "vsock" } });
   const { outcome, exchange, workspaceDir, console } = await run(image, ["made in C", checksum]);
-  expect(console.trim()).toBe("answered with 0 bytes");
+  expect(console).toContain("answered with 0 bytes");
   expect(outcome).toEqual({ kind: "exited", exitCode: 0 });
   expect(exchange.submitted).toEqual({
     kind: "ok",
@@ -176,8 +175,9 @@ test("the listener of the kernel's device, over the loopback of a guest", async 
     { qemuPath, cacheDir, vsock: { mode: "off" } },
   );
   const { outcome, console } = await run(image, [], loopback);
-  expect(console).toContain("{");
-  expect(JSON.parse(console)).toEqual({
+  // On a busy machine the guest's kernel may have something to say too.
+  const said = console.split("\n").find((line) => line.startsWith("{"));
+  expect(JSON.parse(said ?? "null"), console).toEqual({
     cids: [1],
     second: "EADDRINUSE",
     closed: "ECONNRESET",
