@@ -91,7 +91,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   );
   const intake = createIntake(
     { log, database, layout, files, access, onStored },
-    { execute: !options.noExecution },
+    { execute: !options.noExecution, allowUnmountedImages: options.allowUnmountedImages },
   );
 
   if (!options.noExecution) {

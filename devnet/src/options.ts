@@ -62,6 +62,13 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   ),
   spec("no-execution", "GEVULOT_NODE_NO_EXECUTION", "boolean", false, "Keep transactions, run no tasks"),
   spec(
+    "allow-unmounted-images",
+    "GEVULOT_ALLOW_UNMOUNTED_IMAGES",
+    "boolean",
+    false,
+    "Take Nanos images that mount no share of the node, whose programs find no task",
+  ),
+  spec(
     "node-key-file",
     "GEVULOT_NODE_KEY_FILE",
     "string",
@@ -236,6 +243,7 @@ const schema = z.object({
   jsonRpcListenAddr: address,
   logDirectory: z.string().min(1),
   noExecution: flag,
+  allowUnmountedImages: flag,
   nodeKeyFile: z.string().min(1),
   p2pListenAddr: address,
   p2pAdvertisedListenAddr: address.optional(),

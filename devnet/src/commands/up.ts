@@ -74,6 +74,7 @@ async function upForeground(args: UpArgs): Promise<void> {
     fresh: args.fresh,
     provider: args.provider,
     execution: !args["no-execution"],
+    allowUnmountedImages: args["allow-unmounted-images"],
     defaultPorts: true,
     signal: stop.signal,
     ...(args["task-deadline-seconds"] && { taskDeadlineSeconds: args["task-deadline-seconds"] }),

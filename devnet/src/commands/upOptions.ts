@@ -19,6 +19,11 @@ export const upOptions = {
   detach: { type: "boolean", default: false, describe: "Go on in the background; `down` stops it" },
   fresh: { type: "boolean", default: false, describe: "Begin without what an earlier devnet left here" },
   "no-execution": { type: "boolean", default: false, describe: "Keep transactions, run no tasks" },
+  "allow-unmounted-images": {
+    type: "boolean",
+    default: false,
+    describe: "Take Nanos images that mount no share of the node, whose programs find no task",
+  },
   provider: {
     choices: ["auto", "qemu", "process"],
     default: "auto",

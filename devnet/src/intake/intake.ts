@@ -11,6 +11,7 @@ import type { AccessList } from "./accessList.ts";
 import { createTransactionCheck, isSameTransaction, MAX_LOOKUP } from "./checkTransaction.ts";
 import { fetchFiles, hasFiles } from "./fetchFiles.ts";
 import { createGroupCommit, type GroupCommitOptions } from "./groupCommit.ts";
+import { requireMounts } from "./requireMounts.ts";
 import { requireParents } from "./requireParents.ts";
 import type { Verified } from "./stages.ts";
 import { createUnderWay } from "./underWay.ts";
@@ -61,7 +62,10 @@ export interface IntakeDeps {
 }
 
 /** `execute`: whether this node runs tasks. */
-export type IntakeOptions = GroupCommitOptions;
+export interface IntakeOptions extends GroupCommitOptions {
+  /** Takes Nanos images whose programs will find no task. Default false. */
+  readonly allowUnmountedImages?: boolean;
+}
 
 export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): Intake {
   const { database, log } = deps;
@@ -192,6 +196,7 @@ function createStore(deps: IntakeDeps, intakeOptions: IntakeOptions) {
   const urgentCommits = createGroupCommit(deps.database, intakeOptions);
   return async (verified: Verified, options: AcceptOptions, origin: Origin): Promise<void> => {
     const fetched = await fetchFiles(deps, verified, options);
+    await requireMounts(deps, fetched, intakeOptions.allowUnmountedImages === true || origin === "peer");
     const { hash, author, payload } = verified;
     const isUrgent = options.alsoCommit !== undefined || payload.kind === "cancel";
     if (!(await (isUrgent ? urgentCommits : commits).store(fetched, options.alsoCommit))) return;

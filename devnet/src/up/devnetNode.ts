@@ -53,6 +53,7 @@ export async function createDevnetNode(
         jsonRpcListenAddr: `127.0.0.1:${rpc}`,
         logDirectory: join(dataDir, "log"),
         noExecution: options.execution === false,
+        allowUnmountedImages: options.allowUnmountedImages === true,
         nodeKeyFile: place.nodeKeyFile,
         p2pListenAddr: `127.0.0.1:${ports.p2p}`,
         httpDownloadPort: http,

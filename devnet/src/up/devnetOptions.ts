@@ -5,6 +5,8 @@ export interface DevnetOptions {
   readonly provider?: "auto" | "qemu" | "process";
   /** False: the node keeps transactions and runs nothing. Default true. */
   readonly execution?: boolean;
+  /** Takes Nanos images that mount no share of the node, whose programs find no task. Default false. */
+  readonly allowUnmountedImages?: boolean;
   /** Where database, files and keys are kept. Default: a temporary folder, removed at the end. */
   readonly stateDir?: string;
   /** Begin without the state that a `stateDir` holds. */
