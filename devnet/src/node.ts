@@ -48,7 +48,6 @@ export interface Node extends AsyncDisposable {
 
 const MIB = 2 ** 20;
 const CONSOLE_LIMIT_BYTES = 16 * MIB;
-const MAX_OUTPUT_BYTES = 16 * 1_024 * MIB;
 
 /**
  * A running node: `rpc → intake → store → schedule → vm → result → intake`. It stops in the reverse order; tasks
@@ -207,6 +206,7 @@ async function createExecution(
         provider: kind,
         qemuPath,
         cacheDir: layout.cacheDir,
+        volumesDir: options.volumesDirectory,
         vsock: { listenPort: options.vsockListenPort, vhostDevicePath: options.vhostDeviceVsock },
       },
     ),
@@ -221,7 +221,9 @@ async function createExecution(
     logDirectory: options.logDirectory,
     taskDeadlineMs: options.taskDeadlineSeconds * 1_000,
     consoleLimitBytes: CONSOLE_LIMIT_BYTES,
-    maxOutputBytes: MAX_OUTPUT_BYTES,
+    maxOutputBytes: Math.floor(options.maxOutputGb * 1_024 * MIB),
+    maxOutputFiles: options.maxOutputFiles,
+    taskIdleMs: options.taskIdleSeconds === undefined ? undefined : options.taskIdleSeconds * 1_000,
   };
   const { gpuDevices } = options;
   const scheduler = stack.use(createScheduler({ ...parts, provider }, { capacity, gpuDevices, ...limits }));

@@ -64,9 +64,25 @@ export async function run(program: Program): Promise<never> {
   } catch (error) {
     return endFailed(progress, error);
   }
-  return process.exit(EXIT_OK);
+  return leave(EXIT_OK);
 }
 
+/** `process.exit` drops what a pipe has not taken yet: the last words of a program that wrote a lot. */
+async function leave(exitCode: number): Promise<never> {
+  const flushed = [process.stdout, process.stderr].map(
+    (stream) =>
+      new Promise<void>((resolve) => {
+        stream.once("error", () => resolve());
+        stream.write("", () => resolve());
+      }),
+  );
+  // Who reads it may have stopped.
+  const late = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_LIMIT_MS));
+  await Promise.race([Promise.all(flushed), late]);
+  return process.exit(exitCode);
+}
+
+const FLUSH_LIMIT_MS = 5_000;
 const NEVER_ENDED =
   "the program's function never ended: it waits for something that can't come any more; look for a promise that nobody settles";
 
@@ -94,7 +110,7 @@ async function endFailed(progress: Progress, error: unknown): Promise<never> {
   } catch (another) {
     console.error(errorText(another));
   }
-  return process.exit(EXIT_FAILED);
+  return leave(EXIT_FAILED);
 }
 
 /** A folder without a task is perhaps none of ours, and a result that is there stays as it is. */

@@ -31,6 +31,16 @@ export const upOptions = {
     describe: "What runs tasks: QEMU virtual machines, or host processes for quick tests",
   },
   "task-deadline-seconds": { type: "number", requiresArg: true, describe: "Longest time of one task" },
+  "task-idle-seconds": {
+    type: "number",
+    requiresArg: true,
+    describe: "A task that did nothing for so long is stopped; default never",
+  },
+  "volumes-directory": {
+    type: "string",
+    requiresArg: true,
+    describe: "Folder of the volumes; default that of `volume`",
+  },
   "mem-gb": { type: "number", requiresArg: true, describe: "GiB of memory for tasks" },
   "num-cpus": { type: "number", requiresArg: true, describe: "CPUs for tasks" },
 } as const satisfies Record<string, Options>;

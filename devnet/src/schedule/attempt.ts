@@ -32,6 +32,9 @@ export interface AttemptOptions {
   readonly taskDeadlineMs: number;
   readonly consoleLimitBytes: number;
   readonly maxOutputBytes: number;
+  readonly maxOutputFiles?: number;
+  /** A program that does nothing for so long is ended. Default: never. */
+  readonly taskIdleMs?: number | undefined;
 }
 
 export interface AttemptResources extends ResourceAmount {
@@ -83,6 +86,9 @@ export async function runAttempt(
       consolePath,
       consoleLimitBytes: options.consoleLimitBytes,
       deadlineMs: options.taskDeadlineMs,
+      idleLimitMs: options.taskIdleMs,
+      maxOutputBytes: options.maxOutputBytes,
+      ...(options.maxOutputFiles === undefined ? {} : { maxOutputFiles: options.maxOutputFiles }),
     },
     { signal, onEvent: (event) => noteStage(deps, attempt, event) },
   );

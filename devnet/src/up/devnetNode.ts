@@ -62,6 +62,10 @@ export async function createDevnetNode(
         memGb: options.memGb,
         logLevel: options.logLevel,
         taskDeadlineSeconds: options.taskDeadlineSeconds,
+        taskIdleSeconds: options.taskIdleSeconds,
+        maxOutputGb: options.maxOutputGb,
+        maxOutputFiles: options.maxOutputFiles,
+        volumesDirectory: options.volumesDirectory,
         maxBodyMib: options.maxBodyMib,
         // Any port: several networks may run side by side.
         httpHealthcheckListenAddr: "127.0.0.1:0",

@@ -14,6 +14,13 @@ export interface DevnetOptions {
   /** True: 9944, 9995 and 9999 where they are free. Default false: any free ports. */
   readonly defaultPorts?: boolean;
   readonly taskDeadlineSeconds?: number;
+  /** A task that did nothing for so long is stopped. Default: never. */
+  readonly taskIdleSeconds?: number;
+  /** What a task may leave in its workspace. Default 16 GiB, 100,000 files. */
+  readonly maxOutputGb?: number;
+  readonly maxOutputFiles?: number;
+  /** Folder of the volumes that programs name. Default: that of `gevulot-devnet volume`. */
+  readonly volumesDirectory?: string;
   readonly memGb?: number;
   readonly numCpus?: number;
   readonly maxBodyMib?: number;
