@@ -3,6 +3,8 @@ import { nanosInfo, nodeMountProblem } from "./nanosInfo.ts";
 import { type NanosFile, type OpenTfs, openNanos, withPath } from "./openNanos.ts";
 import { readTfsFile } from "./readTfsFile.ts";
 
+/** The check that a node's share is mounted. */
+export const MOUNTS = "mounts";
 /** What is read of an ELF file to see that it is one. */
 const HEADER_BYTES = 64;
 
@@ -28,7 +30,7 @@ export async function verifyNanos(path: string, signal?: AbortSignal): Promise<I
     root,
     { part: "program", found: info.program ?? "none", problem: await programProblem(file, info.program) },
     {
-      part: "mounts",
+      part: MOUNTS,
       found: Object.entries(info.mounts)
         .map(([id, place]) => `${id} at ${place}`)
         .join(", "),
