@@ -42,6 +42,7 @@ interface Arguments {
 }
 
 const one = { type: "string", requiresArg: true } as const;
+const many = { type: "string", array: true, nargs: 1 } as const;
 
 export const imageBuildCommand: CommandModule<object, Arguments> = {
   command: "build [program]",
@@ -58,23 +59,17 @@ export const imageBuildCommand: CommandModule<object, Arguments> = {
       .option("output", { ...one, alias: "o", describe: "The image's file; default <name>.img" })
       .option("imagename", { ...one, alias: "i", describe: "The image's name; default the program's" })
       .option("args", {
-        type: "string",
-        array: true,
-        nargs: 1,
+        ...many,
         alias: "a",
         describe: "An argument (-a=--x if it begins with a dash); repeatable, replaces Args",
       })
       .option("env", {
-        type: "string",
-        array: true,
-        nargs: 1,
+        ...many,
         alias: "e",
         describe: "K=V; repeatable, added to Env",
       })
       .option("mounts", {
-        type: "string",
-        array: true,
-        nargs: 1,
+        ...many,
         describe: "VOLUME:/path or %1:/path, :ro at the end for reading only; repeatable, added to Mounts",
       })
       .option("exec", {
@@ -88,9 +83,7 @@ export const imageBuildCommand: CommandModule<object, Arguments> = {
         describe: "With --exec: the proof is this file, not the standard output",
       })
       .option("output-file", {
-        type: "string",
-        array: true,
-        nargs: 1,
+        ...many,
         describe: "With --exec: a file (or a pattern) of the workspace to hand back; repeatable",
       })
       .option("working-dir", {

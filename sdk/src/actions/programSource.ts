@@ -1,5 +1,6 @@
 import type { ClientContext } from "../context/context.ts";
 import type { HostedFiles } from "../context/hostedFiles.ts";
+import type { ImageResources } from "../context/platform.ts";
 import { GevulotError } from "../errors.ts";
 import { isHash } from "../protocol/hash.ts";
 import { createProgramMetadata, DEFAULT_RESOURCES } from "../protocol/program.ts";
@@ -25,7 +26,10 @@ export interface DeployedProgram {
 interface ProgramOptions {
   /** Part of the program's identity; default: the image's file name. */
   readonly name?: string;
-  /** What is left out is as in the protocol: 2048 MiB, 2 cores, no GPU. */
+  /**
+   * What is left out is as a local image itself says (its manifest's RunConfig), else as in the protocol: 2048 MiB,
+   * 2 cores, no GPU.
+   */
   readonly resources?: Partial<Readonly<Record<keyof Resources, number | bigint>>>;
 }
 
@@ -55,7 +59,7 @@ export async function resolveProgram(
   if (typeof source !== "object" || source === null)
     throw invalid(role, `it is missing; give { file }, { url, checksum } or { hash }`);
   if ("hash" in source) return getProgram(context, source.hash, { signal });
-  const resources = resolveResources(role, source.resources);
+  const resources = resolveResources(role, source.resources, await imageResources(context, source));
   if ("file" in source) {
     if (typeof source.file !== "string") throw invalid(role, "its file is no path; give one as a string");
     const imageFileName = lastPart(source.file);
@@ -88,10 +92,19 @@ function metadata(
   return createProgramMetadata({ name, imageFileName, imageFileUrl, imageFileChecksum, resources });
 }
 
-function resolveResources(role: "prover" | "verifier", asked: ProgramOptions["resources"]): Resources | null {
-  if (asked === undefined) return null;
+async function imageResources(context: ClientContext, source: ProgramSource): Promise<ImageResources> {
+  if (!("file" in source) || typeof source.file !== "string") return {};
+  return (await context.platform.local?.readImageResources(source.file)) ?? {};
+}
+
+function resolveResources(
+  role: "prover" | "verifier",
+  asked: ProgramOptions["resources"],
+  own: ImageResources,
+): Resources | null {
+  if (asked === undefined && Object.keys(own).length === 0) return null;
   const entry = (name: keyof Resources, min: bigint): bigint => {
-    const value = asked[name] ?? DEFAULT_RESOURCES[name];
+    const value = asked?.[name] ?? own[name] ?? DEFAULT_RESOURCES[name];
     const isWhole = typeof value === "bigint" || Number.isSafeInteger(value);
     if (!isWhole || BigInt(value) < min || BigInt(value) > MAX_U64)
       throw invalid(role, `its ${name} is ${value}; give a whole number from ${min} on`);

@@ -20,12 +20,12 @@ const deployOptions = {
   verifiername: { type: "string", describe: "Default: the image's file name" },
   proverimgurl: { type: "string", describe: "Where the node finds the prover's image" },
   verifierimgurl: { type: "string", describe: "Where the node finds the verifier's image" },
-  provercpus: { type: "number", describe: "Processor cores; default 2" },
-  provermem: { type: "number", describe: "MiB of memory; default 2048" },
-  provergpus: { type: "number", describe: "GPUs; default 0" },
-  verifiercpus: { type: "number", describe: "Processor cores; default 2" },
-  verifiermem: { type: "number", describe: "MiB of memory; default 2048" },
-  verifiergpus: { type: "number", describe: "GPUs; default 0" },
+  provercpus: { type: "number", describe: "Processor cores; default the image's own, else 2" },
+  provermem: { type: "number", describe: "MiB of memory; default the image's own, else 2048" },
+  provergpus: { type: "number", describe: "GPUs; default the image's own, else 0" },
+  verifiercpus: { type: "number", describe: "Processor cores; default the image's own, else 2" },
+  verifiermem: { type: "number", describe: "MiB of memory; default the image's own, else 2048" },
+  verifiergpus: { type: "number", describe: "GPUs; default the image's own, else 0" },
 } as const;
 
 type Arguments = CommonArguments & InferredOptionTypes<typeof deployOptions>;

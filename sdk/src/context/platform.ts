@@ -25,11 +25,20 @@ export interface Blake3 {
 export interface LocalFiles {
   readKeyFile(path: string): Promise<Uint8Array>;
   checksumFile(path: string, options: LocalChecksum): Promise<Hash>;
+  /** What an image asks for by itself; never rejects. */
+  readImageResources(path: string): Promise<ImageResources>;
   /** Listens until it is closed. */
   createFileHost(options: FileHostOptions): Promise<FileHost>;
   downloadFile(options: LocalDownload): Promise<void>;
   /** Sends a file's bytes by HTTP PUT. Rejects where there is no answer. */
   putFile(options: LocalPut): Promise<PutAnswer>;
+}
+
+/** Of a machine for the program in an image. */
+export interface ImageResources {
+  readonly memMib?: number;
+  readonly cpus?: number;
+  readonly gpus?: number;
 }
 
 export interface LocalChecksum {

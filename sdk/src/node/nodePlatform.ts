@@ -3,6 +3,7 @@ import type { Platform } from "../context/platform.ts";
 import { checksumFile } from "./checksumFile.ts";
 import { downloadFile } from "./downloadFile.ts";
 import { createFileHost } from "./fileHost.ts";
+import { readImageResources } from "./imageResources.ts";
 import { readKeyFile } from "./keyFile.ts";
 import { putFile } from "./putFile.ts";
 
@@ -16,5 +17,5 @@ export const nodePlatform: Platform = Object.freeze({
       digest: () => hasher.digest("hex"),
     };
   },
-  local: { readKeyFile, checksumFile, createFileHost, downloadFile, putFile },
+  local: { readKeyFile, checksumFile, readImageResources, createFileHost, downloadFile, putFile },
 });
