@@ -1,11 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { readFileSync, writeFileSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { checksumFile } from "gevulot-sdk/node";
 import pino from "pino";
 import { afterAll, beforeAll, expect, type TestContext, test } from "vitest";
 import { buildImage } from "../../devnet/src/image/buildImage.ts";
+import { ensureGuestKernel } from "../../devnet/src/image/ensureGuestKernel.ts";
 import { prepareBoot } from "../../devnet/src/image/prepareBoot.ts";
 import type { VmOutcome } from "../../devnet/src/vm/provider.ts";
 import { createQemuProvider, type QemuProvider } from "../../devnet/src/vm/qemuProvider.ts";
@@ -161,9 +163,49 @@ try { libc.connect(CID_LOCAL, 8080); } catch (error) { closed = error.code; }
 console.log(JSON.stringify({ cids, second, closed, task: answer.task }));
 `;
 
-test("the listener of the kernel's device, over the loopback of a guest", async () => {
-  await writeFile(join(folder, "listen.mjs"), LISTEN);
-  const image = await build("listen", join(folder, "listen.mjs"));
+/** What `/dev/vhost-vsock` comes with, in the order of loading; only this test's guest is a host. */
+const HOST_MODULES = ["vhost_iotlb", "vhost", "vhost_vsock"];
+
+const HOST = `
+import { readFileSync } from "node:fs";
+import { createKernelVsock } from ${source("devnet/src/vm/vsock/kernelVsock.ts")};
+
+const koffi = loadKoffi();
+const initModule = koffi.load(null).func("long syscall(long n, const uint8_t *image, unsigned long bytes, const char *options)");
+for (const name of ${JSON.stringify(HOST_MODULES)}) {
+  const image = readFileSync("/" + name + ".ko");
+  if (initModule(175, image, image.length, "") !== 0) throw new Error(name + ": error " + koffi.errno());
+}
+const nodes = await Promise.all([8080, 8081].map((port) => createKernelVsock({ koffi, port })));
+const taken = await createKernelVsock({ koffi, port: 8080 }).catch((error) => error.code);
+const vms = [];
+for (const node of [0, 1, 0]) vms.push(await nodes[node].open({ server, mark: "" }));
+const numbers = vms.map(({ device }) => device.cid);
+await vms[1][Symbol.asyncDispose]();
+numbers.push((await nodes[0].open({ server, mark: "" })).device.cid);
+const stranger = createGrpcClient(socketOf(libc.connect(CID_LOCAL, 8080)));
+const refused = await stranger.call(GET_TASK, new Uint8Array(), 10000).then(() => "answered", () => "refused");
+console.log(JSON.stringify({ taken, numbers, refused }));
+process.exit();
+`;
+
+async function writeModules(context: TestContext): Promise<string[]> {
+  const { modulesDir } = await ensureGuestKernel({ cacheDir });
+  const paths = await readdir(join(modulesDir, "kernel"), { recursive: true });
+  return HOST_MODULES.map((name) => {
+    const path = paths.find((each) => new RegExp(`/${name}\\.ko(\\.xz|\\.zst)?$`).test(each));
+    if (path === undefined) return context.skip(`the guest's kernel has no module ${name}`);
+    const [tool, args] = path.endsWith(".xz") ? ["xz", ["-dc"]] : ["zstd", ["-dcq"]];
+    const packed = join(modulesDir, "kernel", path);
+    const data = path.endsWith(".ko") ? readFileSync(packed) : execFileSync(tool, [...args, packed]);
+    writeFileSync(join(folder, `${name}.ko`), data);
+    return `${name}.ko`;
+  });
+}
+
+test("the kernel's device: its listener, and numbers for VMs, in a guest", async (context) => {
+  await writeFile(join(folder, "listen.mjs"), LISTEN + HOST);
+  const image = await build("listen", join(folder, "listen.mjs"), { Files: await writeModules(context) });
   await using loopback = await createQemuProvider(
     {
       log,
@@ -176,12 +218,18 @@ test("the listener of the kernel's device, over the loopback of a guest", async 
   );
   const { outcome, console } = await run(image, [], loopback);
   // On a busy machine the guest's kernel may have something to say too.
-  const said = console.split("\n").find((line) => line.startsWith("{"));
-  expect(JSON.parse(said ?? "null"), console).toEqual({
+  const said = console.split("\n").filter((line) => line.startsWith("{"));
+  expect(JSON.parse(said[0] ?? "null"), console).toEqual({
     cids: [1],
     second: "EADDRINUSE",
     closed: "ECONNRESET",
     task: { txHash: "ab", name: "n", args: ["x"], files: [] },
+  });
+  // Two nodes on one machine: each number is given once, and again when its VM has gone.
+  expect(JSON.parse(said[1] ?? "null"), console).toEqual({
+    taken: "EADDRINUSE",
+    numbers: [4, 5, 6, 5],
+    refused: "refused",
   });
   expect(outcome).toEqual({ kind: "exited", exitCode: 0 });
 });
