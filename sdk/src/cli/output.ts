@@ -1,6 +1,6 @@
 import { isGevulotError } from "../errors.ts";
+import { usageText } from "../node/usageText.ts";
 import { stringifyJson } from "../protocol/json/stringifyJson.ts";
-import { usageText } from "./usageText.ts";
 
 /** Exit codes; 0 only where all was done. */
 export const EXIT = Object.freeze({

@@ -11,6 +11,11 @@ const SENTENCES: readonly (readonly [RegExp, (...found: string[]) => string])[] 
   ],
 ];
 
+/**
+ * What yargs says of a wrong command line, in the words of our commands: one line. For the commands of all packages.
+ *
+ * @internal
+ */
 export function usageText(message: string): string {
   for (const [pattern, sentence] of SENTENCES) {
     const found = pattern.exec(message);
