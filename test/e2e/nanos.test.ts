@@ -7,6 +7,7 @@ import { buildNanosImage } from "../../devnet/src/image/nanos/buildNanosImage.ts
 import { explainOutcome } from "../../devnet/src/result/explainOutcome.ts";
 import { createVmProvider } from "../../devnet/src/vm/createVmProvider.ts";
 import type { VmEvent, VmOutcome, VmProvider } from "../../devnet/src/vm/provider.ts";
+import { runCli } from "../fixtures/cli.ts";
 import { type FakeEnd, makeFakeNanos, tinyProgram } from "../fixtures/fakeNanos.ts";
 
 const log = pino({ level: "silent" });
@@ -108,6 +109,35 @@ describe("a Nanos image runs as the existing node runs it, with a stand-in for t
     const { outcome } = await fake("hang", 4_000);
     expect(outcome).toEqual({ kind: "deadline" });
   });
+});
+
+test("the commands take it from build to verify", async () => {
+  const home = join(root, "home");
+  await makeFakeNanos(join(home, ".ops"), "hang");
+  await tinyProgram(join(home, "tiny"));
+  const image = (...args: string[]) =>
+    runCli("gevulot-devnet", ["image", ...args], { cwd: home, env: { OPS_HOME: home } });
+  const built = await image("build", "tiny", "--format", "nanos", "-a", "x", "-i", "one.two");
+  expect(built.stdout).toContain(`Bootable image file:${join(home, "one.img")}\n`);
+  const inspected = JSON.parse((await image("inspect", "one.img", "--json")).stdout);
+  expect(inspected.data).toMatchObject({
+    kind: "nanos",
+    args: ["tiny", "x"],
+    mounts: { "%0": "/workspace" },
+  });
+  expect((await image("ls", "one.img")).stdout.split("\n")).toEqual([
+    "/etc",
+    "/proc",
+    "/tiny",
+    "/workspace",
+    "",
+  ]);
+  expect((await image("cat", "one.img", "/etc/resolv.conf")).stdout).toBe("nameserver  8.8.8.8\n");
+  expect((await image("cp", "-r", "one.img", "/etc", "out")).code).toBe(0);
+  expect(await readFile(join(home, "out", "passwd"), "utf8")).toMatch(/^root:/);
+  expect((await image("verify", "one.img")).stdout).toMatch(/^ok +mounts +%0 at \/workspace$/m);
+  const elsewhere = await image("build", "tiny", "--format", "nanos", "--kernel", "absent");
+  expect([elsewhere.code, elsewhere.stderr]).toEqual([1, expect.stringMatching(/No Nanos kernel: .*absent/)]);
 });
 
 test("a program runs under Nanos itself", async (context) => {

@@ -3,6 +3,7 @@ import { basename, resolve } from "node:path";
 import { GevulotError } from "gevulot-sdk";
 import type { Argv, CommandModule } from "yargs";
 import { type BuildImageOptions, type BuiltImage, buildImage } from "../image/buildImage.ts";
+import { parseManifest } from "../image/manifest.ts";
 import { type BuiltNanosImage, buildNanosImage } from "../image/nanos/buildNanosImage.ts";
 import { unusable } from "../image/readProgram.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
@@ -125,9 +126,11 @@ export const imageBuildCommand: CommandModule<object, Arguments> = {
 
 async function build(given: Arguments): Promise<BuiltImage | BuiltNanosImage> {
   const manifest = given.config === undefined ? {} : await readManifest(given.config);
+  const { imageName } = parseManifest(manifest).runConfig;
   // As ops: the name ends at its first dot.
   const name =
-    basename(given.imagename ?? given.program ?? given["from-container"] ?? "").split(".")[0] || "program";
+    basename(given.imagename ?? imageName ?? given.program ?? given["from-container"] ?? "").split(".")[0] ||
+    "program";
   const stop = new AbortController();
   const interrupt = () => stop.abort(new Error("stopped"));
   process.once("SIGINT", interrupt);
@@ -145,11 +148,17 @@ async function build(given: Arguments): Promise<BuiltImage | BuiltNanosImage> {
       ...(given["working-dir"] === undefined ? {} : { workingDir: given["working-dir"] }),
     };
     if (given.format === "nanos") {
-      if (given.program === undefined) throw unusable("(none)", "for Nanos give the file of an ELF program");
+      if (given.program === undefined || given["from-container"] !== undefined) {
+        throw unusable(
+          given.program ?? "(none)",
+          "for Nanos give the file of an ELF program, and no container",
+        );
+      }
       return await buildNanosImage({
         ...request,
         program: given.program,
         imageName: name,
+        targetRoot: given["target-root"],
         kernelFiles: nanosFiles(given),
       });
     }
@@ -169,7 +178,8 @@ async function build(given: Arguments): Promise<BuiltImage | BuiltNanosImage> {
 
 export async function readManifest(path: string): Promise<unknown> {
   try {
-    return JSON.parse(await readFile(path, "utf8"));
+    const text = await readFile(path, "utf8");
+    return JSON.parse(process.env.ops_render_config === "true" ? withVariables(text) : text);
   } catch (cause) {
     const reason = cause instanceof SyntaxError ? `is not JSON: ${cause.message}` : "can't be read";
     throw new GevulotError(
@@ -181,6 +191,15 @@ export async function readManifest(path: string): Promise<unknown> {
       },
     );
   }
+}
+
+/** As ops: `$NAME` and `${NAME}` of the environment; what is not set is empty. */
+function withVariables(text: string): string {
+  const variable = /\$(?:(\w+)|\{(\w+)\})/g;
+  return text.replace(
+    variable,
+    (_, plain?: string, braced?: string) => process.env[plain ?? braced ?? ""] ?? "",
+  );
 }
 
 /** Either of its options says that it is one. */

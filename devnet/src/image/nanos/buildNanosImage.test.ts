@@ -177,6 +177,19 @@ test("the same inputs make the same bytes", async () => {
   expect(other.checksum).not.toBe(one.checksum);
 });
 
+test("files and libraries come from a target root where it has them", async () => {
+  const targetRoot = join(root, "target");
+  await mkdir(join(targetRoot, "conf"), { recursive: true });
+  await writeFile(join(targetRoot, "conf/x"), "of the target");
+  const image = await build({
+    targetRoot,
+    manifest: { Files: ["conf/x"] },
+    outputPath: join(root, "target.img"),
+  });
+  const { "/conf/x": content } = await contentsOf(image.path);
+  expect(Buffer.from(content ?? "", "base64").toString()).toBe("of the target");
+});
+
 test("a dynamic program brings its loader and libraries", async () => {
   const image = await build({ program: process.execPath, outputPath: join(root, "node.img") });
   await using files = await openImageFiles(image.path);

@@ -22,6 +22,8 @@ export interface BuildNanosImageOptions extends ProgramRequest {
   readonly outputPath: string;
   /** Folder under which Program and Files of the manifest are looked up. Default: the current folder. */
   readonly workingDir?: string;
+  /** A folder that stands for `/` when libraries and the manifest's files are looked for. */
+  readonly targetRoot?: string | undefined;
   /** Where Nanos is; the manifest's Kernel, Boot and KlibDir count where these don't say. */
   readonly kernelFiles: KernelFilesOptions;
   /** Seen by the program as IMAGE_NAME. Default: the output's name. */
@@ -70,13 +72,15 @@ const MAX_IMAGE_BYTES = 2 ** 32 * SECTOR_BYTES;
 export async function buildNanosImage(options: BuildNanosImageOptions): Promise<BuiltNanosImage> {
   const { signal, onProgress } = options;
   const workingDir = resolve(options.workingDir ?? ".");
-  const manifest = parseManifest(withOverrides(options));
+  const written = parseManifest(withOverrides(options));
+  const { targetRoot = written.targetRoot } = options;
+  const manifest: Manifest = { ...written, ...(targetRoot === undefined ? {} : { targetRoot }) };
   if (options.exec ?? manifest.exec)
     throw manifestInvalid("Exec", "it needs Linux, whose init runs the program; leave out --format nanos");
   const kernel = await findKernelFiles(withManifest(options.kernelFiles, manifest, workingDir));
   const programPath = await resolveProgram(options.program, manifest, workingDir);
   await checkProgram(programPath);
-  const libraries = await findLibraries(programPath, signal ? { signal } : {});
+  const libraries = await findLibraries(programPath, { root: targetRoot, ...(signal ? { signal } : {}) });
   const files = await listProgramFiles(manifest, workingDir);
   const place = placeInImage(programPath, "elf", manifest, workingDir);
   const outputPath = resolve(options.outputPath);
