@@ -5,7 +5,7 @@ import { pino } from "pino";
 import type { Argv, CommandModule } from "yargs";
 import { vmPathProblem, workspaceRelative } from "../files/layout.ts";
 import { readMounts, type VolumeMount } from "../image/manifestMounts.ts";
-import { copyFromWorkspace } from "../result/collectFiles.ts";
+import { copyFromWorkspace, OutputFileProblem } from "../result/collectFiles.ts";
 import { TRACE_FILE } from "../vm/trace.ts";
 import { type AloneVm, isProgram, runAloneVm, writeResult } from "./aloneVm.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
@@ -203,7 +203,14 @@ async function run(given: Arguments): Promise<AloneVm> {
     },
   );
   try {
-    if (tracePath !== null) await copyFromWorkspace(vm.workspace, TRACE_FILE, tracePath, MAX_TRACE_BYTES);
+    if (tracePath !== null) {
+      await copyFromWorkspace(vm.workspace, TRACE_FILE, tracePath, MAX_TRACE_BYTES).catch(
+        (error: unknown) => {
+          if (!(error instanceof OutputFileProblem)) throw error;
+          say("no trace   The guest did not get as far as that.");
+        },
+      );
+    }
     if (given["output-dir"] !== undefined)
       await writeResult(resolve(given["output-dir"]), TASK_ID, vm.result);
     return vm;
