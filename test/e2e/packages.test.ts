@@ -43,6 +43,7 @@ const ENTRIES = [
   ["gevulot-sdk/node", "createKeyFile"],
   ["gevulot-sdk/protocol", "signTransaction"],
   ["gevulot-shim", "run"],
+  ["gevulot-shim/wire", "encodeTaskResponse"],
   ["gevulot-devnet", "startDevnet"],
 ] as const;
 
