@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuiltImage, buildImage, type Devnet, startDevnet } from "gevulot-devnet";
 import { isGevulotError } from "gevulot-sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeDockerArchive } from "../fixtures/makeContainer.ts";
 
 /** Programs that know nothing of tasks, one static and one with shared libraries, from an app to a verified proof. */
 const folder = mkdtempSync(join(tmpdir(), "gevulot-exec-"));
@@ -41,6 +42,31 @@ beforeAll(async () => {
     }),
   };
 });
+
+/** A container with two layers, whose program is a script in a folder of its own. */
+async function buildContainer(): Promise<BuiltImage> {
+  const script = '#!/bin/sh\npwd\necho "$0 $* $LEVEL"\n/bin/busybox cat data\n';
+  const archive = makeDockerArchive({
+    layers: [
+      [
+        { path: "usr/bin/busybox", data: readFileSync("/bin/busybox"), mode: 0o755 },
+        { path: "usr/bin/sh", type: "2", target: "busybox" },
+        { path: "bin", type: "2", target: "usr/bin" },
+        { path: "app/run.sh", data: script, mode: 0o755 },
+        { path: "app/data", data: "of the lower layer\n" },
+      ],
+      [{ path: "app/data", data: "of the upper layer\n" }],
+    ],
+    config: { Entrypoint: ["./run.sh"], Cmd: ["x"], Env: ["LEVEL=3"], WorkingDir: "/app" },
+  });
+  writeFileSync(join(folder, "container.tar"), archive);
+  return buildImage({
+    fromContainer: join(folder, "container.tar"),
+    outputPath: join(folder, "container.img"),
+    manifest: { RunConfig: { Memory: "256m", CPUs: 1 } },
+    exec: {},
+  });
+}
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test("a static program's image is small, and without Node.js", (context) => {
@@ -106,5 +132,17 @@ describe.each(["process", "qemu"] as const)("provider %s", (provider) => {
     if (images === null) return context.skip("gcc is not installed");
     const failure = await failureOf(prove("13"));
     expect(failure).toMatchObject({ step: 0, code: "PROGRAM_FAILED", signal: "SIGILL" });
+  });
+
+  test("a container's program, with what its manifest asks for", async (context) => {
+    if (provider === "process") return context.skip("a container's libraries and folder are not the host's");
+    const { path: file } = await buildContainer();
+    const client = net.client();
+    const { prover } = await client.deploy({ name: "container", prover: { file }, verifier: { file } });
+    expect(prover.resources).toEqual({ memMib: 256n, cpus: 1n, gpus: 0n });
+    const run = await client.run({ steps: [{ program: prover.hash, args: ["it's"] }] });
+    const { proofs } = await run.result();
+    const text = new TextDecoder().decode(proofs[0]?.data);
+    expect(text).toBe("/app\n/app/run.sh x it's 3\nof the upper layer\n");
   });
 });
