@@ -151,8 +151,10 @@ function nodeRunning(dataDirectory: string, pid: number): GevulotError {
 }
 
 function notifyScheduler(scheduler: Scheduler, tx: Transaction): void {
-  if (tx.payload.kind === "run" || tx.payload.kind === "proof") scheduler.wake();
-  if (tx.payload.kind === "cancel") scheduler.cancelRun(tx.payload.parent);
+  const { payload } = tx;
+  if (payload.kind === "run" || payload.kind === "proof") scheduler.wake();
+  if (payload.kind === "cancel") scheduler.cancelRun(payload.parent);
+  if (payload.kind === "deploy") scheduler.prepare([payload.prover, payload.verifier]);
 }
 
 /** Health and metrics; they are the last to go. */

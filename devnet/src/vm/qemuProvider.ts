@@ -6,6 +6,7 @@ import { createStack, type DisposeStack } from "../disposeStack.ts";
 import type { VolumeMount } from "../image/manifestMounts.ts";
 import type { NanosBoot } from "../image/nanos/nanosBoot.ts";
 import { startOf } from "../processTable.ts";
+import { createEarlyBoot } from "./earlyBoot.ts";
 import { findQemu, type Qemu } from "./findQemu.ts";
 import { imageOutcome } from "./imageOutcome.ts";
 import { openForChild } from "./inheritedFiles.ts";
@@ -107,6 +108,9 @@ export async function createQemuProvider(
   const host: Host = { qemu, launcher, accelerator: { ...accelerator, runAs }, vsock };
   announce(deps.log, host);
   const runs = createRunRegistry();
+  const early = createEarlyBoot((imagePath) =>
+    runs.track(undefined, (signal) => readBoot(deps, options, imagePath, signal)),
+  );
   return {
     name: "qemu",
     accelerator: accelerator.name,
@@ -114,7 +118,11 @@ export async function createQemuProvider(
     qemuVersion: qemu.versionText,
     acceleratorReason: accelerator.reason,
     run: (task, how) =>
-      runs.track(how.signal, (signal) => runInQemu(deps, options, host, task, { ...how, signal })),
+      runs.track(how.signal, async (signal) => {
+        await early.settled(task.imagePath);
+        return await runInQemu(deps, options, host, task, { ...how, signal });
+      }),
+    prepare: early.begin,
     async [Symbol.asyncDispose]() {
       await runs[Symbol.asyncDispose]();
       await vsock[Symbol.asyncDispose]();
@@ -130,6 +138,15 @@ function announce(log: Logger, { qemu, launcher, accelerator }: Host): void {
     log.warn("without util-linux's setpriv, VMs outlive a killed node until it is started again");
 }
 
+async function readBoot(
+  deps: QemuProviderDeps,
+  { cacheDir }: QemuProviderOptions,
+  imagePath: string,
+  signal: AbortSignal,
+): Promise<BootFiles | NanosBoot> {
+  return (await deps.readNanosBoot?.(imagePath)) ?? (await deps.prepareBoot({ imagePath, cacheDir, signal }));
+}
+
 async function runInQemu(
   deps: QemuProviderDeps,
   options: QemuProviderOptions,
@@ -141,9 +158,7 @@ async function runInQemu(
   let boot: BootFiles | NanosBoot;
   try {
     signal.throwIfAborted();
-    boot =
-      (await deps.readNanosBoot?.(task.imagePath)) ??
-      (await deps.prepareBoot({ imagePath: task.imagePath, cacheDir: options.cacheDir, signal }));
+    boot = await readBoot(deps, options, task.imagePath, signal);
   } catch (error) {
     if (signal.aborted) return { kind: "cancelled" };
     return imageOutcome(error);
