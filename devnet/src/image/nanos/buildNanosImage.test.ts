@@ -18,6 +18,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeFakeNanos, tinyProgram } from "../../../../test/fixtures/fakeNanos.ts";
 import samples from "../../../../test/vectors/nanos/samples.json" with { type: "json" };
 import { copyFromImage } from "../copyFromImage.ts";
+import { extractProgram } from "../extractProgram.ts";
 import { openImageFiles } from "../imageFiles.ts";
 import { verifyImage } from "../verifyImage.ts";
 import { type BuildNanosImageOptions, buildNanosImage } from "./buildNanosImage.ts";
@@ -271,6 +272,14 @@ describe("refuses", () => {
     if (!isGevulotError(error)) throw error;
     expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);
     expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+test("it is not taken for one that a host process can run", async () => {
+  const run = extractProgram({ imagePath: (await build()).path, cacheDir: join(root, "cache") });
+  await expect(run).rejects.toMatchObject({
+    code: "IMAGE_INVALID",
+    message: expect.stringMatching(/provider qemu/),
   });
 });
 
