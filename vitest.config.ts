@@ -9,6 +9,7 @@ const alias = [
   { find: /^gevulot-sdk\/errors$/, replacement: source("sdk/src/errors.ts") },
   { find: /^gevulot-sdk\/protocol$/, replacement: source("sdk/src/protocol/index.ts") },
   { find: /^gevulot-sdk\/node$/, replacement: source("sdk/src/node/index.ts") },
+  { find: /^gevulot-shim\/wire$/, replacement: source("shim/src/wire.ts") },
   { find: /^gevulot-shim$/, replacement: source("shim/src/index.ts") },
   { find: /^gevulot-devnet$/, replacement: source("devnet/src/index.ts") },
 ];
@@ -29,6 +30,17 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 180_000,
           // Real virtual machines without KVM need the processors for themselves.
+          fileParallelism: false,
+          pool: "forks",
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: "long",
+          include: ["test/long/**/*.test.ts"],
+          testTimeout: 1_800_000,
+          hookTimeout: 600_000,
           fileParallelism: false,
           pool: "forks",
         },

@@ -5,6 +5,7 @@ import { guestKernel } from "./setup/guestKernel.mjs";
 import { npmPackages } from "./setup/npmPackages.mjs";
 import { SetupStop, seconds, step } from "./setup/steps.mjs";
 import { systemPackages } from "./setup/systemPackages.mjs";
+import { vhostDeviceVsock } from "./setup/vhostDeviceVsock.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const OLDEST_NODE = [20, 19];
@@ -28,7 +29,7 @@ function checkNode() {
 }
 
 /**
- * Makes a fresh clone on a fresh machine ready: npm packages, system packages, build, guest kernel. Does only what is
+ * Makes a fresh clone on a fresh machine ready: npm packages, system packages, build, guest kernel, VSOCK. Does only what is
  * missing.
  *
  * @param {{ quiet?: boolean }} [options] quiet: says only what had to be done
@@ -40,6 +41,7 @@ export async function setup(options = {}) {
   await step("system packages", () => systemPackages(root), options);
   await step("build", () => build(root), options);
   await step("guest kernel", () => guestKernel(root), options);
+  await step("VSOCK", () => vhostDeviceVsock(root), options);
   if (!options.quiet) console.log(`ready            (${seconds(performance.now() - began)})`);
 }
 

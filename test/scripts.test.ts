@@ -16,6 +16,7 @@ const { installCommand, missingTools, recogniseSystem, TOOLS } = await load(
   "../scripts/setup/systemTools.mjs",
 );
 const { systemPackages } = await load("../scripts/setup/systemPackages.mjs");
+const { vhostDeviceVsock } = await load("../scripts/setup/vhostDeviceVsock.mjs");
 const { SetupStop } = await load("../scripts/setup/steps.mjs");
 const { createStamps, hashOf } = await load("../scripts/setup/stamps.mjs");
 const { firstDifference } = await load("../scripts/setup/npmPackages.mjs");
@@ -77,6 +78,7 @@ describe("system packages", () => {
       "xz",
       "zstd",
       "cpio",
+      "strace",
     ]);
   });
 
@@ -200,5 +202,56 @@ describe("processes left over", () => {
     }
     await Promise.all(all.map((child) => child.exitCode ?? child.signalCode ?? once(child, "exit")));
     expect(await leftovers(folder)).toEqual([]);
+  });
+});
+
+describe("VSOCK", () => {
+  let count = 0;
+  /** A home with a `cargo` of the given shell script; none for null. */
+  async function machine(cargo: string | null, changes: object = {}) {
+    const home = await files(`vsock-${++count}`, { "bin/nothing": "" });
+    if (cargo !== null) {
+      const script = `#!/bin/sh\nfor last; do case $before in --root) to=$last ;; esac; before=$last; done\n${cargo}\n`;
+      await writeFile(join(home, "bin/cargo"), script, { mode: 0o755 });
+    }
+    const searchPath = join(home, "bin");
+    const all = { platform: "linux", home, searchPath, given: undefined, device: "/none", ...changes };
+    return {
+      home,
+      all,
+      setUp: () => vhostDeviceVsock(repository, all) as Promise<{ text: string; did: boolean }>,
+    };
+  }
+  const INSTALL = 'mkdir -p "$to/bin" && echo "$@" >"$to/bin/vhost-device-vsock"';
+  const PLACE = ".cache/gevulot/vhost-device-vsock-0.3.0";
+
+  it("is installed once, from a locked release", async () => {
+    const { home, setUp } = await machine(INSTALL);
+    expect(await setUp()).toEqual({ text: "installed by cargo", did: true });
+    expect(await readFile(join(home, PLACE, "bin/vhost-device-vsock"), "utf8")).toMatch(
+      /^install --locked --version 0\.3\.0 --root \S+ vhost-device-vsock\n$/,
+    );
+    expect(await setUp()).toEqual({ text: "is there", did: false });
+  });
+
+  it("is not fatal: cargo's reason is told, and not asked for again within a day", async () => {
+    const { home, setUp } = await machine("echo compiling >&2; echo no network >&2; exit 101");
+    const { text, did } = await setUp();
+    expect([text, did]).toEqual([
+      expect.stringMatching(/^not installed, as cargo failed \(no network; /),
+      false,
+    ]);
+    expect((await setUp()).text).toMatch(/failed less than a day ago/);
+    expect(await readFile(join(home, `${PLACE}.failed`), "utf8")).toBe("compiling\nno network\n");
+  });
+
+  it.each([
+    ["without cargo", null, {}, /^not installed, as cargo is missing/],
+    ["elsewhere than on Linux", INSTALL, { platform: "darwin" }, /^not for darwin/],
+    ["with the kernel's own device", INSTALL, { device: "/dev/null" }, /^not needed: \/dev\/null is there/],
+    ["with a program of one's own", INSTALL, { given: "/opt/vsock" }, /^is there/],
+  ])("%s nothing is installed", async (_, cargo, changes, said) => {
+    const { setUp } = await machine(cargo, changes);
+    expect(await setUp()).toEqual({ text: expect.stringMatching(said), did: false });
   });
 });

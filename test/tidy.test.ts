@@ -156,7 +156,8 @@ describe.each(published)("package in %s", (folder) => {
   const manifest = json(`${folder}/package.json`);
 
   it("holds every file that it says it publishes", () => {
-    const built = (name: string) => name === "dist";
+    const { prepack = "" } = (manifest.scripts ?? {}) as { prepack?: string };
+    const built = (name: string) => name === "dist" || name.startsWith("!") || prepack.includes(`'${name}'`);
     const missing = (manifest.files as string[]).filter(
       (name) => !built(name) && !existsSync(join(root, folder, name)),
     );

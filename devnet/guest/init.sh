@@ -13,6 +13,8 @@ report() {
 
 leave() {
   kill -9 -1 2>/dev/null
+  unset IFS
+  for point in $mounted; do umount "$point" || umount -l "$point"; done
   [ -z "$shared" ] || umount "$shared" || umount -l "$shared"
   sync
   # isa-debug-exit, where QEMU has it: ten times faster than a power-off.
@@ -33,9 +35,15 @@ load() {
 }
 
 disk=/dev/vda
+more= volumes= traced=
 read -r words </proc/cmdline
 for word in $words; do
-  case $word in gv.root=*) disk=${word#gv.root=} ;; esac
+  case $word in
+  gv.root=*) disk=${word#gv.root=} ;;
+  gv.load=*) more="$more ${word#gv.load=}" ;;
+  gv.volumes=*) volumes=${word#gv.volumes=} ;;
+  gv.trace) traced=yes ;;
+  esac
 done
 
 load base
@@ -45,6 +53,7 @@ for device in /sys/bus/virtio/devices/*/device; do
   # A socket to the host.
   [ "$id" != 0x0013 ] || load vsock
 done
+for set in $more; do load "$set"; done
 
 # Started by the BIOS: the program is in the second partition of a disk, and the disk may be of any kind.
 scan() {
@@ -79,11 +88,53 @@ if [ -n "$writable" ]; then
   root=/n
 fi
 mount -a -T "/etc/fstab.d$root" || fail "the system's folders can't be mounted"
+# Disks with data, in the order of their mount points: /dev/vdb, /dev/vdc, ...
+mounted=
+if [ -n "$volumes" ]; then
+  load volumes
+  letters=bcdefghijklmnopqrstuvwxyz
+  IFS=,
+  for volume in $volumes; do
+    device=/dev/vd${letters%"${letters#?}"}
+    letters=${letters#?}
+    point=$root${volume%:ro}
+    [ -d "$point" ] || mkdir "$point" 2>/dev/null ||
+      fail "the image has no folder ${volume%:ro}, and none can be made there: name the volume in the manifest's Mounts"
+    # Tables are written when they are used, so that the host's file stays small. A volume to be read only can't have its
+    # journal replayed.
+    case $volume in
+    *:ro) mount -t ext4 -o ro "$device" "$point" 2>/dev/null || mount -t ext4 -o ro,noload "$device" "$point" ;;
+    *) mount -t ext4 -o noinit_itable,discard "$device" "$point" ;;
+    esac || fail "the volume at ${volume%:ro} can't be mounted"
+    mounted="$mounted $point"
+  done
+  unset IFS
+fi
 # A program that outgrows the memory is killed at once, and not after minutes of reading its code again and again.
 [ ! -e /sys/kernel/mm/lru_gen/enabled ] || {
   echo y >/sys/kernel/mm/lru_gen/enabled
   echo 1000 >/sys/kernel/mm/lru_gen/min_ttl_ms
 }
+# The image's own modules of a GPU, and the device files that NVIDIA's tools would make.
+load_gpu() {
+  echo "$root/lib/firmware" >/sys/module/firmware_class/parameters/path
+  for module in $modules; do
+    insmod "$root$module" || echo "init: $module does not load; was a GPU given to this machine?"
+  done
+  count=0
+  for device in /sys/bus/pci/drivers/nvidia/0*; do
+    [ -e "$device" ] || break
+    mknod "/dev/nvidia$count" c 195 $count
+    count=$((count + 1))
+  done
+  [ $count = 0 ] || mknod /dev/nvidiactl c 195 255
+  while read -r major name; do
+    [ "$name" = nvidia-uvm ] || continue
+    mknod /dev/nvidia-uvm c "$major" 0
+    mknod /dev/nvidia-uvm-tools c "$major" 1
+  done </proc/devices
+}
+[ -z "$modules" ] || load_gpu
 # As ops: a host name, and loopback for programs that talk to themselves.
 echo gevulot >/proc/sys/kernel/hostname
 ifconfig lo 127.0.0.1 up
@@ -94,8 +145,66 @@ mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=mmap,access=any 
 shared=$root$workspace
 report program
 
+# The kernel's log, the program's files and system calls, for `vm run --trace`. Names are taken where the kernel has its
+# own copy of them: in the program's memory they may not be there yet.
+trace_start() {
+  [ -d "$root$workspace/.gevulot" ] || mkdir "$root$workspace/.gevulot"
+  trace=$root$workspace/.gevulot/trace
+  mount -t tracefs tracefs /sys/kernel/tracing && cd /sys/kernel/tracing || return
+  echo 4096 >buffer_size_kb
+  {
+    echo 'p:files/open do_filp_open path=+0(+0(%si)):string'
+    echo 'r:files/opened do_filp_open result=$retval:s64'
+    echo 'p:files/look filename_lookup path=+0(+0(%si)):string'
+    echo 'r:files/looked filename_lookup result=$retval:s32'
+  } >kprobe_events
+  { echo '# kernel log'; dmesg -c; echo '# program'; } >"$trace"
+  cat trace_pipe >>"$trace" &
+  tracer=$!
+  echo 1 >options/event-fork
+  echo $$ >set_event_pid
+  for events in files syscalls sched/sched_process_exec signal/signal_deliver; do echo 1 >events/$events/enable; done
+  cd /
+}
+trace_end() {
+  echo 0 >/sys/kernel/tracing/tracing_on
+  usleep 100000
+  kill "$tracer" 2>/dev/null
+  { echo '# kernel log'; dmesg; } >>"$trace"
+}
+[ -z "$traced" ] || trace_start
+
+# For a program that knows nothing of tasks: what it says is kept for the host, within limits, and shown as ever.
+any_left() {
+  for keeper in $keepers; do kill -0 "$keeper" 2>/dev/null && return 0; done
+  return 1
+}
+start_exec() {
+  left=$root$workspace/.gevulot
+  [ -d "$left" ] || mkdir "$left"
+  mkfifo /out /err
+  tee /dev/console </err | tail -c 4096 >"$left/stderr" &
+  keepers=$!
+  case $exec in
+  stdout)
+    # One block above the 15 MiB that a proof may have, so that the host sees that it is too long.
+    (ulimit -f 30721 && exec tee "$left/stdout") </out &
+    keepers="$keepers $!"
+    (start) </dev/null >/out 2>/err
+    ;;
+  *) (start) </dev/null 2>/err ;;
+  esac
+  # What the program left running may hold them for ever.
+  tries=0
+  while [ $tries -lt 50 ] && any_left; do
+    usleep 20000
+    tries=$((tries + 1))
+  done
+}
+
 # time, unlike the shell, tells a signal from an exit code above 128.
-(start) </dev/null
+if [ -n "$exec" ]; then start_exec; else (start) </dev/null; fi
+[ -z "$traced" ] || trace_end
 first=
 [ ! -s /status ] || read -r first </status
 case $first in

@@ -7,6 +7,8 @@ import { taskCommand } from "./commands/taskRun.ts";
 import { upCommand } from "./commands/up.ts";
 import { failUsage } from "./commands/usage.ts";
 import { readVersion } from "./commands/version.ts";
+import { vmCommand } from "./commands/vmRun.ts";
+import { volumeCommand } from "./commands/volume.ts";
 
 await yargs(hideBin(process.argv))
   .scriptName("gevulot-devnet")
@@ -18,6 +20,8 @@ await yargs(hideBin(process.argv))
   .command(imageCommand)
   .command(taskCommand)
   .command(pipelineCommand)
+  .command(vmCommand)
+  .command(volumeCommand)
   .demandCommand(1, "Give a command.")
   // A flag named no-execution must not be read as the negation of "execution".
   .parserConfiguration({ "boolean-negation": false })

@@ -4,20 +4,27 @@
  */
 import "./image/bootLoader.ts";
 import "./image/bundleProgram.ts";
+import "./image/copyFromImage.ts";
+import "./image/container/containerError.ts";
 import "./image/descriptor.ts";
 import "./image/elf.ts";
 import "./image/elfLibraries.ts";
 import "./image/ensureGuestKernel.ts";
+import "./image/execProgram.ts";
 import "./image/extractVmlinux.ts";
 import "./image/fatPartition.ts";
 import "./image/initrd.ts";
 import "./image/kernelModules.ts";
 import "./image/listImage.ts";
 import "./image/manifest.ts";
+import "./image/nanos/kernelFiles.ts";
+import "./image/nanos/tfsInvalid.ts";
+import "./image/nanos/writeTfs.ts";
 import "./image/programFiles.ts";
 import "./image/readNode.ts";
 import "./image/readProgram.ts";
 import "./image/runTool.ts";
+import "./p2p/peerNetwork.ts";
 import "./up/devnet.ts";
 import "./up/nodeProcess.ts";
 import "./up/postgres.ts";

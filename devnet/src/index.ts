@@ -1,6 +1,7 @@
 import "./errorCodes.ts";
 
 export { type BuildImageOptions, type BuiltImage, buildImage } from "./image/buildImage.ts";
+export type { ExecProgram } from "./image/execProgram.ts";
 export type { Account } from "./up/accounts.ts";
 export { type Devnet, startDevnet } from "./up/devnet.ts";
 export type { DevnetNode } from "./up/devnetNode.ts";

@@ -28,6 +28,7 @@ import { createDatabase, type Database } from "./store/database.ts";
 import { migrate } from "./store/migrate.ts";
 import { findRun } from "./store/readTransactions.ts";
 import { createVmProvider } from "./vm/createVmProvider.ts";
+import type { VmProvider } from "./vm/provider.ts";
 import { reapLeftovers } from "./vm/reapLeftovers.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -41,11 +42,12 @@ export interface Node extends AsyncDisposable {
   readonly rpcUrl: string;
   readonly httpUrl: string;
   readonly p2pAddress: string;
+  /** How VMs reach the node besides by files, and why so; null where it runs no tasks. */
+  readonly vsock: VmProvider["vsock"] | null;
 }
 
 const MIB = 2 ** 20;
 const CONSOLE_LIMIT_BYTES = 16 * MIB;
-const MAX_OUTPUT_BYTES = 16 * 1_024 * MIB;
 
 /**
  * A running node: `rpc → intake → store → schedule → vm → result → intake`. It stops in the reverse order; tasks
@@ -75,6 +77,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
 
   const hub = createRunHub();
   let scheduler: Scheduler | null = null;
+  let vsock: Node["vsock"] = null;
   const onStored = (tx: Transaction): void => {
     notifyRun(log, database, hub, tx);
     if (scheduler) notifyScheduler(scheduler, tx);
@@ -87,21 +90,22 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   );
   const intake = createIntake(
     { log, database, layout, files, access, onStored },
-    { execute: !options.noExecution },
+    { execute: !options.noExecution, allowUnmountedImages: options.allowUnmountedImages },
   );
 
   if (!options.noExecution) {
     const node = { nodeSecretKey: secretKey, fileBaseUrl: `http://${rpcHost}` };
     const parts = { log, database, layout, intake, metrics, ...node, onRunChanged: hub.notify };
-    scheduler = await createExecution(stack, parts, options);
+    ({ scheduler, vsock } = await createExecution(stack, parts, options));
   }
 
   stack.use(createPruner({ log, database, layout }, options));
   const events = stack.use(createEventServer({ log, database, hub }));
   // Last, because whoever can call finds everything behind it running.
+  const methods = createMethods({ database, intake, rpcHost, takesUploads: gates.takesUploads });
   const rpc = stack.use(
     await createRpcServer(
-      { log, methods: createMethods({ database, intake, rpcHost }), events, metrics, gate: gates.rpc },
+      { log, methods, events, metrics, gate: gates.rpc },
       { ...options.jsonRpcListenAddr, maxBodyBytes: options.maxBodyMib * MIB },
     ),
   );
@@ -113,6 +117,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
     rpcUrl: `http://${hostPort(options.jsonRpcListenAddr.host, rpc.port)}`,
     httpUrl: `http://${rpcHost}`,
     p2pAddress: hostPort(host, options.p2pListenAddr.port),
+    vsock,
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
 }
@@ -146,8 +151,10 @@ function nodeRunning(dataDirectory: string, pid: number): GevulotError {
 }
 
 function notifyScheduler(scheduler: Scheduler, tx: Transaction): void {
-  if (tx.payload.kind === "run" || tx.payload.kind === "proof") scheduler.wake();
-  if (tx.payload.kind === "cancel") scheduler.cancelRun(tx.payload.parent);
+  const { payload } = tx;
+  if (payload.kind === "run" || payload.kind === "proof") scheduler.wake();
+  if (payload.kind === "cancel") scheduler.cancelRun(payload.parent);
+  if (payload.kind === "deploy") scheduler.prepare([payload.prover, payload.verifier]);
 }
 
 /** Health and metrics; they are the last to go. */
@@ -189,13 +196,22 @@ async function createExecution(
   stack: DisposeStack,
   parts: Omit<RunTaskDeps, "provider" | "metrics"> & { readonly metrics: Metrics },
   options: NodeOptions,
-): Promise<Scheduler> {
+): Promise<{ scheduler: Scheduler; vsock: VmProvider["vsock"] }> {
   const { log, layout, metrics } = parts;
   const { dataDirectory, provider: kind, qemuPath } = options;
   await reapLeftovers({ log }, { dataDirectory });
   await clearWorkspaces({ log, layout });
   const provider = stack.use(
-    await createVmProvider({ log }, { provider: kind, qemuPath, cacheDir: layout.cacheDir }),
+    await createVmProvider(
+      { log },
+      {
+        provider: kind,
+        qemuPath,
+        cacheDir: layout.cacheDir,
+        volumesDir: options.volumesDirectory,
+        vsock: { listenPort: options.vsockListenPort, vhostDevicePath: options.vhostDeviceVsock },
+      },
+    ),
   );
   const capacity = {
     memMib: Math.floor(options.memGb * 1_024),
@@ -207,7 +223,9 @@ async function createExecution(
     logDirectory: options.logDirectory,
     taskDeadlineMs: options.taskDeadlineSeconds * 1_000,
     consoleLimitBytes: CONSOLE_LIMIT_BYTES,
-    maxOutputBytes: MAX_OUTPUT_BYTES,
+    maxOutputBytes: Math.floor(options.maxOutputGb * 1_024 * MIB),
+    maxOutputFiles: options.maxOutputFiles,
+    taskIdleMs: options.taskIdleSeconds === undefined ? undefined : options.taskIdleSeconds * 1_000,
   };
   const { gpuDevices } = options;
   const scheduler = stack.use(createScheduler({ ...parts, provider }, { capacity, gpuDevices, ...limits }));
@@ -223,7 +241,7 @@ async function createExecution(
       };
     },
   });
-  return scheduler;
+  return { scheduler, vsock: provider.vsock };
 }
 
 function hostPort(host: string, port: number): string {

@@ -62,6 +62,13 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   ),
   spec("no-execution", "GEVULOT_NODE_NO_EXECUTION", "boolean", false, "Keep transactions, run no tasks"),
   spec(
+    "allow-unmounted-images",
+    "GEVULOT_ALLOW_UNMOUNTED_IMAGES",
+    "boolean",
+    false,
+    "Take Nanos images that mount no share of the node, whose programs find no task",
+  ),
+  spec(
     "node-key-file",
     "GEVULOT_NODE_KEY_FILE",
     "string",
@@ -84,6 +91,20 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   ),
   spec("http-download-port", "GEVULOT_HTTP_PORT", "number", 9995, "Port of the file server"),
   spec("provider", "GEVULOT_PROVIDER", "string", "qemu", "What runs tasks: qemu, process or auto"),
+  spec(
+    "vsock-listen-port",
+    "GEVULOT_VSOCK_LISTEN_PORT",
+    "number",
+    8080,
+    "VSOCK port of /dev/vhost-vsock; existing programs connect to 8080",
+  ),
+  spec(
+    "vhost-device-vsock",
+    "GEVULOT_VHOST_DEVICE_VSOCK",
+    "string",
+    undefined,
+    "rust-vmm's program, for VSOCK without /dev/vhost-vsock; default from PATH, else what set-up installed",
+  ),
   spec("num-cpus", "GEVULOT_CPUS", "number", undefined, "CPUs for tasks; default the machine's"),
   spec(
     "mem-gb",
@@ -109,6 +130,28 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   ),
   spec("cpu-factor", "GEVULOT_CPU_FACTOR", "number", 2, "How often a CPU is given to tasks"),
   spec("task-deadline-seconds", "GEVULOT_TASK_DEADLINE_SECONDS", "number", 3_600, "Longest time of one task"),
+  spec(
+    "task-idle-seconds",
+    "GEVULOT_TASK_IDLE_SECONDS",
+    "number",
+    undefined,
+    "A task that did nothing for so long is stopped; default never",
+  ),
+  spec("max-output-gb", "GEVULOT_MAX_OUTPUT_GB", "number", 16, "GiB that a task may leave in its workspace"),
+  spec(
+    "max-output-files",
+    "GEVULOT_MAX_OUTPUT_FILES",
+    "number",
+    100_000,
+    "Files and folders that a task may leave in its workspace",
+  ),
+  spec(
+    "volumes-directory",
+    "GEVULOT_VOLUMES_DIRECTORY",
+    "string",
+    undefined,
+    "Folder of the volumes that programs name; default ~/.local/share/gevulot/volumes",
+  ),
   spec("max-body-mib", "GEVULOT_MAX_BODY_MIB", "number", 64, "Largest JSON-RPC body"),
   spec(
     "http-healthcheck-listen-addr",
@@ -193,7 +236,6 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
 export const UNBUILT_NODE_OPTIONS: readonly OptionSpec[] = [
   spec("p2p-discovery-addrs", "GEVULOT_P2P_DISCOVERY_ADDR", "string", undefined, "Not built yet"),
   spec("p2p-psk-passphrase", "GEVULOT_PSK_PASSPHRASE", "string", undefined, "Not built yet"),
-  spec("vsock-listen-port", "GEVULOT_VSOCK_LISTEN_PORT", "number", undefined, "Not built yet"),
 ];
 
 const address = z.string().transform((text, context) => {
@@ -213,6 +255,8 @@ const list = z
   .string()
   .default("")
   .transform((text) => text.split(",").filter((item) => item !== ""));
+/** The one above means any port. */
+const MAX_VSOCK_PORT = 2 ** 32 - 2;
 const ORIGIN = /^https?:\/\/[^/@?#\s]+$/;
 
 const schema = z.object({
@@ -221,11 +265,14 @@ const schema = z.object({
   jsonRpcListenAddr: address,
   logDirectory: z.string().min(1),
   noExecution: flag,
+  allowUnmountedImages: flag,
   nodeKeyFile: z.string().min(1),
   p2pListenAddr: address,
   p2pAdvertisedListenAddr: address.optional(),
   httpDownloadPort: z.coerce.number().int().min(0).max(65_535),
   provider: z.enum(["qemu", "process", "auto"]),
+  vsockListenPort: z.coerce.number().int().min(1).max(MAX_VSOCK_PORT),
+  vhostDeviceVsock: z.string().min(1).optional(),
   numCpus: positive.int().default(() => availableParallelism()),
   memGb: positive.default(() => Math.max(1, totalmem() / MIB - HOST_RESERVE_MIB) / 1_024),
   gpuDevices: list,
@@ -233,6 +280,10 @@ const schema = z.object({
   logLevel: z.enum(["trace", "debug", "info", "warn", "error"]).default("info"),
   cpuFactor: positive,
   taskDeadlineSeconds: positive,
+  taskIdleSeconds: positive.optional(),
+  maxOutputGb: positive,
+  maxOutputFiles: positive.int(),
+  volumesDirectory: z.string().min(1).optional(),
   maxBodyMib: positive,
   httpHealthcheckListenAddr: address,
   httpMetricsListenAddr: address.optional(),

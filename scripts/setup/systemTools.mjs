@@ -50,6 +50,11 @@ export const TOOLS = [
     why: "packs the guest's first files",
     packages: { apt: "cpio", brew: "cpio", dnf: "cpio", pacman: "cpio" },
   },
+  {
+    programs: ["strace"],
+    why: "sees which files a program opens",
+    packages: { apt: "strace", dnf: "strace", pacman: "strace" },
+  },
 ];
 
 /** @type {Tool} */

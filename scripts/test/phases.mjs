@@ -50,7 +50,8 @@ export async function checkPhase(name, command, { env }) {
 export async function testPhase({ env, filter, scratch }) {
   console.log("\n== tests");
   const summaryFile = join(scratch, SUMMARY);
-  const command = ["node_modules/vitest/vitest.mjs", "run", "--reporter=default"];
+  const command = ["node_modules/vitest/vitest.mjs", "run", "--project=unit", "--project=e2e"];
+  command.push("--reporter=default");
   command.push(`--reporter=${join(root, "scripts/test/reporter.mjs")}`, ...filter);
   const code = await show(command, { ...env, GEVULOT_TEST_SUMMARY: summaryFile });
   /** @type {Totals & { endedEarly: boolean }} */

@@ -43,6 +43,8 @@ export interface TaskAttempt {
   readonly number: number;
   readonly provider: "qemu" | "process";
   readonly accelerator: "kvm" | "tcg" | "none";
+  /** How the program could reach the node over VSOCK; `none`: by files alone. Null until it was started. */
+  readonly vsock: "vhost-vsock" | "vhost-device-vsock" | "none" | null;
   /** Process id of QEMU, or of the program for the provider `process`. */
   readonly pid: number | null;
   /** BLAKE3 of the image file. */
@@ -77,10 +79,12 @@ export type TaskFailureCode =
   | "PROGRAM_FAILED"
   /** The program ended well, but its result is missing, malformed or names a file that isn't there. */
   | "RESULT_INVALID"
-  /** A file that the step takes from an earlier step is not among that step's outputs. */
+  /** A file that the step takes from an earlier step is not among that step's outputs, or a volume is not to be had. */
   | "INPUT_MISSING"
   /** The guest's kernel killed the program for want of memory. */
   | "OUT_OF_MEMORY"
+  /** The program left more files or bytes than a task may, and was stopped. */
+  | "OUTPUT_LIMIT"
   /** The image did not reach its init. */
   | "BOOT_FAILED"
   /** QEMU ended before the program did: killed, crashed, or the guest's kernel panicked. */

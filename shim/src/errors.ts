@@ -20,6 +20,10 @@ export type ShimErrorCode =
   /** A result is there already: it is written once. */
   | "RESULT_EXISTS"
   | "RESULT_NOT_WRITTEN"
+  /** The node could not be reached over VSOCK when the result was there. */
+  | "RESULT_NOT_SENT"
+  /** `GEVULOT_TRANSPORT` says something that is no transport. */
+  | "TRANSPORT_INVALID"
   /** `exec`: there is no such program, or it may not be run. */
   | "COMMAND_NOT_STARTED"
   /** `exec`: the program ended by a signal, or with another code than 0. */

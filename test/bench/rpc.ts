@@ -1,5 +1,5 @@
 /**
- * Throughput of the RPC: `npm run bench`. A node with a durable PostgreSQL, no execution; 32 connections of this process,
+ * Throughput of the RPC: `npm run bench -- rpc`. A node with a durable PostgreSQL, no execution; 32 connections of this process,
  * which shares the machine's processors with both.
  */
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,11 +1,15 @@
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { buildImage, type Devnet, startDevnet } from "gevulot-devnet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type CliResult, runCli } from "../fixtures/cli.ts";
+import { binPath, type CliResult, runCli } from "../fixtures/cli.ts";
 
 /** The command line as a user of the existing one types it, against a devnet that runs programs as processes. */
 const dir = mkdtempSync(join(tmpdir(), "cli-"));
@@ -33,6 +37,20 @@ afterAll(async () => {
 
 const gevulot = (...args: string[]): Promise<CliResult> => runCli("gevulot", args, { cwd: dir });
 const onNet = (...args: string[]): Promise<CliResult> => gevulot(...args, "-j", url);
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** What a command shows on a terminal. */
+async function runScript(command: string): Promise<string> {
+  const { stdout } = await promisify(execFile)("script", ["-qec", command, "/dev/null"], { cwd: dir });
+  return stdout;
+}
 
 function hashAfter(text: string, label: string): string {
   const found = new RegExp(`^${label}(${HASH.source})\\.?$`, "m").exec(text)?.[1];
@@ -164,23 +182,94 @@ describe("what it does beyond that", () => {
     expect(names.at(-1)).toBe("verified");
   });
 
-  test("completion prints a script", async () => {
-    const { code, stdout } = await gevulot("completion");
-    expect([code, stdout]).toEqual([0, expect.stringContaining("gevulot --get-yargs-completions")]);
+  test("a local file is served under the hash of its path, at the address of --listen-addr", async () => {
+    const port = await freePort();
+    const deployed = await onNet(
+      ...["deploy", "-n", "x", "-p", "program.img", "-v", "program.img", "--provername", "p", "--json"],
+      ...["-l", `127.0.0.1:${port}`, "--advertise", "localhost"],
+    );
+    const { imageFileUrl } = JSON.parse(deployed.stdout).data.prover;
+    const pathHash = createHash("sha3-256").update("program.img").digest("hex");
+    expect(imageFileUrl).toBe(`http://localhost:${port}/${pathHash}`);
+  });
+
+  test("with --files upload the node keeps the files itself", async () => {
+    const deploy = [
+      "deploy",
+      "-n",
+      "x",
+      "-p",
+      "program.img",
+      "-v",
+      "program.img",
+      "--provername",
+      "u",
+      "--json",
+    ];
+    const deployed = await onNet(...deploy, "--files", "upload");
+    const { imageFileUrl, imageFileChecksum } = JSON.parse(deployed.stdout).data.prover;
+    expect(imageFileUrl).toBe(`${net.nodes[0].httpUrl}/files/${imageFileChecksum}`);
+  });
+
+  test("progress goes to a terminal, and nowhere else", async (context) => {
+    if (process.platform !== "linux") return context.skip("needs the script command of util-linux");
+    await writeFile(join(dir, "large.img"), Buffer.alloc(400 * 2 ** 20));
+    const words = [
+      "deploy",
+      "-n",
+      "x",
+      "-p",
+      "large.img",
+      "-v",
+      "program.img",
+      "-j",
+      url,
+      "-l",
+      "127.0.0.1:0",
+    ];
+    const shown = await runScript(`${process.execPath} ${binPath("gevulot")} ${words.join(" ")}`);
+    const [, ...drawn] = shown.split("\r\u001b[2K");
+    expect(drawn[0]).toMatch(/^(hashing|the node fetches) large\.img: \d+% of 400\.0 MiB$/);
+    expect(drawn.at(-1)).toMatch(/^Prover hash:[0-9a-f]{64}\r\n/);
+    await rm(join(dir, "large.img"));
+  });
+
+  test.each(["bash", "zsh", "fish"])("completion prints a script for %s", async (shell) => {
+    const { code, stdout } = await gevulot("completion", shell);
+    expect([code, stdout]).toEqual([0, expect.stringContaining("--get-yargs-completions")]);
+    expect(stdout).toContain("gevulot-cli");
+  });
+
+  test("bash completes commands, options and what they take", async () => {
+    const bin = join(dir, "bin");
+    await mkdir(bin);
+    await symlink(binPath("gevulot"), join(bin, "gevulot"));
+    const complete = (...words: string[]) =>
+      `COMP_WORDS=(${words.join(" ")}); COMP_CWORD=${words.length - 1}; _gevulot_completions; echo "\${COMPREPLY[*]}";`;
+    const script = [
+      "source <(gevulot completion bash);",
+      complete("gevulot", "dep"),
+      complete("gevulot", "deploy", "--verifierm"),
+      complete("gevulot", "list", "ru"),
+    ];
+    const { stdout } = await promisify(execFile)("bash", ["-c", script.join("\n")], {
+      env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
+    });
+    expect(stdout).toBe("deploy\n--verifiermem\nruns\n");
   });
 });
 
 describe("what a new user may type", () => {
   test.each<[string[], number, RegExp]>([
     [[], 2, /Give a command\.\nSee gevulot --help/],
-    [["deplyo"], 2, /deplyo/],
-    [["get-tx"], 2, /hash|arguments/],
+    [["deplyo"], 2, /There is no command or option "deplyo"/],
+    [["get-tx"], 2, /Something is missing after the command\.\nSee gevulot get-tx --help/],
     [["get-tx", UNKNOWN, "--jsonulr", "x"], 2, /jsonulr/],
     [["get-tx", "0x12"], 1, /"0x12" is not a hash; give 64 hex digits without 0x/],
     [["get-tx", UNKNOWN, "-j", "localhost"], 2, /--jsonurl: "localhost" is no address; give one like http/],
     [["get-tx", UNKNOWN, "-j", "http://127.0.0.1:1"], 3, /Can't reach the node .* Check that it runs/],
     [["get-tx", UNKNOWN, "--rpctimeout", "x"], 2, /--rpctimeout: give a number of seconds/],
-    [["deploy", "-n", "x"], 2, /prover, verifier/],
+    [["deploy", "-n", "x"], 2, /Give --prover and --verifier\.\nSee gevulot deploy --help/],
     [
       ["deploy", "-n", "x", "-p", "none.img", "-v", "none.img"],
       1,
@@ -204,13 +293,26 @@ describe("what a new user may type", () => {
     [["show-public-key", "-k", "."], 1, /./],
     [["generate-key"], 1, /localkey\.pki exists already and is left as it is/],
     [["cancel", "zz"], 1, /"zz" is not a hash/],
-    [["list", "things"], 2, /things/],
+    [["list", "things"], 2, /what: give one of "runs", "programs", "tasks"; it is "things"/],
+    [["list", "runs", "--limit", "0"], 2, /limit: give a whole number from 1 to 100; it is 0/],
+    [["list", "runs", "--limit", "many"], 2, /limit: give a whole number .* it is NaN/],
+    [["exec", "-t", "@."], 2, /can't read \. \(EISDIR\)/],
+    [
+      ["generate-key", "-k", "/proc/none/key"],
+      1,
+      /Can't write the key file \/proc\/none\/key \(ENOENT\); choose/,
+    ],
+    [["get-tx", UNKNOWN, "--token", "a b"], 2, /--token: give the token's text/],
+    [["deploy", "-n", "x", "-p", "empty", "-v", "empty", "--files", "x"], 2, /files: give one of "auto"/],
+    [["deploy", "-n", "x", "-p", "empty", "-v", "empty", "--upload-url", "x"], 2, /--upload-url: "x" is no/],
+    [["explain", "nothing"], 2, /there is no error "NOTHING"/],
+    [["completion", "tcsh"], 2, /shell: give one of "bash", "zsh", "fish"/],
   ])("%j", async (args, code, message) => {
     const result = await gevulot(...args);
     expect(result.stderr).toMatch(message);
     expect(result.stderr).not.toMatch(/^ +at /m);
     expect([result.code, result.stdout]).toEqual([code, ""]);
-    expect(result.stderr).toMatch(/\n(See gevulot|More: docs\/errors\.md#)/);
+    expect(result.stderr).toMatch(/\n(See gevulot|More: gevulot explain [A-Z])/);
   });
 
   test.each([
@@ -219,7 +321,6 @@ describe("what a new user may type", () => {
     [["print-tx-tree", UNKNOWN], 4, /./],
     [["cancel", UNKNOWN], 4, /./],
     [["deploy", "-n", "x", "-p", UNKNOWN, "-v", UNKNOWN], 4, /program/],
-    [["list", "runs", "--limit", "0"], 1, /limit/],
     [["list", "runs", "--author", "me"], 1, /author/],
   ] as [string[], number, RegExp][])("the node refuses %j", async (args, code, message) => {
     const result = await onNet(...args);

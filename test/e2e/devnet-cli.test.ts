@@ -33,6 +33,8 @@ describe("gevulot-devnet up, status, down", () => {
       expect.arrayContaining(["name", "rpcUrl", "httpUrl", "p2pAddress", "publicKey", "pid", "databaseUrl"]),
     );
     expect(node.rpcUrl).not.toContain(":9944");
+    // It runs no tasks.
+    expect(node.vsock).toBeNull();
     for (const account of envelope.data.accounts) {
       const key = await readFile(account.keyFile);
       expect([key.length, key.toString("hex")]).toEqual([32, account.secretKey]);

@@ -67,6 +67,8 @@ describe("a task's end reaches the app", () => {
     expect(attempt).toMatchObject({
       provider: "qemu",
       accelerator: expect.stringMatching(/^(kvm|tcg)$/),
+      // As status says: "vhost-device-vsock (/usr/bin/vhost-device-vsock)".
+      vsock: /^(vhost-vsock|vhost-device-vsock|none) \(.+\)$/.exec(net.nodes[0].vsock ?? "")?.[1],
       pid: expect.any(Number),
       imageChecksum: await checksumFile(image),
       consoleTail: expect.stringContaining("mode ok"),

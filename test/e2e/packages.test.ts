@@ -43,6 +43,7 @@ const ENTRIES = [
   ["gevulot-sdk/node", "createKeyFile"],
   ["gevulot-sdk/protocol", "signTransaction"],
   ["gevulot-shim", "run"],
+  ["gevulot-shim/wire", "encodeTaskResponse"],
   ["gevulot-devnet", "startDevnet"],
 ] as const;
 
@@ -51,6 +52,43 @@ test.each(ENTRIES)("%s can be imported, and required from CommonJS", async (entr
   expect((await run("node", ["--input-type=module", "-e", esm], user)).stdout).toBe("function\n");
   const cjs = `const { ${name} } = require("${entry}"); console.log(typeof ${name});`;
   expect((await run("node", ["--input-type=commonjs", "-e", cjs], user)).stdout).toBe("function\n");
+});
+
+test("the types need nothing that is not installed with the packages, but those of Node.js", async () => {
+  const names = ENTRIES.map(([entry, name], index) => `import { ${name} as e${index} } from "${entry}";`);
+  writeFileSync(
+    join(user, "all.mts"),
+    [...names, `export default [${ENTRIES.map((_, i) => `e${i}`)}];`].join("\n"),
+  );
+  const types = ["--types", "node", "--typeRoots", join(root, "node_modules/@types")];
+  const strictly = [
+    "--noEmit",
+    "--strict",
+    "--skipLibCheck",
+    "false",
+    "--target",
+    "es2023",
+    "--module",
+    "nodenext",
+  ];
+  await run(tool("tsc"), [...strictly, "--lib", "es2023", ...types, "all.mts"], user).catch(({ stdout }) => {
+    throw new Error(stdout);
+  });
+});
+
+test("a package holds what it names, and no more", async () => {
+  for (const tarball of tarballs) {
+    const names = (await run("tar", ["tzf", tarball], dir)).stdout.split("\n");
+    expect(names.filter((name) => name.includes("tsbuildinfo") || /\.test\./.test(name))).toEqual([]);
+    const map = names.find((name) => name.endsWith("dist/index.js.map")) ?? "";
+    const { sourcesContent } = JSON.parse((await run("tar", ["xzOf", tarball, map], dir)).stdout);
+    expect(sourcesContent, `the sources of ${map}`).toHaveLength(1);
+  }
+});
+
+test("gevulot explain knows the codes, as installed", async () => {
+  const { stdout } = await run(join(user, "node_modules/.bin/gevulot"), ["explain", "no_key"], user);
+  expect(stdout).toMatch(/^NO_KEY\nCause: .+\nMend: .+\n$/);
 });
 
 test.each(COMMANDS)("%s --help and --version", async (command) => {
@@ -67,9 +105,14 @@ test.each(["sdk", "shim", "devnet"])("publint and attw find nothing wrong in %s"
   await run(tool("attw"), ["--no-definitely-typed", "--profile", "esm-only", tarball], dir);
 });
 
-/** What a browser would load for an entry, in a folder of its own. Gives the path of the file that a page names. */
-async function bundle(entry: string, folder: string): Promise<string> {
-  await build({
+/**
+ * An entry as a browser would load it. Gives the path of the file that a page names, and the texts of what comes with it at
+ * once: itself and what it imports, but not what it imports later.
+ */
+async function bundle(entry: string, folder: string): Promise<{ path: string; texts: string[] }> {
+  const { metafile } = await build({
+    absWorkingDir: dir,
+    metafile: true,
     stdin: { contents: `export * from "${entry}";`, resolveDir: user },
     bundle: true,
     minify: true,
@@ -81,15 +124,23 @@ async function bundle(entry: string, folder: string): Promise<string> {
     outExtension: { ".js": ".mjs" },
     logLevel: "silent",
   });
-  return join(dir, folder, "stdin.mjs");
+  const loaded = new Set<string>();
+  const load = (path: string): void => {
+    if (loaded.has(path)) return;
+    loaded.add(path);
+    for (const each of metafile.outputs[path]?.imports ?? [])
+      if (each.kind === "import-statement") load(each.path);
+  };
+  load(`${folder}/stdin.mjs`);
+  const texts = await Promise.all([...loaded].map((path) => readFile(join(dir, path), "utf8")));
+  return { path: join(dir, folder, "stdin.mjs"), texts };
 }
 
 test("the SDK's browser entry needs no module of Node.js, and is small", async () => {
-  const path = await bundle("gevulot-sdk", "entry");
-  const text = await readFile(path, "utf8");
-  const bytes = gzipSync(text, { level: 9 }).length;
-  console.log(`the browser entry: ${bytes} bytes gzip`);
-  expect(text).not.toContain("node:");
+  const { path, texts } = await bundle("gevulot-sdk", "entry");
+  const bytes = texts.reduce((sum, text) => sum + gzipSync(text, { level: 9 }).length, 0);
+  console.log(`the browser entry: ${bytes} bytes gzip in ${texts.length} files`);
+  expect(texts.join()).not.toContain("node:");
   expect(bytes).toBeGreaterThan(10_000);
   expect(bytes).toBeLessThan(MAX_BROWSER_GZIP_BYTES);
 
@@ -99,5 +150,5 @@ test("the SDK's browser entry needs no module of Node.js, and is small", async (
 });
 
 test("what a browser loads of the protocol meets the golden vectors", async () => {
-  expect(checkVectors(await import(await bundle("gevulot-sdk/protocol", "protocol")))).toBe(119);
+  expect(checkVectors(await import((await bundle("gevulot-sdk/protocol", "protocol")).path))).toBe(119);
 });

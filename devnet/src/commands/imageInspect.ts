@@ -1,5 +1,7 @@
 import { checksumFile } from "gevulot-sdk/node";
 import type { Argv, CommandModule } from "yargs";
+import { type NanosInfo, nodeMountProblem, readNanosInfo } from "../image/nanos/nanosInfo.ts";
+import { isNanos } from "../image/nanos/openNanos.ts";
 import { readImage } from "../image/readImage.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
 import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
@@ -28,12 +30,17 @@ export const imageInspectCommand: CommandModule<object, Arguments> = {
 };
 
 async function inspect(file: string) {
-  const info = await readImage(file);
+  const info = (await isNanos(file)) ? await readNanosInfo(file) : await readImage(file);
   return { path: file, checksum: await checksumFile(file), ...info };
 }
 
 async function print(file: string): Promise<void> {
-  const { checksum, program, versions, ...info } = await inspect(file);
+  const inspected = await inspect(file);
+  if ("kind" in inspected) {
+    process.stdout.write(`${nanosLines(inspected).join("\n")}\n`);
+    return;
+  }
+  const { checksum, program, versions, ...info } = inspected;
   const part = (name: string, { offset, length }: { offset: number; length: number }) =>
     `${name.padEnd(10)} ${length} bytes at ${offset}`;
   const lines = [
@@ -49,4 +56,20 @@ async function print(file: string): Promise<void> {
     part("root", info.root),
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+function nanosLines(info: NanosInfo & { readonly checksum: string }): string[] {
+  const problem = info.program === null ? null : nodeMountProblem(info);
+  return [
+    `checksum   ${info.checksum}  (BLAKE3)`,
+    `size       ${info.sizeBytes} bytes`,
+    `format     Nanos, TFS version ${info.encoding}, UUID ${info.uuid}`,
+    ...(info.label === "" ? [] : [`label      ${JSON.stringify(info.label)}`]),
+    `program    ${info.program === null ? "none: a volume" : JSON.stringify(info.program)}`,
+    `args       ${JSON.stringify(info.args)}`,
+    `env        ${JSON.stringify(info.env)}`,
+    `mounts     ${JSON.stringify(info.mounts)}`,
+    `flags      ${JSON.stringify(info.flags)}`,
+    ...(problem === null ? [] : [`warning    no node can run it: ${problem}`]),
+  ];
 }

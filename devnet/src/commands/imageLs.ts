@@ -1,5 +1,6 @@
 import type { Argv, CommandModule } from "yargs";
-import { type ImageEntry, listImageFolder } from "../image/listImage.ts";
+import type { ImageEntry } from "../image/imageFiles.ts";
+import { listImageFolder } from "../image/listImage.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
 import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
 

@@ -2,17 +2,9 @@ import type { Argv, CommandModule } from "yargs";
 import { createNode } from "../node.ts";
 import { createLogger } from "../observe/logger.ts";
 import { NODE_OPTIONS, parseNodeOptions, UNBUILT_NODE_OPTIONS } from "../options.ts";
+import type { NodeReady } from "../up/nodeReady.ts";
 import { reportErrors } from "./reportError.ts";
 import { untilSignal } from "./untilSignal.ts";
-
-/** What a node tells the process that started it, once it is ready. */
-export interface NodeReady {
-  readonly type: "ready";
-  readonly rpcUrl: string;
-  readonly httpUrl: string;
-  readonly p2pAddress: string;
-  readonly publicKey: string;
-}
 
 export const nodeRunCommand: CommandModule = {
   command: "run",
@@ -41,8 +33,9 @@ export const nodeRunCommand: CommandModule = {
       );
       const node = await createNode({ log }, options);
       const { rpcUrl, httpUrl, p2pAddress, publicKey } = node;
+      const vsock = node.vsock && `${node.vsock.kind} (${node.vsock.detail})`;
       log.info({ rpcUrl, httpUrl, publicKey, execution: !options.noExecution }, "the node is ready");
-      process.send?.({ type: "ready", rpcUrl, httpUrl, p2pAddress, publicKey } satisfies NodeReady);
+      process.send?.({ type: "ready", rpcUrl, httpUrl, p2pAddress, publicKey, vsock } satisfies NodeReady);
       log.info({ reason: await Promise.race([stop, orphaned]) }, "the node stops");
       await node[Symbol.asyncDispose]();
       // A download that nobody waits for any more must not keep the process.

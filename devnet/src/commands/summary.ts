@@ -15,6 +15,7 @@ export function summary(
       `  files      ${node.httpUrl}`,
       `  database   ${node.databaseUrl}`,
       `  public key ${node.publicKey}`,
+      ...(node.vsock === null ? [] : [`  VSOCK      ${node.vsock}`]),
     );
   }
   lines.push("", "developer accounts (everyone has these keys: never use them elsewhere)");

@@ -106,6 +106,7 @@ async function run(given: Arguments): Promise<AloneResult> {
       workspaceDir: resolve(given.workspace),
       provider: given.provider,
       qemuPath: given["qemu-path"],
+      vsock: { vhostDevicePath: process.env.GEVULOT_VHOST_DEVICE_VSOCK || undefined },
       memMib: given["mem-mib"],
       cpus: given.cpus,
       deadlineMs: given["timeout-seconds"] * 1_000,
@@ -125,7 +126,7 @@ function print({ workspace }: Arguments, result: AloneResult): void {
   if (result.failure) throw failed(result);
   const lines = [
     `result     ${result.dataBytes} bytes, in ${resolve(workspace, "task_result.json")}`,
-    `ran        ${(result.tookMs / 1_000).toFixed(1)} s (${result.provider}, ${result.accelerator})`,
+    `ran        ${(result.tookMs / 1_000).toFixed(1)} s (${result.provider}, ${result.accelerator}, VSOCK: ${result.vsock})`,
     ...result.files.map(({ vmPath, checksum }) => `file       ${vmPath} ${checksum}`),
   ];
   process.stdout.write(`${lines.join("\n")}\n`);

@@ -31,7 +31,7 @@ export const upCommand: CommandModule<object, UpArgs> = {
     yargs
       .options(upOptions)
       .check((args) => {
-        for (const name of ["nodes", "task-deadline-seconds", "mem-gb", "num-cpus"]) {
+        for (const name of ["nodes", "task-deadline-seconds", "task-idle-seconds", "mem-gb", "num-cpus"]) {
           const value = args[name];
           if (value !== undefined && !(Number(value) > 0)) return `--${name} must be a number above 0.`;
         }
@@ -74,9 +74,12 @@ async function upForeground(args: UpArgs): Promise<void> {
     fresh: args.fresh,
     provider: args.provider,
     execution: !args["no-execution"],
+    allowUnmountedImages: args["allow-unmounted-images"],
     defaultPorts: true,
     signal: stop.signal,
     ...(args["task-deadline-seconds"] && { taskDeadlineSeconds: args["task-deadline-seconds"] }),
+    ...(args["task-idle-seconds"] && { taskIdleSeconds: args["task-idle-seconds"] }),
+    ...(args["volumes-directory"] && { volumesDirectory: resolve(args["volumes-directory"]) }),
     ...(args["mem-gb"] && { memGb: args["mem-gb"] }),
     ...(args["num-cpus"] && { numCpus: args["num-cpus"] }),
     onProgress: (message) => say(`… ${message}`),

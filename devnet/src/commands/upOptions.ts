@@ -19,6 +19,11 @@ export const upOptions = {
   detach: { type: "boolean", default: false, describe: "Go on in the background; `down` stops it" },
   fresh: { type: "boolean", default: false, describe: "Begin without what an earlier devnet left here" },
   "no-execution": { type: "boolean", default: false, describe: "Keep transactions, run no tasks" },
+  "allow-unmounted-images": {
+    type: "boolean",
+    default: false,
+    describe: "Take Nanos images that mount no share of the node, whose programs find no task",
+  },
   provider: {
     choices: ["auto", "qemu", "process"],
     default: "auto",
@@ -26,6 +31,16 @@ export const upOptions = {
     describe: "What runs tasks: QEMU virtual machines, or host processes for quick tests",
   },
   "task-deadline-seconds": { type: "number", requiresArg: true, describe: "Longest time of one task" },
+  "task-idle-seconds": {
+    type: "number",
+    requiresArg: true,
+    describe: "A task that did nothing for so long is stopped; default never",
+  },
+  "volumes-directory": {
+    type: "string",
+    requiresArg: true,
+    describe: "Folder of the volumes; default that of `volume`",
+  },
   "mem-gb": { type: "number", requiresArg: true, describe: "GiB of memory for tasks" },
   "num-cpus": { type: "number", requiresArg: true, describe: "CPUs for tasks" },
 } as const satisfies Record<string, Options>;

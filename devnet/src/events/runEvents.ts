@@ -1,5 +1,5 @@
 import type { RunEventName, TaskFailure } from "gevulot-sdk";
-import type { CourseTask, RunCourse } from "../store/readRunEvents.ts";
+import type { CourseResult, CourseTask, RunCourse } from "../store/readRunEvents.ts";
 
 export interface RunEvent {
   /** Rises along a Run, with gaps; the same event has the same id, also after a restart of the node. */
@@ -25,48 +25,72 @@ export interface RunEvents {
 }
 
 const SUBMITTED_ID = 1;
-const IDS_PER_TASK = 1_000;
+/** A task with its attempts, a Proof, or both. */
+const IDS_PER_PLACE = 1_000;
 const IDS_PER_ATTEMPT = 4;
 /** The last attempts share the last ids; a task has three, but each stop of the node adds one. */
-const MAX_NUMBERED_ATTEMPT = IDS_PER_TASK / IDS_PER_ATTEMPT - 2;
+const MAX_NUMBERED_ATTEMPT = IDS_PER_PLACE / IDS_PER_ATTEMPT - 2;
 const LAST_ID = 1_000_000_000;
 
 /**
- * The events of a Run, from what is stored of it. Each has its place: a task's come after those of the tasks that were
- * there before it, and a Proof comes before the task that it made ready. So an event that is added later has a higher id,
- * and "what came after id n" needs no memory but the database.
+ * The events of a Run, from what is stored of it. Tasks and Proofs have places in the order in which they were added, a
+ * Proof before the task that verifies it. So an event that is added later has a higher id, and "what came after id n"
+ * needs no memory but the database.
  */
 export function deriveRunEvents(run: string, course: RunCourse): RunEvents {
-  const { tasks, proofs, verifications, steps } = course;
+  const { proofs, verifications, steps } = course;
   const events: RunEvent[] = [];
   const add = (id: number, name: RunEventName, at: Date, more: Partial<RunEvent["data"]> = {}) =>
     events.push({ id, name, data: { run, at: at.toISOString(), ...more } });
 
   add(SUBMITTED_ID, "submitted", course.submittedAt);
-  const placed = new Set<string>();
-  for (const [index, task] of tasks.entries()) {
-    const base = (index + 1) * IDS_PER_TASK;
-    const proof = proofs.find(({ tx }) => tx === task.proof);
-    if (proof && !placed.has(proof.tx)) {
-      placed.add(proof.tx);
-      add(base, "proof", proof.at, { proof: proof.tx });
-    }
-    addAttempts(add, base, task);
-  }
-  // No task follows these: the Run has no further step, or this node runs none.
-  const after = (tasks.length + 1) * IDS_PER_TASK;
-  for (const [index, { tx, at }] of proofs.filter(({ tx }) => !placed.has(tx)).entries()) {
-    add(after + Math.min(index, IDS_PER_TASK - 1), "proof", at, { proof: tx });
+  for (const [index, { task, proof }] of placesOf(course).entries()) {
+    const base = Math.min((index + 1) * IDS_PER_PLACE, LAST_ID - IDS_PER_PLACE);
+    if (proof) add(base, "proof", proof.at, { proof: proof.tx });
+    if (task) addAttempts(add, base, task);
   }
   const verified = verifications[0];
-  const failed = tasks.find((task) => task.failure !== null);
+  const failed = failureOf(course);
   const complete = verified !== undefined || (steps === 1 && proofs.length > 0);
   if (verified) add(LAST_ID, "verified", verified.at, { verification: verified.tx });
-  else if (!complete && failed?.failure) {
-    const { id: task, step, failure, endedAt } = failed;
-    add(LAST_ID, "failed", endedAt ?? course.submittedAt, { task, step, failure });
+  else if (!complete && failed) {
+    const { task, failure, endedAt } = failed;
+    add(LAST_ID, "failed", endedAt ?? course.submittedAt, {
+      ...(task && { task }),
+      step: failure.step,
+      failure,
+    });
   }
-  return { events, ended: complete || failed !== undefined };
+  return { events, ended: complete || failed !== null };
+}
+
+interface Place {
+  readonly at: Date;
+  readonly task: CourseTask | undefined;
+  readonly proof: CourseResult | undefined;
+}
+
+/** One for each task, with the Proof that it verifies, and for each Proof that no task of this node verifies. */
+function placesOf({ tasks, proofs }: RunCourse): readonly Place[] {
+  const verified = new Set(tasks.map(({ proof }) => proof));
+  const places: Place[] = [
+    ...proofs
+      .filter(({ tx }) => !verified.has(tx))
+      .map((proof) => ({ at: proof.at, proof, task: undefined })),
+    ...tasks.map((task) => {
+      return { at: task.queuedAt, task, proof: proofs.find(({ tx }) => tx === task.proof) };
+    }),
+  ];
+  // The order is stable: of one commit, a Proof comes before the task that it made ready.
+  return places.sort((a, b) => a.at.getTime() - b.at.getTime());
+}
+
+function failureOf({ shared, tasks }: RunCourse) {
+  if (shared !== null) {
+    return shared.failure && { failure: shared.failure, endedAt: shared.endedAt, task: undefined };
+  }
+  const task = tasks.find(({ failure }) => failure !== null);
+  return task?.failure ? { failure: task.failure, endedAt: task.endedAt, task: task.id } : null;
 }
 
 function addAttempts(

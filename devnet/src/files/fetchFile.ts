@@ -3,6 +3,7 @@ import { mkdir, rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GevulotError, isGevulotError } from "gevulot-sdk";
 import { downloadFile } from "gevulot-sdk/node";
+import { createTurns } from "./turns.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -18,6 +19,8 @@ export interface FileRequest {
   readonly checksum: string;
   /** Where the file is wanted. One that is there already is taken as it is: it was checked when it came. */
   readonly path: string;
+  /** Where other nodes serve the same file (protocol section 6), with a leading slash. */
+  readonly peerPath?: string;
 }
 
 export interface FileFetcher {
@@ -29,10 +32,14 @@ export interface FileFetcherOptions {
   readonly maxBytes: number;
   /** For a whole file. */
   readonly timeoutMs: number;
+  /** File servers of other nodes, `http://host:port`, asked where the URL doesn't give the file. */
+  readonly peers?: () => readonly string[];
 }
 
 export const DEFAULT_FETCH: FileFetcherOptions = { maxBytes: 64 * 2 ** 30, timeoutMs: 30 * 60_000 };
 const MAX_AT_ONCE = 8;
+/** A host whose downloads hang must not hold up those of others. */
+const MAX_AT_ONCE_FROM_HOST = 3;
 
 /** Downloads files by URL, checked while streaming; one download per file however many ask, a few at a time. */
 export function createFileFetcher(
@@ -40,33 +47,30 @@ export function createFileFetcher(
   options: FileFetcherOptions = DEFAULT_FETCH,
 ): FileFetcher {
   const arriving = new Map<string, { readonly checksum: string; readonly done: Promise<void> }>();
-  const waiting: (() => void)[] = [];
-  let running = 0;
-
-  const inTurn = async (work: () => Promise<void>): Promise<void> => {
-    if (running >= MAX_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
-    running++;
-    try {
-      await work();
-    } finally {
-      running--;
-      waiting.shift()?.();
-    }
-  };
+  const turns = createTurns({ maxAtOnce: MAX_AT_ONCE, maxAtOnceOfKey: MAX_AT_ONCE_FROM_HOST });
 
   const download = async (request: FileRequest, signal: AbortSignal | undefined): Promise<void> => {
     if (await exists(request.path)) return;
     await mkdir(dirname(request.path), { recursive: true });
-    await inTurn(async () => {
-      const { url, checksum } = request;
-      const limits = { maxBytes: options.maxBytes, timeoutMs: options.timeoutMs };
-      // Beside the folders that are served, under a name that no file of a transaction can have.
-      const path = join(incomingDir, createHash("sha256").update(request.path).digest("hex"));
-      await downloadFile({ url, path, checksum, ...limits, ...(signal ? { signal } : {}) });
-      await rename(path, request.path);
-    }).catch((error: unknown) => {
-      throw unavailable(request, error);
-    });
+    const problems: unknown[] = [];
+    for (const url of sourcesOf(request, options.peers?.() ?? [])) {
+      signal?.throwIfAborted();
+      const problem = await turns
+        .take(hostOf(url), signal, () => receive({ ...request, url }, signal))
+        .catch((error: unknown) => error ?? new Error("unknown"));
+      if (problem === undefined) return;
+      problems.push(problem);
+    }
+    throw unavailable(request, problems);
+  };
+  const receive = async ({ path, url, checksum }: FileRequest, signal?: AbortSignal): Promise<void> => {
+    const { maxBytes, timeoutMs } = options;
+    // Beside the folders that are served, under a name that no file of a transaction can have. Another source goes on
+    // where the last one was cut.
+    const arrivesAt = join(incomingDir, createHash("sha256").update(path).digest("hex"));
+    const limits = { maxBytes, timeoutMs, ...(signal ? { signal } : {}) };
+    await downloadFile({ url, path: arrivesAt, checksum, ...limits });
+    await rename(arrivesAt, path);
   };
 
   return {
@@ -84,14 +88,26 @@ export function createFileFetcher(
   };
 }
 
-function unavailable(request: FileRequest, cause: unknown): GevulotError {
+/** What can't be read is refused when it is asked for. */
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : "";
+}
+
+/** The URL of the transaction first, then the nodes that are connected. */
+function sourcesOf({ url, peerPath }: FileRequest, peers: readonly string[]): Set<string> {
+  return new Set([url, ...(peerPath === undefined ? [] : peers.map((peer) => `${peer}${peerPath}`))]);
+}
+
+function unavailable(request: FileRequest, problems: readonly unknown[]): GevulotError {
+  const [cause] = problems;
   const reason = cause instanceof Error ? cause.message : String(cause);
+  const others = problems.length > 1 ? ` Nor do the ${problems.length - 1} other nodes that were asked.` : "";
   const advice = isGevulotError(cause)
     ? ""
     : " Check that the address can be reached from the node and that the file is there.";
   return new GevulotError(
     "FILE_UNAVAILABLE",
-    `Can't get ${request.what} from ${request.url}: ${reason.replace(/\.?$/, ".")}${advice}`,
+    `Can't get ${request.what} from ${request.url}: ${reason.replace(/\.?$/, ".")}${others}${advice}`,
     { context: { what: request.what, url: request.url }, cause },
   );
 }

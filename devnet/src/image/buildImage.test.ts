@@ -17,6 +17,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { checksumFile } from "gevulot-sdk/node";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { readImageResources } from "../../../sdk/src/node/imageResources.ts";
 import { makeElf } from "../../../test/fixtures/makeElf.ts";
 import { type BuildImageOptions, type BuiltImage, buildImage } from "./buildImage.ts";
 import { extractProgram } from "./extractProgram.ts";
@@ -88,7 +89,7 @@ async function damaged(at: number): Promise<string> {
 
 describe("an image", () => {
   test("says of itself what went in", async () => {
-    const { path, checksum, warnings, files, runtime, ...info } = js;
+    const { path, checksum, warnings, notes, files, runtime, ...info } = js;
     expect(await readImage(path)).toEqual(info);
     expect(checksum).toBe(await checksumFile(path));
     expect(info.program).toEqual({
@@ -100,10 +101,31 @@ describe("an image", () => {
       readonlyRootfs: true,
     });
     expect(info.versions).toEqual({ kernel: expect.stringMatching(/^\d+\./), node: process.version });
-    expect(warnings).toEqual([]);
+    expect([...warnings, ...notes]).toEqual([]);
     expect(runtime).toContain("/usr/bin/node");
     expect(files).toContain("/static/a/link");
     expect(files).not.toContain("/static/a/dangling");
+  });
+
+  test("keeps what RunConfig asks for where a deployment finds it", async () => {
+    const RunConfig = { Memory: "1g", cpus: 3, Accel: true };
+    const { path, resources, notes } = await build({ manifest: { RunConfig } });
+    expect(resources).toEqual({ memMib: 1024, cpus: 3 });
+    expect((await readImage(path)).resources).toEqual(resources);
+    expect(await readImageResources(path)).toEqual(resources);
+    expect(await readImageResources(js.path)).toEqual({});
+    expect(await readImageResources(BUSYBOX)).toEqual({});
+    expect(notes).toEqual([expect.stringMatching(/1024 MiB, 3 CPUs/), expect.stringMatching(/not Accel/)]);
+  });
+
+  test("of a program named by its base name is of the file that was given", async () => {
+    await mkdir(join(app, "target"), { recursive: true });
+    await cp(BUSYBOX, join(app, "target", "my_prover"));
+    const { program } = await build({
+      program: join(app, "target/my_prover"),
+      manifest: { Program: "my_prover" },
+    });
+    expect(program).toMatchObject({ path: "/my_prover", kind: "elf" });
   });
 
   test("is a disk that other tools read", async () => {
@@ -240,7 +262,7 @@ describe("refuses", () => {
       "BUNDLE_FAILED",
       /syntax\.mjs:1/,
     ],
-    ["a wrong manifest", async () => manifest({ Klibs: [] }), "MANIFEST_INVALID", /not built yet/],
+    ["a wrong manifest", async () => manifest({ Klib: [] }), "MANIFEST_INVALID", /did you mean Klibs/],
     ["a file that is not there", async () => manifest({ Files: ["none"] }), "MANIFEST_FILE", /ENOENT/],
     ["an absolute file", async () => manifest({ Files: ["/etc/passwd"] }), "MANIFEST_FILE", /relative/],
     ["a file outside", async () => manifest({ Files: ["../x"] }), "MANIFEST_FILE", /outside/],

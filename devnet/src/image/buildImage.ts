@@ -1,34 +1,40 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, readFile, realpath, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
-import { basename, dirname, join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname, join, resolve } from "node:path";
 import { checksumFile } from "gevulot-sdk/node";
 import type { ImageInfo, ImageProgram } from "./descriptor.ts";
-import { findLibraries, type Library } from "./elfLibraries.ts";
 import { ensureGuestKernel, type GuestKernel } from "./ensureGuestKernel.ts";
+import { type ExecProgram, readExecProgram } from "./execProgram.ts";
 import { createInitrd } from "./initrd.ts";
 import { loadKernelModules } from "./kernelModules.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
+import { linuxNotes } from "./manifestNotes.ts";
 import { listProgramFiles } from "./programFiles.ts";
-import { readNode } from "./readNode.ts";
-import { readProgram } from "./readProgram.ts";
-import { NODE_PATH, writeRootTree } from "./rootTree.ts";
+import { type ProgramRequest, withOverrides } from "./programRequest.ts";
+import { type ProgramSource, readProgramSource } from "./programSource.ts";
+import { writeRootTree } from "./rootTree.ts";
 import { makeSquashfs } from "./squashfs.ts";
 import { writeDisk } from "./writeDisk.ts";
 
-export interface BuildImageOptions {
+export interface BuildImageOptions extends ProgramRequest {
   /** A JavaScript or TypeScript file, or an x86-64 Linux program. The manifest's Program overrides it. */
-  readonly program: string | URL;
-  /** As it came out of JSON. */
-  readonly manifest?: unknown;
+  readonly program?: string | URL | undefined;
+  /**
+   * Instead of a program: a `docker save` archive, an OCI layout, or the name of an image of podman or docker. It starts
+   * what the manifest's Program names in it, else its own Entrypoint and Cmd.
+   */
+  readonly fromContainer?: string | undefined;
   readonly outputPath: string;
   /** Folder under which Program and Files of the manifest are looked up. Default: the current folder. */
   readonly workingDir?: string;
-  /** Instead of the manifest's Args. */
-  readonly args?: readonly string[];
-  /** Added to the manifest's Env; these win. */
-  readonly env?: Readonly<Record<string, string>>;
+  /** The program knows nothing of tasks; see {@link ExecProgram}. Instead of the manifest's Exec. */
+  readonly exec?: {
+    readonly proofFile?: string | undefined;
+    readonly outputs?: readonly string[] | undefined;
+  };
+  /** Instead of the manifest's TargetRoot. */
+  readonly targetRoot?: string | undefined;
   /** For the kernel. Default `~/.cache/gevulot`. */
   readonly cacheDir?: string;
   /** The Node.js that goes into the image. Default: the one that runs this. */
@@ -45,6 +51,8 @@ export interface BuiltImage extends ImageInfo {
   readonly checksum: string;
   /** What was accepted and means nothing. */
   readonly warnings: readonly string[];
+  /** Worth knowing; nothing is lost. */
+  readonly notes: readonly string[];
   /** Paths in the image, the program and its runtime aside. */
   readonly files: readonly string[];
   /** Node.js and shared libraries. */
@@ -56,44 +64,45 @@ export interface BuiltImage extends ImageInfo {
  * needs it. Without root and loop devices; the same inputs make the same bytes. The image takes its name when it is
  * whole.
  *
- * @throws GevulotError `PROGRAM_UNUSABLE`, `MANIFEST_INVALID`, `MANIFEST_FILE`, `BUNDLE_FAILED`, `LIBRARY_NOT_FOUND`,
+ * @throws GevulotError `PROGRAM_UNUSABLE`, `CONTAINER_INVALID`, `MANIFEST_INVALID`, `MANIFEST_FILE`, `BUNDLE_FAILED`, `LIBRARY_NOT_FOUND`,
  * `GUEST_KERNEL_NOT_FOUND`, `TOOL_NOT_FOUND`, `BUSYBOX_NOT_FOUND` and others; each says what to do.
  */
 export async function buildImage(options: BuildImageOptions): Promise<BuiltImage> {
   const { signal, onProgress } = options;
   const workingDir = resolve(options.workingDir ?? ".");
-  const manifest = parseManifest(withOverrides(options));
-  const programPath = await resolveProgram(options.program, manifest, workingDir);
-  const files = await listProgramFiles(manifest, workingDir);
-  onProgress?.(`reading ${basename(programPath)}`);
-  const { kind, data } = await readProgram(programPath);
-  const nodePath = options.nodePath ?? process.execPath;
-  const runtime = await listRuntime(kind, programPath, nodePath, signal);
-  const kernel = await ensureGuestKernel({
-    cacheDir: options.cacheDir ?? join(homedir(), ".cache", "gevulot"),
-    kernelPath: options.kernelPath,
-    modulesDir: options.modulesDir,
-    ...(onProgress ? { onProgress } : {}),
-    ...(signal ? { signal } : {}),
-  });
-  const node = kind === "js" ? await readNode(nodePath, signal) : undefined;
-  const program: ImageProgram = {
-    kind,
-    path: placeInImage(programPath, kind, workingDir),
-    args: manifest.args,
-    env: manifest.env,
-    workspace: manifest.workspace,
-    readonlyRootfs: manifest.readonlyRootfs,
+  const written = parseManifest(withOverrides(options));
+  const manifest = {
+    ...written,
+    ...(options.targetRoot === undefined ? {} : { targetRoot: options.targetRoot }),
   };
-
+  const exec = options.exec ? readExecProgram(options.exec) : manifest.exec;
+  const { resources } = manifest.runConfig;
+  const { warnings, notes } = linuxNotes(manifest);
+  const files = await listProgramFiles(manifest, workingDir);
   const outputPath = resolve(options.outputPath);
   await mkdir(dirname(outputPath), { recursive: true });
   const scratch = await mkdtemp(`${outputPath}.tmp-`);
   try {
-    onProgress?.("packing the root file system");
     const tree = join(scratch, "root");
-    await mkdir(tree);
-    await writeRootTree(tree, { program, programData: data, files, runtime, nodeFlags: node?.flags ?? [] });
+    const source = await readProgramSource({
+      ...options,
+      manifest,
+      workingDir,
+      nodePath: options.nodePath ?? process.execPath,
+      scratchDir: scratch,
+      rootDir: tree,
+    });
+    const kernel = await ensureGuestKernel({
+      cacheDir: options.cacheDir ?? join(homedir(), ".cache", "gevulot"),
+      kernelPath: options.kernelPath,
+      modulesDir: options.modulesDir,
+      ...(onProgress ? { onProgress } : {}),
+      ...(signal ? { signal } : {}),
+    });
+    onProgress?.("packing the root file system");
+    const { data: programData, runtime, node } = source;
+    const program = describeProgram(source, manifest, exec);
+    await writeRootTree(tree, { program, programData, files, runtime, nodeFlags: node?.flags ?? [] });
     await makeSquashfs(tree, join(scratch, "root.squashfs"), signal);
     onProgress?.("writing the disk");
     const disk = join(scratch, `disk-${randomBytes(4).toString("hex")}`);
@@ -103,6 +112,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
         ...(await bootFiles(kernel, signal)),
         rootPath: join(scratch, "root.squashfs"),
         program,
+        ...(Object.keys(resources).length > 0 ? { resources } : {}),
         versions: { kernel: kernel.version, ...(node ? { node: node.version } : {}) },
       },
       signal,
@@ -113,7 +123,8 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
       ...info,
       path: outputPath,
       checksum,
-      warnings: manifest.warnings,
+      warnings,
+      notes: [...notes, ...source.notes],
       files: files.map((file) => file.path),
       runtime: runtime.map((library) => library.path),
     };
@@ -122,40 +133,23 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
   }
 }
 
-/** So that what overrides is checked like what it overrides. */
-function withOverrides({ manifest = {}, args, env }: BuildImageOptions): unknown {
-  const checked = parseManifest(manifest);
-  if (args === undefined && env === undefined) return manifest;
-  const kept = Object.entries(manifest as object).filter(([key]) => !/^(args|env)$/i.test(key));
-  return { ...Object.fromEntries(kept), Args: args ?? checked.args, Env: { ...checked.env, ...env } };
-}
-
-async function resolveProgram(
-  program: string | URL,
+function describeProgram(
+  { kind, path, args, env, cwd }: ProgramSource,
   manifest: Manifest,
-  workingDir: string,
-): Promise<string> {
-  const named = program instanceof URL ? fileURLToPath(program) : resolve(program);
-  return manifest.program === undefined ? named : resolve(workingDir, manifest.program);
-}
-
-/** As ops: the path rooted at `/`. A program from outside the working folder goes to `/` itself. */
-function placeInImage(programPath: string, kind: ImageProgram["kind"], workingDir: string): string {
-  const inside = relative(workingDir, programPath);
-  const place = inside.startsWith("..") ? basename(programPath) : inside;
-  return `/${kind === "js" ? place.replace(/\.[^./]+$/, ".mjs") : place}`;
-}
-
-async function listRuntime(
-  kind: ImageProgram["kind"],
-  programPath: string,
-  nodePath: string,
-  signal?: AbortSignal,
-): Promise<Library[]> {
-  const options = signal ? { signal } : {};
-  if (kind === "elf") return findLibraries(programPath, options);
-  const node: Library = { path: NODE_PATH, source: await realpath(nodePath) };
-  return [node, ...(await findLibraries(nodePath, options))];
+  exec: ExecProgram | undefined,
+): ImageProgram {
+  const { workspace, readonlyRootfs, volumes } = manifest;
+  return {
+    kind,
+    path,
+    args,
+    env,
+    workspace,
+    readonlyRootfs,
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(exec ? { exec } : {}),
+    ...(volumes.length > 0 ? { volumes } : {}),
+  };
 }
 
 async function bootFiles(

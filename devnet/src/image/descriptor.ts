@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
 import { GevulotError } from "gevulot-sdk";
 import { z } from "zod";
+import type { ExecProgram } from "./execProgram.ts";
+import { VOLUME_LABEL, type VolumeMount } from "./manifestMounts.ts";
+import { type ImageResources, MAX_CPUS, MAX_GPUS, MAX_MEM_MIB } from "./runConfig.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -17,11 +20,14 @@ const MAGIC = Buffer.from("GEVULOT-IMAGE\0\0\0", "latin1");
 const HEADER_BYTES = MAGIC.length + 4 + 4 + 32;
 const MAX_TEXT = 128 * 1024;
 const MAX_BYTES = 2 ** 44;
+const MAX_OUTPUTS = 1000;
 const MAX_BOOT_FILE_BYTES = 512 * 2 ** 20;
 
 const text = z.string().max(MAX_TEXT);
 /** Absolute, and nowhere up. */
 const place = text.regex(/^(\/(?!\.\.?(\/|$))[^/\0]+)+$/);
+/** Under the workspace. */
+const relativePlace = text.regex(/^(?!\.\.?(\/|$))[^/\0]+(\/(?!\.\.?(\/|$))[^/\0]+)*$/);
 const count = z.int().min(0).max(MAX_BYTES);
 const extent = z.strictObject({
   offset: count,
@@ -45,7 +51,21 @@ const schema = z.strictObject({
     env: z.record(z.string(), text),
     workspace: place,
     readonlyRootfs: z.boolean(),
+    cwd: text.regex(/^\/[^\0]*$/).optional(),
+    exec: z
+      .strictObject({ proofFile: relativePlace.optional(), outputs: z.array(relativePlace).max(MAX_OUTPUTS) })
+      .optional(),
+    volumes: z
+      .array(z.strictObject({ label: text.regex(VOLUME_LABEL), path: place, readonly: z.boolean() }))
+      .optional(),
   }),
+  resources: z
+    .strictObject({
+      memMib: z.int().min(1).max(MAX_MEM_MIB).optional(),
+      cpus: z.int().min(1).max(MAX_CPUS).optional(),
+      gpus: z.int().min(0).max(MAX_GPUS).optional(),
+    })
+    .optional(),
   versions: z.strictObject({ kernel: text, node: text.optional() }),
 });
 
@@ -71,11 +91,13 @@ export interface ImageInfo {
   /** A squashfs. */
   readonly root: ImageExtent;
   readonly program: ImageProgram;
+  /** What the program asks for where a deployment says nothing. */
+  readonly resources?: ImageResources | undefined;
   readonly versions: { readonly kernel: string; readonly node?: string | undefined };
 }
 
 export interface ImageProgram {
-  /** `js` runs under the image's Node.js. */
+  /** `js` runs under the image's Node.js, `elf` as it is: an ELF file, or a script of a container. */
   readonly kind: "js" | "elf";
   /** Inside the image, absolute. */
   readonly path: string;
@@ -85,6 +107,12 @@ export interface ImageProgram {
   /** Where the task's files appear. */
   readonly workspace: string;
   readonly readonlyRootfs: boolean;
+  /** Its first working folder; default `/`. */
+  readonly cwd?: string | undefined;
+  /** Where it knows nothing of tasks. */
+  readonly exec?: ExecProgram | undefined;
+  /** Volumes of the node that it reads or writes. */
+  readonly volumes?: readonly VolumeMount[] | undefined;
 }
 
 /** Magic (16 bytes), version and length of the JSON (u32, little endian), its SHA-256, the JSON. */

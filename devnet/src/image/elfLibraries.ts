@@ -1,8 +1,9 @@
 import { readFile, realpath } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { GevulotError } from "gevulot-sdk";
 import { type ElfFile, parseElf } from "./elf.ts";
 import { readLoaderFolders } from "./loaderFolders.ts";
+import { resolveInRoot } from "./rootedPath.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -24,6 +25,8 @@ export interface Library {
 export interface FindLibrariesOptions {
   /** Folders that the loader knows; default: those of this machine. */
   readonly folders?: LoaderFolders;
+  /** A folder that stands for `/`: libraries are looked for in it, and not on this machine. */
+  readonly root?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -37,6 +40,8 @@ export interface LoaderFolders {
 
 interface Loaded {
   readonly source: string;
+  /** Its folder, under the root: `$ORIGIN`. */
+  readonly origin: string;
   readonly elf: ElfFile;
   /** Run-time paths that it hands on to what it loads. */
   readonly inherited: readonly string[];
@@ -49,25 +54,27 @@ interface Loaded {
  * @throws GevulotError `LIBRARY_NOT_FOUND`, `ELF_INVALID`
  */
 export async function findLibraries(program: string, options: FindLibrariesOptions = {}): Promise<Library[]> {
-  const folders = options.folders ?? (await readLoaderFolders());
+  const base = options.root ?? "/";
+  const folders = options.folders ?? (await readLoaderFolders(undefined, base));
   const root = parseElf(await readFile(program), program);
   const found = new Map<string, Library>();
   const loadedNames = new Set<string>();
-  const queue: Loaded[] = [{ source: await realpath(program), elf: root, inherited: [] }];
+  const source = await realpath(program);
+  const queue: Loaded[] = [{ source, origin: originOf(source, base), elf: root, inherited: [] }];
   if (root.interpreter !== undefined) {
-    const source = await realpath(root.interpreter).catch(() => undefined);
-    if (source === undefined) throw notFound(root.interpreter, program, []);
-    found.set(root.interpreter, { path: root.interpreter, source });
+    const loader = await resolveInRoot(base, root.interpreter);
+    if (loader === null) throw notFound(root.interpreter, program, []);
+    found.set(root.interpreter, { path: root.interpreter, source: loader.source });
   }
   for (let loader = queue.shift(); loader; loader = queue.shift()) {
     options.signal?.throwIfAborted();
     for (const name of loader.elf.needed) {
       if (loadedNames.has(name)) continue;
       loadedNames.add(name);
-      const { library, elf } = await find(name, loader, folders);
+      const { library, elf, origin } = await find(name, loader, folders, base);
       if (isLoader(library, root)) continue;
       found.set(library.path, library);
-      queue.push({ source: library.source, elf, inherited: runtimePaths(loader) });
+      queue.push({ source: library.source, origin, elf, inherited: runtimePaths(loader) });
     }
   }
   return placed([...found.values()], folders).sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -93,33 +100,42 @@ function isLoader(library: Library, root: ElfFile): boolean {
 
 function runtimePaths(loader: Loaded): string[] {
   const own = loader.elf.runpath.length > 0 ? [] : loader.elf.rpath;
-  return [...own.map((path) => withOrigin(path, loader.source)), ...loader.inherited];
+  return [...own.map((path) => withOrigin(path, loader)), ...loader.inherited];
 }
 
-function withOrigin(path: string, source: string): string {
-  return path.replace(/\$(ORIGIN|\{ORIGIN\})/g, dirname(source));
+function withOrigin(path: string, { origin }: Loaded): string {
+  return path.replace(/\$(ORIGIN|\{ORIGIN\})/g, () => origin);
+}
+
+/** A program may also lie outside the root. */
+function originOf(source: string, base: string): string {
+  const inside = relative(base, dirname(source));
+  return inside.startsWith("..") ? dirname(source) : join("/", inside);
 }
 
 async function find(
   name: string,
   loader: Loaded,
   folders: LoaderFolders,
-): Promise<{ library: Library; elf: ElfFile }> {
+  base: string,
+): Promise<{ library: Library; elf: ElfFile; origin: string }> {
   const searched = name.includes("/")
     ? [dirname(name)]
     : [
         ...(loader.elf.runpath.length > 0 ? [] : runtimePaths(loader)),
-        ...loader.elf.runpath.map((path) => withOrigin(path, loader.source)),
+        ...loader.elf.runpath.map((path) => withOrigin(path, loader)),
         ...folders.builtIn,
         ...folders.configured,
       ];
   for (const folder of searched) {
     const path = join(folder, name.split("/").pop() ?? name);
-    const elf = await readFile(path)
+    const real = await resolveInRoot(base, path);
+    if (real === null) continue;
+    const elf = await readFile(real.source)
       .then((bytes) => parseElf(bytes, path))
       .catch(() => undefined);
     // As the loader: a file of another processor, or a text file of that name, is passed over.
-    if (elf) return { library: { path, source: await realpath(path) }, elf };
+    if (elf) return { library: { path, source: real.source }, elf, origin: dirname(real.path) };
   }
   throw notFound(name, loader.source, [...new Set(searched)]);
 }

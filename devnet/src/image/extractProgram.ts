@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { cachedFolder } from "./cachedFolder.ts";
 import type { ImageProgram } from "./descriptor.ts";
 import { imageInvalid } from "./descriptor.ts";
+import { isNanos } from "./nanos/openNanos.ts";
 import { checkRoot, readImage } from "./readImage.ts";
 import { FILE_LIST } from "./rootTree.ts";
 import { unpackSquashfs } from "./squashfs.ts";
@@ -22,6 +23,7 @@ export interface ExtractedProgram {
   /** The manifest's; nothing of the host's. */
   readonly env: Readonly<Record<string, string>>;
   readonly kind: ImageProgram["kind"];
+  readonly volumes: ImageProgram["volumes"];
 }
 
 const MAX_LIST_BYTES = 32 * 2 ** 20;
@@ -34,6 +36,12 @@ const MAX_LIST_BYTES = 32 * 2 ** 20;
  */
 export async function extractProgram(options: ExtractProgramOptions): Promise<ExtractedProgram> {
   const { imagePath, cacheDir, signal } = options;
+  if (await isNanos(imagePath)) {
+    throw imageInvalid(
+      imagePath,
+      "it is for Nanos, which runs in a virtual machine alone: take the provider qemu",
+    );
+  }
   const info = await readImage(imagePath);
   const sha256 = await checkRoot(imagePath, info.root, signal);
   const folder = await cachedFolder(join(cacheDir, "program", sha256), async (temporary) => {
@@ -47,6 +55,6 @@ export async function extractProgram(options: ExtractProgramOptions): Promise<Ex
     await rm(listFolder, { recursive: true });
   });
   const dir = join(folder, "root");
-  const { args, env, kind, path } = info.program;
-  return { dir, program: join(dir, path), args, env, kind };
+  const { args, env, kind, path, volumes } = info.program;
+  return { dir, program: join(dir, path), args, env, kind, volumes };
 }

@@ -28,8 +28,8 @@ const ENTRY_BYTES = 32;
 const ROOT_SECTORS = (ROOT_ENTRIES * ENTRY_BYTES) / SECTOR_BYTES;
 const MIN_CLUSTERS = 4096;
 const MAX_CLUSTERS = 65_000;
-/** For a boot loader, a second kernel, or a larger initial RAM disk. */
-const SPARE_CLUSTERS = 1024;
+/** For the boot loader, 190 KiB. */
+const SPARE_CLUSTERS = 128;
 const MEDIA = 0xf8;
 const END_OF_CHAIN = 0xffff;
 /** Of the name and of its extension. */

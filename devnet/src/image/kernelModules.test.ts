@@ -21,10 +21,14 @@ const DEPENDENCIES: Readonly<Record<string, string>> = {
   "net/9pnet.ko": "",
   "net/9pnet_virtio.ko": "9pnet,virtio",
   "fs/9p.ko": "9pnet",
+  "crypto/crc32c_generic.ko": "",
+  "fs/jbd2.ko": "",
+  "fs/ext4.ko": "jbd2",
   "fs/overlay.ko": "",
   "scsi/virtio_scsi.ko": "virtio",
   "scsi/sd_mod.ko": "",
   "net/vmw_vsock_virtio_transport.ko": "virtio",
+  "net/vsock_loopback.ko": "",
 };
 const moduleData = (depends: string) => Buffer.from(`ELF\0name=x\0depends=${depends}\0license=GPL\0`);
 
@@ -55,9 +59,11 @@ describe("loadKernelModules", () => {
     ];
     expect(order).toEqual({
       base,
+      volumes: ["crc32c_generic", "jbd2", "ext4"],
       overlay: ["overlay"],
       scsi: ["virtio_scsi", "sd_mod"],
       vsock: ["vmw_vsock_virtio_transport"],
+      loopback: ["vsock_loopback"],
     });
     expect(modules.find(({ name }) => name === "sd_mod")?.data.equals(moduleData(""))).toBe(true);
     expect(new Set(modules.map(({ name }) => name)).size).toBe(modules.length);

@@ -23,11 +23,15 @@ export interface KernelModule {
 export const MODULE_SETS = {
   /** Always: the bus, host entropy, the root disk, its file system, the workspace. */
   base: ["virtio_pci", "virtio_rng", "virtio_blk", "squashfs", "9pnet_virtio", "9p"],
+  /** ext4, and the checksums that it finds by name. */
+  volumes: ["crc32c_generic", "ext4"],
   /** For a root that takes writes. */
   overlay: ["overlay"],
   /** The existing node shows the disk as SCSI. */
   scsi: ["virtio_scsi", "sd_mod"],
   vsock: ["vmw_vsock_virtio_transport"],
+  /** Only when asked for by the kernel's command line (`gv.load=vsock gv.load=loopback`): VSOCK within a guest. */
+  loopback: ["vsock_loopback"],
 } as const;
 
 export type ModuleSet = keyof typeof MODULE_SETS;
@@ -68,9 +72,11 @@ export async function loadKernelModules(folder: string, signal?: AbortSignal): P
 
   const order = {
     base: [] as string[],
+    volumes: [] as string[],
     overlay: [] as string[],
     scsi: [] as string[],
     vsock: [] as string[],
+    loopback: [] as string[],
   };
   for (const set of Object.keys(MODULE_SETS) as ModuleSet[]) {
     for (const name of MODULE_SETS[set]) order[set].push(...(await load(name)));

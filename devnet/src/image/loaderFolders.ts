@@ -14,15 +14,15 @@ const BUILT_IN = [
 const CONFIGURATION = "/etc/ld.so.conf";
 const MAX_FILES = 200;
 
-/** Reads which folders this machine's loader knows. */
-export async function readLoaderFolders(configuration = CONFIGURATION): Promise<LoaderFolders> {
+/** Reads which folders the loader of this machine, or of a root file system in a folder, knows. */
+export async function readLoaderFolders(configuration = CONFIGURATION, root = "/"): Promise<LoaderFolders> {
   const configured: string[] = [];
   const files = [configuration];
   for (let done = 0; done < files.length && done < MAX_FILES; done++) {
     const file = files[done] ?? "";
-    for (const line of await linesOf(file)) {
+    for (const line of await linesOf(join(root, file))) {
       const include = /^include\s+(.+)$/.exec(line)?.[1];
-      if (include) files.push(...(await expand(resolve(dirname(file), include))));
+      if (include) files.push(...(await expand(root, resolve(dirname(file), include))));
       else configured.push(line);
     }
   }
@@ -35,12 +35,12 @@ async function linesOf(file: string): Promise<string[]> {
 }
 
 /** A pattern in the last part of the path only, as every distribution has it. */
-async function expand(pattern: string): Promise<string[]> {
+async function expand(root: string, pattern: string): Promise<string[]> {
   const parts = basename(pattern)
     .split("*")
     .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
   const wanted = new RegExp(`^${parts.join("[^/]*")}$`);
-  const names = await readdir(dirname(pattern)).catch(() => []);
+  const names = await readdir(join(root, dirname(pattern))).catch(() => []);
   return names
     .filter((name) => wanted.test(name))
     .sort()

@@ -1,6 +1,7 @@
 import { isGevulotError } from "gevulot-sdk";
 import { describe, expect, test } from "vitest";
 import { parseManifest } from "./manifest.ts";
+import { linuxNotes } from "./manifestNotes.ts";
 
 describe("parseManifest", () => {
   test("an empty one has the workspace where provers expect it", () => {
@@ -10,9 +11,14 @@ describe("parseManifest", () => {
       files: [],
       dirs: [],
       mapDirs: {},
+      mounts: {},
       workspace: "/workspace",
+      volumes: [],
       readonlyRootfs: false,
-      warnings: [],
+      passthrough: {},
+      rebootOnExit: false,
+      klibs: [],
+      runConfig: { resources: {}, ignored: [] },
     });
   });
 
@@ -40,17 +46,86 @@ describe("parseManifest", () => {
       workspace: "/data/space",
       readonlyRootfs: true,
     });
-    expect(manifest.warnings.map((text) => text.split(" ")[0])).toEqual([
-      "RebootOnExit",
-      "RunConfig",
+    expect(manifest.runConfig.resources).toEqual({ memMib: 2048, cpus: 2 });
+  });
+
+  test("takes the two manifests that provers have today without a warning", () => {
+    const prover = parseManifest({
+      ManifestPassthrough: { readonly_rootfs: "true" },
+      Env: { RUST_BACKTRACE: "1", RUST_LOG: "trace" },
+      Program: "prover",
+      Mounts: { "%1": "/workspace" },
+    });
+    expect(linuxNotes(prover)).toEqual({ warnings: [], notes: [] });
+    const example = parseManifest({
+      RebootOnExit: true,
+      Files: ["rust-fil-proofs.config.toml"],
+      Env: { BELLMAN_NO_GPU: "1", RUST_LOG: "info", RUST_BACKTRACE: "1" },
+      Args: ["winning-post", "--size", "2KiB", "--fake"],
+      Program: "benchy",
+      Mounts: { tmp: "/tmp" },
+    });
+    expect(linuxNotes(example)).toEqual({
+      warnings: [],
+      notes: [expect.stringMatching(/^RebootOnExit means nothing for a task/)],
+    });
+    expect(example).toMatchObject({ volumes: [{ label: "tmp", path: "/tmp", readonly: false }] });
+  });
+
+  test("explains each key and flag that comes to nothing under Linux", () => {
+    const { warnings, notes } = linuxNotes(
+      parseManifest({
+        Klibs: ["gpu_nvidia"],
+        KlibDir: "klibs",
+        Boot: "boot.img",
+        Kernel: "kernel.img",
+        NanosVersion: "0.1.54",
+        BaseVolumeSz: "64m",
+        CloudConfig: { Zone: "z" },
+        ManifestPassthrough: {
+          readonly_rootfs: "true",
+          cwd: "/app",
+          debug_exit: "t",
+          readonly_rootf: "t",
+          x: "",
+        },
+        RunConfig: { Memory: "512", GPUs: 1, Accel: true },
+      }),
+    );
+    expect(warnings.map((text) => text.split(" ")[0])).toEqual([
+      "Klibs",
+      "KlibDir",
+      "Boot",
+      "Kernel",
       "NanosVersion",
+      "BaseVolumeSz",
+      "CloudConfig",
+      "ManifestPassthrough.debug_exit",
+      "ManifestPassthrough.readonly_rootf",
+      "ManifestPassthrough.x",
     ]);
+    expect(warnings.at(-2)).toMatch(/did you mean readonly_rootfs\?$/);
+    expect(notes).toEqual([
+      "RunConfig: 512 MiB, 1 GPU, unless the deployment says otherwise.",
+      "RunConfig: only Memory, CPUs, GPUs and ImageName count, not Accel.",
+    ]);
+  });
+
+  test.each([
+    [{ Exec: true }, { outputs: [] }],
+    [
+      { exec: { ProofFile: "/workspace/p.bin", Outputs: ["out/*.json"] } },
+      { proofFile: "p.bin", outputs: ["out/*.json"] },
+    ],
+  ])("reads %j", (json, exec) => {
+    expect(parseManifest(json)).toMatchObject({ exec });
   });
 
   const wrong: [name: string, json: unknown, key: string, reason: RegExp][] = [
     ["null", null, "", /JSON object/],
     ["an array", [], "", /JSON object/],
-    ["an unknown key", { Progam: "x" }, "Progam", /no such key; known are Program, Args/],
+    ["an unknown key", { Progam: "x" }, "Progam", /no such key; did you mean Program\?/],
+    ["another", { Entirely: "x" }, "Entirely", /no such key; known are Program, Args/],
     ["a key twice", { Args: [], args: [] }, "args", /twice/],
     ["Args of numbers", { Args: [1] }, "Args.0", /expected string/],
     ["Args as a text", { Args: "a" }, "Args", /expected array/],
@@ -58,11 +133,22 @@ describe("parseManifest", () => {
     ["Env of a number", { Env: { A: 1 } }, "Env.A", /expected string/],
     ["an Env name with a dash", { Env: { "A-B": "1" } }, "Env.A-B", /no name of an environment variable/],
     ["an empty Program", { Program: "" }, "Program", /empty/],
-    ["Klibs", { Klibs: ["gpu_nvidia"] }, "Klibs", /not built yet: kernel modules of Nanos/],
-    ["Kernel, in lower case", { kernel: "k" }, "kernel", /not built yet: .*--kernel/],
-    ["CloudConfig", { CloudConfig: {} }, "CloudConfig", /not built yet/],
-    ["two mounts", { Mounts: { "%1": "/a", "%2": "/b" } }, "Mounts", /only one mount/],
-    ["a volume", { Mounts: { data: "/workspace" } }, "Mounts", /volumes are not built yet/],
+    ["Klibs as a text", { Klibs: "gpu_nvidia" }, "Klibs", /expected array/],
+    ["two workspaces", { Mounts: { "%1": "/a", "%2": "/b" } }, "Mounts", /two of them/],
+    [
+      "a volume under another",
+      { Mounts: { a: "/v", b: "/v/w" } },
+      "Mounts",
+      /"b" at \/v\/w .* hide each other/,
+    ],
+    ["a volume over the workspace", { Mounts: { a: "/workspace:ro" } }, "Mounts", /hide each other/],
+    ["a volume's name for a shell", { Mounts: { "a b": "/v" } }, "Mounts", /neither the workspace/],
+    ["a volume over the system", { Mounts: { a: "/proc" } }, "Mounts", /used by the system/],
+    ["Memory of nothing", { RunConfig: { Memory: "much" } }, "RunConfig.Memory", /"512m" or "2G"/],
+    ["no CPU", { RunConfig: { CPUs: 0 } }, "RunConfig.CPUs", /from 1 to/],
+    ["half a GPU", { RunConfig: { gpus: 0.5 } }, "RunConfig.gpus", /whole number/],
+    ["a proof outside", { Exec: { ProofFile: "../p" } }, "Exec", /no file of the workspace/],
+    ["a relative cwd", { ManifestPassthrough: { cwd: "app" } }, "ManifestPassthrough.cwd", /absolute/],
     ["a read-only mount", { Mounts: { "%1": "/workspace:ro" } }, "Mounts", /can't be read-only/],
     ["a relative mount point", { Mounts: { "%1": "workspace" } }, "Mounts", /no plain absolute path/],
     ["a mount point with dots", { Mounts: { "%1": "/a/../b" } }, "Mounts", /no plain absolute path/],
@@ -74,13 +160,6 @@ describe("parseManifest", () => {
       "ManifestPassthrough.readonly_rootfs",
       /write a string: "true"/,
     ],
-    [
-      "a flag not built",
-      { ManifestPassthrough: { debug_exit: "t" } },
-      "ManifestPassthrough.debug_exit",
-      /not built yet/,
-    ],
-    ["an unknown flag", { ManifestPassthrough: { x: "t" } }, "ManifestPassthrough.x", /no such flag/],
     ["RebootOnExit as a text", { RebootOnExit: "true" }, "RebootOnExit", /expected boolean/],
     ["RunConfig as a list", { RunConfig: [] }, "RunConfig", /expected record/],
   ];

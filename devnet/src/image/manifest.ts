@@ -1,6 +1,9 @@
 import { GevulotError } from "gevulot-sdk";
 import { z } from "zod";
-import { NOT_BUILT_KEYS, NOT_BUILT_ROOT_FLAGS } from "./manifestNotBuilt.ts";
+import { type ExecProgram, readExecProgram } from "./execProgram.ts";
+import { type Mounts, readMounts } from "./manifestMounts.ts";
+import { nearestName } from "./nearestName.ts";
+import { type RunConfig, readRunConfig } from "./runConfig.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -9,7 +12,7 @@ declare module "gevulot-sdk/errors" {
 }
 
 /** A program's manifest, as ops has it: the protocol's packaging page, section 2. Keys in any case. */
-export interface Manifest {
+export interface Manifest extends Mounts {
   /** Overrides the program named elsewhere. Relative to the working folder. */
   readonly program?: string;
   readonly args: readonly string[];
@@ -18,14 +21,27 @@ export interface Manifest {
   readonly dirs: readonly string[];
   /** Pattern of host files to a folder of the image. */
   readonly mapDirs: Readonly<Record<string, string>>;
-  /** Where the task's files appear. */
-  readonly workspace: string;
+  /** As written; {@link Mounts} is what they come to. */
+  readonly mounts: Readonly<Record<string, string>>;
   readonly readonlyRootfs: boolean;
-  /** What was accepted and means nothing here. */
-  readonly warnings: readonly string[];
+  /** The program's first working folder. */
+  readonly cwd?: string;
+  /** Flags of the root tuple, as written. */
+  readonly passthrough: Readonly<Record<string, unknown>>;
+  readonly rebootOnExit: boolean;
+  /** Ours: the program knows nothing of tasks. */
+  readonly exec?: ExecProgram;
+  readonly runConfig: RunConfig;
+  /** Before the paths of libraries and of files of the host. */
+  readonly targetRoot?: string;
+  readonly klibs: readonly string[];
+  readonly klibDir?: string;
+  readonly boot?: string;
+  readonly kernel?: string;
+  readonly baseVolumeSize?: string;
+  readonly nanosVersion?: string;
+  readonly cloudConfig?: Readonly<Record<string, unknown>>;
 }
-
-export const DEFAULT_WORKSPACE = "/workspace";
 
 const MAX_ENTRIES = 10_000;
 const MAX_TEXT = 128 * 1024;
@@ -35,6 +51,7 @@ const text = z
   .refine((value) => !value.includes("\0"), "must not hold a NUL byte");
 const texts = z.array(text).max(MAX_ENTRIES).default([]);
 const textMap = z.record(text, text).default({});
+const anything = z.record(z.string(), z.unknown());
 
 const schema = z.strictObject({
   Program: text.min(1, "must not be empty").optional(),
@@ -46,13 +63,21 @@ const schema = z.strictObject({
   Dirs: texts,
   MapDirs: textMap,
   Mounts: textMap,
-  ManifestPassthrough: z.record(z.string(), z.unknown()).default({}),
+  ManifestPassthrough: anything.default({}),
   RebootOnExit: z.boolean().default(false),
-  RunConfig: z.record(z.string(), z.unknown()).optional(),
+  Klibs: texts,
+  BaseVolumeSz: text.optional(),
+  TargetRoot: text.min(1, "must not be empty").optional(),
+  Boot: text.optional(),
+  Kernel: text.optional(),
+  KlibDir: text.optional(),
   NanosVersion: text.optional(),
+  RunConfig: anything.default({}),
+  Exec: z.union([z.boolean(), z.strictObject({ ProofFile: text.optional(), Outputs: texts })]).default(false),
+  CloudConfig: anything.optional(),
 });
 
-const KEYS = Object.keys(schema.shape);
+export const MANIFEST_KEYS: readonly string[] = Object.keys(schema.shape);
 
 /**
  * Checks a manifest that came out of JSON.
@@ -69,38 +94,48 @@ export function parseManifest(json: unknown): Manifest {
     throw invalid(issue?.path.join(".") ?? "", issueText(issue));
   }
   const manifest = result.data;
+  const passthrough = manifest.ManifestPassthrough;
   return {
-    ...(manifest.Program === undefined ? {} : { program: manifest.Program }),
     args: manifest.Args,
     env: manifest.Env,
     files: manifest.Files,
     dirs: manifest.Dirs,
     mapDirs: manifest.MapDirs,
-    workspace: readMounts(manifest.Mounts),
-    readonlyRootfs: readPassthrough(manifest.ManifestPassthrough),
-    warnings: [
-      ...(manifest.RebootOnExit
-        ? ["RebootOnExit means nothing here: a program that fails ends its task."]
-        : []),
-      ...(manifest.RunConfig
-        ? ["RunConfig is ignored: memory, CPUs and GPUs come from the deployment."]
-        : []),
-      ...(manifest.NanosVersion === undefined
-        ? []
-        : ["NanosVersion is ignored: the image has a Linux kernel."]),
-    ],
+    mounts: manifest.Mounts,
+    ...readMounts(manifest.Mounts, (reason) => invalid("Mounts", reason)),
+    ...readPassthrough(passthrough),
+    passthrough,
+    rebootOnExit: manifest.RebootOnExit,
+    klibs: manifest.Klibs,
+    runConfig: readRunConfig(manifest.RunConfig, (key, reason) => invalid(`RunConfig.${key}`, reason)),
+    ...readExec(manifest.Exec),
+    ...present({
+      program: manifest.Program,
+      targetRoot: manifest.TargetRoot,
+      boot: manifest.Boot,
+      kernel: manifest.Kernel,
+      klibDir: manifest.KlibDir,
+      baseVolumeSize: manifest.BaseVolumeSz,
+      nanosVersion: manifest.NanosVersion,
+      cloudConfig: manifest.CloudConfig,
+    }),
   };
+}
+
+type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+function present<T extends object>(fields: T): Present<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>;
 }
 
 function withKnownKeys(json: object): Record<string, unknown> {
   const known: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(json)) {
-    const lower = key.toLowerCase();
-    const name = KEYS.find((one) => one.toLowerCase() === lower);
+    const name = MANIFEST_KEYS.find((one) => one.toLowerCase() === key.toLowerCase());
     if (name === undefined) {
-      const reason = NOT_BUILT_KEYS[lower];
-      if (reason !== undefined) throw invalid(key, `it is not built yet: ${reason}`);
-      throw invalid(key, `there is no such key; known are ${KEYS.join(", ")}`);
+      const near = nearestName(key, MANIFEST_KEYS);
+      const hint = near === undefined ? `known are ${MANIFEST_KEYS.join(", ")}` : `did you mean ${near}?`;
+      throw invalid(key, `there is no such key; ${hint}`);
     }
     if (name in known) throw invalid(key, "it is there twice, in different cases");
     known[name] = value;
@@ -108,33 +143,30 @@ function withKnownKeys(json: object): Record<string, unknown> {
   return known;
 }
 
-function readMounts(mounts: Readonly<Record<string, string>>): string {
-  const entries = Object.entries(mounts);
-  if (entries.length > 1) throw invalid("Mounts", "only one mount is built, the task's workspace");
-  const [id, path] = entries[0] ?? ["%1", DEFAULT_WORKSPACE];
-  if (!/^%\d+$/.test(id)) {
-    throw invalid("Mounts", `"${id}" names a volume, and volumes are not built yet; the workspace is "%1"`);
+function readExec(exec: z.infer<typeof schema>["Exec"]): { exec?: ExecProgram } {
+  if (exec === false) return {};
+  if (exec === true) return { exec: readExecProgram({}) };
+  try {
+    return { exec: readExecProgram({ proofFile: exec.ProofFile, outputs: exec.Outputs }) };
+  } catch (error) {
+    throw invalid("Exec", (error as Error).message.replace(/\.$/, ""));
   }
-  if (path.endsWith(":ro"))
-    throw invalid("Mounts", "a workspace can't be read-only: the result is written there");
-  const isPlain = /^(\/[A-Za-z0-9._@+-]+)+$/.test(path) && !/\/\.\.?(\/|$)/.test(path);
-  if (!isPlain) throw invalid("Mounts", `"${path}" is no plain absolute path such as ${DEFAULT_WORKSPACE}`);
-  if (/^\/(proc|sys|dev|tmp|lib|lib64|usr|\.gevulot)(\/|$)/.test(path)) {
-    throw invalid("Mounts", `"${path}" is used by the system; take ${DEFAULT_WORKSPACE}`);
-  }
-  return path;
 }
 
-function readPassthrough(flags: Readonly<Record<string, unknown>>): boolean {
+function readPassthrough(
+  flags: Readonly<Record<string, unknown>>,
+): Pick<Manifest, "readonlyRootfs"> & { cwd?: string } {
   for (const [flag, value] of Object.entries(flags)) {
-    const key = `ManifestPassthrough.${flag}`;
-    if (typeof value === "boolean" || typeof value === "number") {
-      throw invalid(key, `booleans and numbers break the build of ops; write a string: "${String(value)}"`);
-    }
-    if (NOT_BUILT_ROOT_FLAGS.includes(flag)) throw invalid(key, "it is not built yet; remove it");
-    if (flag !== "readonly_rootfs") throw invalid(key, "there is no such flag; known is readonly_rootfs");
+    if (typeof value !== "boolean" && typeof value !== "number") continue;
+    const written = JSON.stringify(String(value));
+    const reason = `booleans and numbers break the build of ops; write a string: ${written}`;
+    throw invalid(`ManifestPassthrough.${flag}`, reason);
   }
-  return "readonly_rootfs" in flags;
+  const { cwd } = flags;
+  if (cwd === undefined) return { readonlyRootfs: "readonly_rootfs" in flags };
+  const isPlace = typeof cwd === "string" && /^\/[^\0]*$/.test(cwd) && !/\/\.\.?(\/|$)/.test(cwd);
+  if (!isPlace) throw invalid("ManifestPassthrough.cwd", "it must be an absolute path, without . and ..");
+  return { readonlyRootfs: "readonly_rootfs" in flags, cwd };
 }
 
 function issueText(issue: z.core.$ZodIssue | undefined): string {
@@ -144,5 +176,6 @@ function issueText(issue: z.core.$ZodIssue | undefined): string {
 
 function invalid(key: string, reason: string): GevulotError {
   const subject = key === "" ? "The manifest is wrong" : `The manifest's ${key} is wrong`;
-  return new GevulotError("MANIFEST_INVALID", `${subject}: ${reason}.`, { context: { key, reason } });
+  const message = `${subject}: ${reason.replace(/\?$/, "")}${reason.endsWith("?") ? "?" : "."}`;
+  return new GevulotError("MANIFEST_INVALID", message, { context: { key, reason } });
 }

@@ -22,6 +22,8 @@ export interface PreparedBoot {
   readonly rootLength: number;
   /** For QEMU's -append, as it is. */
   readonly cmdline: string;
+  /** The image's environment says that its program takes its task over VSOCK alone. */
+  readonly needsVsock: boolean;
   readonly info: ImageInfo;
 }
 
@@ -68,6 +70,7 @@ export async function prepareBoot(options: PrepareBootOptions): Promise<Prepared
     rootOffset: info.root.offset,
     rootLength: info.root.length,
     cmdline: CMDLINE,
+    needsVsock: info.program.env.GEVULOT_TRANSPORT === "vsock",
     info,
   };
 }

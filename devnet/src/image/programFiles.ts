@@ -2,6 +2,7 @@ import { lstat, readdir, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, posix, relative, resolve } from "node:path";
 import { GevulotError } from "gevulot-sdk";
 import type { Manifest } from "./manifest.ts";
+import { resolveInRoot } from "./rootedPath.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -26,28 +27,32 @@ const RESERVED = /^\/(\.gevulot|proc|sys|dev|tmp)(\/|$)/;
  */
 export async function listProgramFiles(manifest: Manifest, workingDir: string): Promise<ProgramFile[]> {
   const files: ProgramFile[] = [];
+  const find = (key: string, path: string) => lookUp(key, path, workingDir, manifest.targetRoot);
   for (const path of manifest.files) {
-    const source = lookUp("Files", path, workingDir);
+    const source = await find("Files", path);
     const kind = await kindOf("Files", path, source);
     if (kind === "directory") throw wrong("Files", path, "it is a folder; name it in Dirs");
     files.push({ kind: "file", source, path: inImage("Files", path) });
   }
   for (const path of manifest.dirs) {
-    const source = lookUp("Dirs", path, workingDir);
+    const source = await find("Dirs", path);
     if ((await kindOf("Dirs", path, source)) !== "directory") {
       throw wrong("Dirs", path, "it is no folder; name it in Files");
     }
     await addTree(files, source, inImage("Dirs", path));
   }
   for (const [pattern, folder] of Object.entries(manifest.mapDirs)) {
-    for (const source of await matching(pattern, workingDir)) {
+    for (const source of await matching(pattern, find)) {
       await addTree(files, source, posix.join(inImage("MapDirs", folder), basename(source)));
     }
   }
   return files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
-function lookUp(key: string, path: string, workingDir: string): string {
+/** As ops: what the target root has comes first. */
+async function lookUp(key: string, path: string, workingDir: string, targetRoot?: string): Promise<string> {
+  const inTarget = targetRoot === undefined ? null : await resolveInRoot(targetRoot, path);
+  if (inTarget !== null) return inTarget.source;
   if (isAbsolute(path)) throw wrong(key, path, `paths are relative to the working folder ${workingDir}`);
   const source = resolve(workingDir, path);
   if (relative(workingDir, source).startsWith("..")) {
@@ -89,10 +94,13 @@ async function addTree(files: ProgramFile[], source: string, path: string): Prom
 }
 
 /** `*` in the last part of the pattern. */
-async function matching(pattern: string, workingDir: string): Promise<string[]> {
+async function matching(
+  pattern: string,
+  find: (key: string, path: string) => Promise<string>,
+): Promise<string[]> {
   const folder = dirname(pattern);
   if (folder.includes("*")) throw wrong("MapDirs", pattern, "only its last part may have a *");
-  const source = lookUp("MapDirs", folder, workingDir);
+  const source = await find("MapDirs", folder);
   const parts = basename(pattern)
     .split("*")
     .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));

@@ -35,7 +35,7 @@ export async function readProgram(path: string): Promise<ReadProgram> {
   throw unusable(path, `it is neither an ELF program nor a file that ends in ${SCRIPTS.join(", ")}`);
 }
 
-function unusable(path: string, reason: string): GevulotError {
+export function unusable(path: string, reason: string): GevulotError {
   return new GevulotError("PROGRAM_UNUSABLE", `The program ${path} can't go into an image: ${reason}.`, {
     context: { path, reason },
   });

@@ -1,6 +1,10 @@
 import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { ImageProgram } from "./descriptor.ts";
+import { ARGS_FILE, joinArgs, quoteForShell } from "./execProgram.ts";
 import { runFile } from "./rootTree.ts";
 
 const program: ImageProgram = {
@@ -13,8 +17,8 @@ const program: ImageProgram = {
 };
 
 /** What a shell makes of it, with a tool that prints instead of `time`. */
-function runBy(text: string): string[] {
-  const show = `${text.replace("/bin/time", "printf '%s\\0'")}\nroot=/r\n(start)\nprintf '%s\\0' "$workspace" "$writable"`;
+function runBy(text: string, root = "/r"): string[] {
+  const show = `${text.replace("/bin/time", "printf '%s\\0'")}\nroot=${root}\n(start)\nprintf '%s\\0' "$workspace" "$writable"`;
   return execFileSync("sh", ["-c", show]).toString().split("\0").slice(0, -1);
 }
 
@@ -22,6 +26,26 @@ test("a shell gives the program its arguments as they are", () => {
   const before = ["-o", "/status", "-f", "%x", "/bin/chroot", "/r"];
   expect(runBy(runFile(program))).toEqual([...before, program.path, ...program.args, "/workspace", ""]);
   expect(runBy(runFile({ ...program, readonlyRootfs: false })).at(-1)).toBe("yes");
+});
+
+test("a program that knows nothing of tasks gets the task's arguments, where there are any", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "gevulot-run-"));
+  try {
+    const exec: ImageProgram = { ...program, args: ["a", "{args}", "b"], exec: { outputs: [] } };
+    const run = () => runBy(runFile(exec), folder).slice(6, -2);
+    expect(run()).toEqual([program.path, "a", "b"]);
+    await mkdir(join(folder, "workspace", ".gevulot"), { recursive: true });
+    const args = joinArgs(exec.args, ["it's", "", "ü\n$x"]);
+    await writeFile(join(folder, "workspace", ARGS_FILE), `set -- ${args.map(quoteForShell).join(" ")}\n`);
+    expect(run()).toEqual([program.path, "a", "it's", "", "ü\n$x", "b"]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("a working folder of its own", () => {
+  const before = ["/bin/nsenter", "-r/r", "-w/r/app dir", program.path];
+  expect(runBy(runFile({ ...program, cwd: "/app dir" })).slice(4, 8)).toEqual(before);
 });
 
 test("and its environment, the manifest's last", () => {

@@ -4,6 +4,8 @@ import { dirname, join } from "node:path";
 import { GevulotError } from "gevulot-sdk";
 import type { ImageProgram } from "./descriptor.ts";
 import type { Library } from "./elfLibraries.ts";
+import { ARGS_FILE, ARGS_PLACE, quoteForShell as quote } from "./execProgram.ts";
+import { findGpuModules } from "./gpu/gpuModules.ts";
 import type { ProgramFile } from "./programFiles.ts";
 
 /** Node.js in every image that needs it. */
@@ -15,8 +17,8 @@ export const FILE_LIST = "/.gevulot/files";
 
 export interface RootTree {
   readonly program: ImageProgram;
-  /** A bundle, or an ELF's bytes. */
-  readonly programData: Uint8Array;
+  /** A bundle, or an ELF's bytes; missing where the program is in the folder already, with a system of its own. */
+  readonly programData?: Uint8Array | undefined;
   readonly files: readonly ProgramFile[];
   /** Node.js with its libraries, or the program's libraries. */
   readonly runtime: readonly Library[];
@@ -52,13 +54,21 @@ const HEAP = [
 /** Puts the guest's root file system together in a folder. Modes don't depend on the umask. */
 export async function writeRootTree(folder: string, tree: RootTree): Promise<void> {
   const { program } = tree;
-  for (const path of [...FOLDERS, program.workspace]) await makeFolder(folder, path);
-  for (const [path, text] of Object.entries(SYSTEM_FILES)) await writeText(folder, path, text);
+  const mountPoints = [program.workspace, ...(program.volumes ?? []).map(({ path }) => path)];
+  const isOwnSystem = tree.programData === undefined;
+  for (const path of [...FOLDERS, ...mountPoints, ...(program.cwd === undefined ? [] : [program.cwd])])
+    await makeFolder(folder, path);
+  for (const [path, text] of Object.entries(SYSTEM_FILES)) {
+    if (!isOwnSystem || !(await lstat(join(folder, path)).catch(() => null)))
+      await writeText(folder, path, text);
+  }
   for (const { path, source } of tree.runtime) await copy(folder, source, path);
   for (const file of tree.files) await addFile(folder, file);
-  await makeFolder(folder, dirname(program.path));
-  await writeFile(join(folder, program.path), tree.programData);
-  await chmod(join(folder, program.path), 0o755);
+  if (tree.programData !== undefined) {
+    await makeFolder(folder, dirname(program.path));
+    await writeFile(join(folder, program.path), tree.programData);
+    await chmod(join(folder, program.path), 0o755);
+  }
   await writeText(
     folder,
     FILE_LIST,
@@ -66,7 +76,7 @@ export async function writeRootTree(folder: string, tree: RootTree): Promise<voi
       .map((path) => `${path.slice(1)}\n`)
       .join(""),
   );
-  await writeText(folder, RUN_FILE, runFile(program, tree.nodeFlags));
+  await writeText(folder, RUN_FILE, runFile(program, tree.nodeFlags, await findGpuModules(folder)));
 }
 
 /** What is inside a folder of the list is not listed. */
@@ -80,31 +90,48 @@ function listOwnPaths({ program, files }: RootTree): string[] {
   return [...paths].filter((path) => !isCovered(path));
 }
 
-/** Shell text that sets `workspace`, `writable` and the function `start`, which runs the program in `$root`. */
-export function runFile(program: ImageProgram, nodeFlags: readonly string[] = []): string {
-  const env = { ...BASE_ENV, ...program.env };
+/**
+ * Shell text that sets `workspace`, `writable`, `exec` (empty, `stdout` or `file`: where a program that knows nothing of
+ * tasks leaves its proof), `modules` (of the GPU) and the function `start`, which runs the program in `$root`.
+ */
+export function runFile(
+  program: ImageProgram,
+  nodeFlags: readonly string[] = [],
+  gpuModules: readonly string[] = [],
+): string {
+  const { exec, cwd } = program;
+  const env = {
+    ...BASE_ENV,
+    ...(cwd === undefined ? {} : { PWD: cwd }),
+    ...program.env,
+    ...(exec && { GEVULOT_WORKSPACE: program.workspace }),
+  };
   const isSized = program.kind === "elf" || /max.old.space.size/.test(program.env.NODE_OPTIONS ?? "");
   const command = [
     ...(program.kind === "js" ? [NODE_PATH, ...nodeFlags].map(quote) : []),
     ...(isSized ? [] : ['"--max-old-space-size=$heap"']),
-    ...[program.path, ...program.args].map(quote),
+    quote(program.path),
+    '"$@"',
   ];
+  const args = exec ? program.args.filter((arg) => arg !== ARGS_PLACE) : program.args;
+  const enter = cwd === undefined ? '/bin/chroot "$root"' : `/bin/nsenter -r"$root" -w"$root"${quote(cwd)}`;
   return [
     `workspace=${quote(program.workspace)}`,
     `writable=${program.readonlyRootfs ? "" : "yes"}`,
+    `exec=${exec ? (exec.proofFile === undefined ? "stdout" : "file") : ""}`,
+    `modules=${quote(gpuModules.join(" "))}`,
     "start() {",
     "unset TERM BOOT_IMAGE initrd SHLVL OLDPWD",
     ...(isSized ? [] : HEAP),
+    `set -- ${args.map(quote).join(" ")}`,
+    // The task's arguments, as the host joined them with the image's.
+    ...(exec ? [`given=$root$workspace/${ARGS_FILE}`, '[ ! -r "$given" ] || . "$given"'] : []),
     // The tools of init are found by their paths: PATH is the program's by then.
     ...Object.entries(env).map(([key, value]) => `export ${key}=${quote(value)}`),
-    `exec /bin/time -o /status -f %x /bin/chroot "$root" ${command.join(" ")}`,
+    `exec /bin/time -o /status -f %x ${enter} ${command.join(" ")}`,
     "}",
     "",
   ].join("\n");
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 async function addFile(folder: string, file: ProgramFile): Promise<void> {

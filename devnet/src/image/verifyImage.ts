@@ -2,6 +2,8 @@ import { isGevulotError } from "gevulot-sdk";
 import type { ImageExtent, ImageInfo } from "./descriptor.ts";
 import { readKernelVersion } from "./extractVmlinux.ts";
 import { listImage } from "./listImage.ts";
+import { isNanos } from "./nanos/openNanos.ts";
+import { verifyNanos } from "./nanos/verifyNanos.ts";
 import { hashExtent, readExtent, readImage } from "./readImage.ts";
 import { NODE_PATH, RUN_FILE } from "./rootTree.ts";
 
@@ -25,6 +27,7 @@ const CHANGED = "its bytes are not those that were written when it was built";
  * `TOOL_NOT_FOUND`.
  */
 export async function verifyImage(path: string, signal?: AbortSignal): Promise<ImageCheck[]> {
+  if (await isNanos(path)) return verifyNanos(path, signal);
   const info = await readImage(path);
   const part = async (name: string, extent: ImageExtent, look: () => Promise<string | null>) => ({
     part: name,

@@ -20,6 +20,7 @@ export interface DiskParts {
   /** A squashfs. */
   readonly rootPath: string;
   readonly program: ImageInfo["program"];
+  readonly resources?: ImageInfo["resources"];
   readonly versions: ImageInfo["versions"];
 }
 
@@ -75,6 +76,7 @@ export async function writeDisk(path: string, parts: DiskParts, signal?: AbortSi
       initrd: bootFile("initrd", parts.initrd),
       root: { offset: rootOffset, length: rootBytes, sha256 },
       program: parts.program,
+      ...(parts.resources ? { resources: parts.resources } : {}),
       versions: parts.versions,
     };
     await writeAt(disk, DESCRIPTOR_OFFSET, encodeDescriptor(info));

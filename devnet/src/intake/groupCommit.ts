@@ -1,10 +1,11 @@
 import type { TaskFailure } from "gevulot-sdk";
 import type { Transaction } from "gevulot-sdk/protocol";
-import { firstTask, nextTask } from "../schedule/workflow.ts";
+import { insertReadyTasks } from "../schedule/insertReadyTasks.ts";
+import { readyTasks } from "../schedule/workflow.ts";
 import { type Database, isConnectionLoss, type Queryable } from "../store/database.ts";
 import { insertTransactions } from "../store/insertTransactions.ts";
-import { readTransaction } from "../store/readTransactions.ts";
-import { failOpenTasks, insertTasks, isCancelled, type NewTask } from "../store/tasks.ts";
+import { failSharedRun, insertSharedRuns, type Sharing, unsettle } from "../store/sharedRuns.ts";
+import { failOpenTasks, insertTasks } from "../store/tasks.ts";
 import type { Fetched } from "./stages.ts";
 
 /** Bounds what one failing transaction makes others wait for, and the parameters of a statement. */
@@ -17,6 +18,12 @@ const CANCELLED: Omit<TaskFailure, "step"> = {
   signal: null,
   consoleTail: "",
 };
+
+export interface GroupCommitOptions {
+  readonly execute: boolean;
+  /** How Runs that come now are shared with other nodes; without it they are this node's alone. */
+  readonly sharing?: () => Sharing;
+}
 
 export interface GroupCommit {
   /**
@@ -38,7 +45,7 @@ interface Entry {
  * One commit at a time; what comes meanwhile shares the next one. A disk takes some hundred commits a second, however
  * much is in each. The intake bounds how many wait here.
  */
-export function createGroupCommit(database: Database, options: { readonly execute: boolean }): GroupCommit {
+export function createGroupCommit(database: Database, options: GroupCommitOptions): GroupCommit {
   const waiting: Entry[] = [];
   let busy = false;
 
@@ -47,11 +54,13 @@ export function createGroupCommit(database: Database, options: { readonly execut
       const txs = group.map(({ tx }) => tx);
       const fresh = await insertTransactions(client, txs);
       const news = txs.filter(({ hash }) => fresh.has(hash));
-      if (options.execute) await insertTasks(client, await readyTasks(client, news));
+      await addTasks(client, news, options);
       for (const { tx, alsoCommit } of group) if (fresh.has(tx.hash)) await alsoCommit?.(client);
       // Last, so that it ends what the same commit made ready.
       for (const { payload } of news) {
-        if (payload.kind === "cancel") await failOpenTasks(client, payload.parent, CANCELLED);
+        if (payload.kind !== "cancel") continue;
+        await failOpenTasks(client, payload.parent, CANCELLED);
+        await failSharedRun(client, payload.parent, { ...CANCELLED, step: 0 });
       }
       return fresh;
     });
@@ -97,19 +106,26 @@ function takeGroup(waiting: Entry[]): Entry[] {
   return waiting.splice(0, length);
 }
 
-async function readyTasks(client: Queryable, txs: readonly Transaction[]): Promise<NewTask[]> {
-  const tasks: NewTask[] = [];
-  for (const tx of txs) {
-    const task = await readyTask(client, tx);
-    if (task !== null) tasks.push(task);
+/** The tasks that new Runs and Proofs make ready. */
+async function addTasks(
+  client: Queryable,
+  txs: readonly Transaction[],
+  options: GroupCommitOptions,
+): Promise<void> {
+  const runs = txs.filter((tx): tx is Transaction<"run"> => tx.payload.kind === "run");
+  const sharing = options.sharing?.() ?? null;
+  await insertSharedRuns(
+    client,
+    runs.map(({ hash }) => hash),
+    sharing,
+  );
+  if (options.execute) {
+    const tasks = runs.flatMap((run) => readyTasks(run, []));
+    await insertTasks(client, tasks, sharing === "assigned" ? "standby" : "queued");
   }
-  return tasks;
-}
-
-async function readyTask(client: Queryable, tx: Transaction): Promise<NewTask | null> {
-  if (tx.payload.kind === "run") return firstTask(tx as Transaction<"run">);
-  if (tx.payload.kind !== "proof") return null;
-  if (await isCancelled(client, tx.payload.parent)) return null;
-  const run = await readTransaction(client, tx.payload.parent);
-  return run?.payload.kind === "run" ? nextTask(run as Transaction<"run">, tx as Transaction<"proof">) : null;
+  const proven = txs.flatMap(({ payload }) => (payload.kind === "proof" ? [payload.parent] : []));
+  for (const run of new Set(proven)) {
+    await unsettle(client, run);
+    if (options.execute) await insertReadyTasks(client, run);
+  }
 }

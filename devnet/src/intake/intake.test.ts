@@ -11,8 +11,9 @@ import {
   type Transaction,
 } from "gevulot-sdk/protocol";
 import { pino } from "pino";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { createFileHost, type FileHost } from "../../../test/fixtures/fileHost.ts";
+import { nanosRoot } from "../../../test/fixtures/nanosVolume.ts";
 import { createTestDatabase, type TestDatabase } from "../../../test/fixtures/testDatabase.ts";
 import { createFileFetcher } from "../files/fetchFile.ts";
 import { createFileLayout, type FileLayout } from "../files/layout.ts";
@@ -97,6 +98,16 @@ describe("intake", () => {
       state: "submitted",
       tasks: [{ step: 0, kind: "proof", state: "queued", programName: "prover", attempts: [] }],
     });
+  });
+
+  test("a Deploy of a Nanos image without the node's share is refused, unless it comes from a peer", async () => {
+    const image = nanosRoot({ "%7": "/workspace" });
+    host.files.set("/nanos", image);
+    const unmounted = program("nanos", { checksum: bytesToHex(blake3(image)) });
+    await expect(intake.accept(deploy(unmounted))).rejects.toMatchObject({ code: "IMAGE_UNMOUNTED" });
+    const tx = deploy(unmounted);
+    await intake.receive(tx, "a peer");
+    await vi.waitUntil(() => stored.some(({ hash }) => hash === tx.hash), { timeout: 10_000 });
   });
 
   test("duplicates get the first one's answer: no second download, no second task", async () => {

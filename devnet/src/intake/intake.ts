@@ -1,18 +1,21 @@
-import { timingSafeEqual } from "node:crypto";
-import { GevulotError } from "gevulot-sdk";
+import { GevulotError, isGevulotError } from "gevulot-sdk";
 import { encodeTransaction, type Transaction } from "gevulot-sdk/protocol";
 import type { Logger } from "pino";
 import type { FileFetcher } from "../files/fetchFile.ts";
 import type { FileLayout } from "../files/layout.ts";
+import type { ReceiveVerdict } from "../p2p/peerNetwork.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { createBatchedLoader } from "../store/loadBatched.ts";
-import { readDeployedPrograms, readManyTransactionBytes } from "../store/readTransactions.ts";
+import { readDeployedPrograms, readTransactionBytes } from "../store/readTransactions.ts";
 import type { AccessList } from "./accessList.ts";
-import { fetchFiles } from "./fetchFiles.ts";
-import { createGroupCommit } from "./groupCommit.ts";
-import { createNativeCrypto } from "./nativeCrypto.ts";
+import { createTransactionCheck, isSameTransaction, MAX_LOOKUP } from "./checkTransaction.ts";
+import { fetchFiles, hasFiles } from "./fetchFiles.ts";
+import { createGroupCommit, type GroupCommitOptions } from "./groupCommit.ts";
+import { requireMounts } from "./requireMounts.ts";
 import { requireParents } from "./requireParents.ts";
-import { verify } from "./verify.ts";
+import type { Verified } from "./stages.ts";
+import { createUnderWay } from "./underWay.ts";
+import { createWaitingRoom } from "./waitingRoom.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -22,8 +25,6 @@ declare module "gevulot-sdk/errors" {
 
 /** How many transactions may be under way at once; each may hold a download. */
 const MAX_UNDER_WAY = 1_024;
-/** How many look-ups share a query. */
-const MAX_LOOKUP = 256;
 
 export interface Intake {
   /**
@@ -31,6 +32,13 @@ export interface Intake {
    * under way already is not done again: it gets the answer of the first.
    */
   accept(tx: Transaction, options?: AcceptOptions): Promise<void>;
+  /**
+   * As `accept`, for a transaction from a peer: what refers to something unknown waits for it, and files are fetched
+   * after the answer. Rejects with `PEER_FAULT` where the transaction is not its author's.
+   *
+   * @param peer names the sender: each has its share of the room
+   */
+  receive(tx: Transaction, peer: string): Promise<ReceiveVerdict>;
 }
 
 export interface AcceptOptions {
@@ -38,6 +46,9 @@ export interface AcceptOptions {
   /** Runs in the commit that stores the transaction; not at all where it is stored already. */
   readonly alsoCommit?: (client: Queryable) => Promise<void>;
 }
+
+/** Where a transaction came from: here are those of clients and of this node itself. */
+export type Origin = "here" | "peer";
 
 export interface IntakeDeps {
   readonly log: Logger;
@@ -47,71 +58,152 @@ export interface IntakeDeps {
   /** Who may send; without it everybody. */
   readonly access?: Pick<AccessList, "require">;
   /** Called after the commit of a transaction that is new here. */
-  readonly onStored: (tx: Transaction) => void;
+  readonly onStored: (tx: Transaction, origin: Origin) => void;
 }
 
-export interface IntakeOptions {
-  /** Whether this node runs tasks. */
-  readonly execute: boolean;
+/** `execute`: whether this node runs tasks. */
+export interface IntakeOptions extends GroupCommitOptions {
+  /** Takes Nanos images whose programs will find no task. Default false. */
+  readonly allowUnmountedImages?: boolean;
 }
 
 export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): Intake {
-  const { database } = deps;
-  const underWay = new Map<string, Promise<void>>();
-  const crypto = createNativeCrypto();
-  const commits = createGroupCommit(database, intakeOptions);
-  // Results and cancels don't wait behind a group that has trouble. They make no rows that others make, too.
-  const urgentCommits = createGroupCommit(database, intakeOptions);
-  const limits = { maxKeys: MAX_LOOKUP };
-  const storedBytes = createBatchedLoader((hashes) => readManyTransactionBytes(database, hashes), limits);
-  const deployed = createBatchedLoader((hashes) => readDeployedPrograms(database, hashes), limits);
-  const parents = { database, isDeployed: async (program: string) => (await deployed(program)) === true };
+  const { database, log } = deps;
+  const underWay = createUnderWay();
+  const room = createWaitingRoom<Verified>();
+  const check = createTransactionCheck(deps);
+  const store = createStore(deps, intakeOptions);
+  const { parents, isThere } = createLookUp(database);
 
-  const accept = async (tx: Transaction, options: AcceptOptions): Promise<void> => {
-    const stored = await storedBytes(tx.hash);
-    if (stored !== null && sameBytes(stored, encodeTransaction(tx))) return;
-    const verified = verify(tx, crypto);
-    if (stored !== null) {
-      // Lengths and resources are not hashed, so two contents can carry one hash: the first stored wins.
-      deps.log.warn({ tx: tx.hash }, "a different transaction with the hash of a stored one was left out");
-      return;
-    }
-    await deps.access?.require(verified);
-    await requireParents(parents, verified);
-    const fetched = await fetchFiles(deps, verified, options);
-    const isUrgent = options.alsoCommit !== undefined || tx.payload.kind === "cancel";
-    if (await (isUrgent ? urgentCommits : commits).store(fetched, options.alsoCommit)) {
-      deps.log.info(
-        { tx: tx.hash, kind: tx.payload.kind, author: tx.author.slice(0, 16) },
-        "transaction stored",
-      );
-      deps.onStored(tx);
+  const finish = async (verified: Verified, options: AcceptOptions, origin: Origin): Promise<void> => {
+    await store(verified, options, origin);
+    for (const known of providedBy(verified)) goOnWith(known);
+  };
+
+  /** Takes up those that waited for it. */
+  const goOnWith = (known: string): void => {
+    for (const { item, sender } of room.take(known)) {
+      admit(item, sender).catch((error: unknown) => noteRefused(log, item, error));
     }
   };
 
+  /** One from a peer that is verified. */
+  const admit = async (verified: Verified, peer: string): Promise<ReceiveVerdict> => {
+    try {
+      await requireParents(parents, verified);
+    } catch (error) {
+      if (!isGevulotError(error, "TX_PARENT_MISSING")) throw error;
+      const [key, { missing }] = [verified.hash, error.context];
+      const bytes = encodeTransaction(verified).length;
+      const isIn = room.add(verified, { key, needs: missing, sender: peer, bytes });
+      log.debug({ tx: key, missing, peer, isIn }, "a transaction came before what it needs");
+      // It may have come while we looked.
+      if (isIn && (await isThere(missing))) goOnWith(missing);
+      return isIn ? "waiting" : "refused";
+    }
+    if (underWay.count() >= MAX_UNDER_WAY) return "refused";
+    const done = underWay.once(verified, () => finish(verified, {}, "peer"));
+    if (!hasFiles(verified)) return done.then(() => "taken");
+    // A peer must not wait for downloads, nor others behind it.
+    done.catch((error: unknown) => noteRefused(log, verified, error));
+    return "waiting";
+  };
+
   return {
-    accept(tx, options = {}) {
-      // The signature is part of the key: a forged copy must not share the fate of the true one.
-      const key = `${tx.hash}${tx.signature}`;
-      const first = underWay.get(key);
-      if (first) return first;
+    async accept(tx, options = {}) {
       // This node's own results are work done: strangers must not crowd them out.
-      if (underWay.size >= MAX_UNDER_WAY && !options.alsoCommit) {
-        return Promise.reject(
-          new GevulotError(
-            "INTAKE_BUSY",
-            `The node is busy: ${underWay.size} transactions are under way. Send it again in a moment.`,
-            { context: { waiting: underWay.size } },
-          ),
-        );
+      if (underWay.count() >= MAX_UNDER_WAY && !options.alsoCommit && !underWay.has(tx)) {
+        throw busy(underWay.count());
       }
-      const work = accept(tx, options).finally(() => underWay.delete(key));
-      underWay.set(key, work);
-      return work;
+      await underWay.once(tx, async () => {
+        const verified = await check(tx);
+        if (verified === null) return;
+        await deps.access?.require(verified);
+        await requireParents(parents, verified);
+        await finish(verified, options, "here");
+      });
+    },
+    async receive(tx, peer) {
+      if (underWay.has(tx)) return "known";
+      const waits = room.get(tx.hash);
+      if (waits && isSameTransaction(waits, tx)) return "waiting";
+      try {
+        const verified = await check(tx);
+        if (verified === null) return "known";
+        await deps.access?.require(verified);
+        return await admit(verified, peer);
+      } catch (error) {
+        return refuse(log, tx, error);
+      }
     },
   };
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && timingSafeEqual(a, b);
+function busy(waiting: number): GevulotError {
+  return new GevulotError(
+    "INTAKE_BUSY",
+    `The node is busy: ${waiting} transactions are under way. Send it again in a moment.`,
+    { context: { waiting } },
+  );
+}
+
+/** What others may wait for once the transaction is stored. */
+function providedBy({ hash, payload }: Transaction): string[] {
+  return payload.kind === "deploy" ? [hash, payload.prover.hash, payload.verifier.hash] : [hash];
+}
+
+/** Throws `PEER_FAULT` where the peer is to blame, and what is our own trouble. */
+function refuse(log: Logger, tx: Transaction, error: unknown): ReceiveVerdict {
+  if (!(error instanceof GevulotError)) throw error;
+  if (isForged(error)) throw peerFault(tx, error);
+  noteRefused(log, tx, error);
+  return "refused";
+}
+
+/** Whether it says that a transaction was changed on its way, or signed by another than its author. */
+function isForged(error: GevulotError): boolean {
+  return (error.context as { verdict?: string }).verdict === "drop";
+}
+
+function peerFault(tx: Transaction, cause: GevulotError): GevulotError {
+  const reason = `it sent the transaction ${tx.hash}, which is not its author's (${cause.code})`;
+  return new GevulotError("PEER_FAULT", `The peer is dropped: ${reason}.`, { context: { reason }, cause });
+}
+
+function noteRefused(log: Logger, tx: Transaction, error: unknown): void {
+  const { code, message } = error as { code?: string; message?: string };
+  log.warn(
+    { tx: tx.hash, kind: tx.payload.kind, code, reason: message },
+    "a peer's transaction was not taken",
+  );
+}
+
+/** What is known here: programs by hash, transactions by hash. */
+function createLookUp(database: Database) {
+  const deployed = createBatchedLoader((hashes) => readDeployedPrograms(database, hashes), {
+    maxKeys: MAX_LOOKUP,
+  });
+  const isDeployed = async (program: string) => (await deployed(program)) === true;
+  const isThere = async (hash: string) =>
+    (await isDeployed(hash)) || (await readTransactionBytes(database, hash)) !== null;
+  return { parents: { database, isDeployed }, isThere };
+}
+
+/** The last two stages: files, then the commit. */
+function createStore(deps: IntakeDeps, intakeOptions: IntakeOptions) {
+  const commits = createGroupCommit(deps.database, intakeOptions);
+  // Results and cancels don't wait behind a group that has trouble. They make no rows that others make, too.
+  const urgentCommits = createGroupCommit(deps.database, intakeOptions);
+  return async (verified: Verified, options: AcceptOptions, origin: Origin): Promise<void> => {
+    const fetched = await fetchFiles(deps, verified, options);
+    await requireMounts(deps, fetched, intakeOptions.allowUnmountedImages === true || origin === "peer");
+    const { hash, author, payload } = verified;
+    const isUrgent = options.alsoCommit !== undefined || payload.kind === "cancel";
+    if (!(await (isUrgent ? urgentCommits : commits).store(fetched, options.alsoCommit))) return;
+    deps.log.info(
+      { tx: hash, kind: payload.kind, author: author.slice(0, 16), origin },
+      "transaction stored",
+    );
+    deps.onStored(verified, origin);
+  };
 }

@@ -51,6 +51,26 @@ export async function collectFiles(
   return collected;
 }
 
+/**
+ * Copies one file out of a workspace by a path that is ours, as far as `maxBytes`.
+ *
+ * @throws OutputFileProblem
+ */
+export async function copyFromWorkspace(
+  workspaceDir: string,
+  relativePath: string,
+  target: string,
+  maxBytes: number,
+): Promise<void> {
+  const handle = await openInside(workspaceDir, relativePath, relativePath);
+  try {
+    const source = handle.createReadStream({ autoClose: false, end: maxBytes - 1 });
+    await pipeline(source, createWriteStream(target));
+  } finally {
+    await handle.close().catch(() => {});
+  }
+}
+
 async function openInside(root: string, relativePath: string, vmPath: string): Promise<FileHandle> {
   const segments = relativePath.split("/");
   let path = root;

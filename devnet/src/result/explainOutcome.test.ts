@@ -32,6 +32,9 @@ describe("explainOutcome", () => {
     ["no boot", { kind: "bootFailed", reason: "no kernel" }, missing, "BOOT_FAILED", /no kernel/],
     ["a dead VM", { kind: "vmDied", reason: "SIGKILL" }, ok, "VM_DIED", /SIGKILL/],
     ["the deadline", { kind: "deadline" }, missing, "DEADLINE", /within 5 s/],
+    ["nothing done", { kind: "idle", idleMs: 3_000 }, missing, "DEADLINE", /did nothing for 3 s/],
+    ["too much left", { kind: "outputLimit", reason: "1 TB" }, ok, "OUTPUT_LIMIT", /stopped: 1 TB\./],
+    ["no volume", { kind: "unavailable", reason: "no volume v" }, missing, "INPUT_MISSING", /no volume v/],
     ["a cancel", { kind: "cancelled" }, missing, "CANCELLED", /cancelled/],
   ])("%s", (_, outcome, result, code, message) => {
     const failure = explainOutcome(outcome, result, facts);

@@ -29,6 +29,12 @@ export function explainOutcome(
   const exitCode = outcome.kind === "exited" ? outcome.exitCode : null;
 
   switch (outcome.kind) {
+    case "unavailable":
+      return fail("INPUT_MISSING", outcome.reason);
+    case "outputLimit":
+      return fail("OUTPUT_LIMIT", `The program was stopped: ${outcome.reason}.`);
+    case "idle":
+      return fail("DEADLINE", `The program did nothing for ${outcome.idleMs / 1000} s and was stopped.`);
     case "cancelled":
       return fail("CANCELLED", "The task was cancelled.");
     case "deadline":
@@ -42,6 +48,12 @@ export function explainOutcome(
         "OUT_OF_MEMORY",
         `The program was killed for want of memory; it has ${facts.memMib} MiB. Deploy it with more (memMib).`,
         { signal: "SIGKILL" },
+      );
+    case "rebooted":
+      if (result.kind === "err") return fail("PROGRAM_FAILED", result.message);
+      return fail(
+        "PROGRAM_FAILED",
+        `The program failed and rebooted (the image's RebootOnExit): it was stopped, as it would do so for ever. ${outcome.reason}`.trim(),
       );
     case "signalled":
       return fail("PROGRAM_FAILED", `The program was ended by ${outcome.signal}.`, {

@@ -10,7 +10,13 @@ const MAX_MESSAGE_CHARS = 16_384;
 
 /** What a program left in `task_result.json` (protocol section 9). */
 export type ProgramResult =
-  | { readonly kind: "ok"; readonly data: Uint8Array; readonly files: readonly string[] }
+  | {
+      readonly kind: "ok";
+      readonly data: Uint8Array;
+      readonly files: readonly string[];
+      /** BLAKE3 by file, in hex; where the program said it. */
+      readonly checksums?: ReadonlyMap<string, string>;
+    }
   | { readonly kind: "err"; readonly message: string }
   | { readonly kind: "missing" }
   | { readonly kind: "invalid"; readonly problem: string };

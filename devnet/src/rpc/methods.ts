@@ -30,6 +30,8 @@ export interface MethodDeps {
   readonly intake: Intake;
   /** `host:port` of this node's file server, for the URLs of output files. */
   readonly rpcHost: string;
+  /** Whether clients may put files there. */
+  readonly takesUploads: boolean;
 }
 
 /** How many calls of getTransaction share a query. */
@@ -37,7 +39,7 @@ const MAX_LOOKUP = 64;
 
 /** The methods of protocol section 5, and ours. */
 export function createMethods(deps: MethodDeps): Record<string, Method> {
-  const { database, intake, rpcHost } = deps;
+  const { database, intake, rpcHost, takesUploads } = deps;
   const bytesOf = createBatchedLoader((hashes) => readManyTransactionBytes(database, hashes), {
     maxKeys: MAX_LOOKUP,
   });
@@ -91,6 +93,13 @@ export function createMethods(deps: MethodDeps): Record<string, Method> {
         if (program === null) throw unknown(hash, "program");
         return programToWire(program);
       },
+    }),
+    getFileServer: defineMethod<null>({
+      summary: "Where this node serves its files, and whether clients may put files there",
+      parameter: null,
+      result: { name: "fileServer", schema: z.object({ url: z.string(), takesUploads: z.boolean() }) },
+      parse: () => null,
+      run: async () => ({ url: `http://${rpcHost}`, takesUploads }),
     }),
     ...createListMethods(database),
   });

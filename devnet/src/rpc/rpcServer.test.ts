@@ -31,7 +31,7 @@ beforeAll(async () => {
     onStored: () => {},
   };
   const intake = createIntake(deps, { execute: false });
-  const methods = createMethods({ database, intake, rpcHost: "127.0.0.1:9995" });
+  const methods = createMethods({ database, intake, rpcHost: "127.0.0.1:9995", takesUploads: true });
   server = await createRpcServer(
     { log, methods },
     { host: "127.0.0.1", port: 0, maxBodyBytes: MAX_BODY_BYTES },
@@ -110,6 +110,11 @@ describe("the RPC", () => {
   test("rpc.discover answers the document itself", async () => {
     const answer = JSON.parse(await text('{"jsonrpc":"2.0","id":1,"method":"rpc.discover","params":[]}'));
     expect(answer.result).toMatchObject({ openrpc: "1.3.2", info: { title: "Gevulot node" } });
+  });
+
+  test("getFileServer tells where files are, and may go", async () => {
+    const answer = JSON.parse(await text('{"jsonrpc":"2.0","id":1,"method":"getFileServer","params":[]}'));
+    expect(answer.result).toEqual({ Ok: { url: "http://127.0.0.1:9995", takesUploads: true } });
   });
 
   test("batches are answered in one, and are bounded", async () => {

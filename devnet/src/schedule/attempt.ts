@@ -1,17 +1,18 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { TaskFailure } from "gevulot-sdk";
-import type { ProgramMetadata, Transaction } from "gevulot-sdk/protocol";
+import type { ProgramMetadata, Transaction, WorkflowStep } from "gevulot-sdk/protocol";
 import type { Logger } from "pino";
 import type { FileLayout } from "../files/layout.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { collectFiles } from "../result/collectFiles.ts";
 import { createResultTransaction } from "../result/createResultTransaction.ts";
 import { explainOutcome } from "../result/explainOutcome.ts";
-import { readResult } from "../result/readResult.ts";
+import { compareChecksums, takeResult } from "../result/takeResult.ts";
 import type { Database } from "../store/database.ts";
 import { markAttemptSpawned, markAttemptStage, type Task } from "../store/tasks.ts";
 import type { VmEvent, VmProvider } from "../vm/provider.ts";
+import { createTaskExchange } from "../vm/vsock/taskExchange.ts";
 import type { ResourceAmount } from "./resources.ts";
 
 export interface AttemptDeps {
@@ -31,6 +32,9 @@ export interface AttemptOptions {
   readonly taskDeadlineMs: number;
   readonly consoleLimitBytes: number;
   readonly maxOutputBytes: number;
+  readonly maxOutputFiles?: number;
+  /** A program that does nothing for so long is ended. Default: never. */
+  readonly taskIdleMs?: number | undefined;
 }
 
 export interface AttemptResources extends ResourceAmount {
@@ -40,6 +44,7 @@ export interface AttemptResources extends ResourceAmount {
 /** One try at a task, ready to run. */
 export interface Attempt {
   readonly task: Task;
+  readonly step: WorkflowStep;
   readonly number: number;
   /** Names its folder and its VM. */
   readonly id: string;
@@ -62,11 +67,18 @@ export async function runAttempt(
 ): Promise<AttemptEnd> {
   const { task, program, workspaceDir, consolePath, resources } = attempt;
   await mkdir(dirname(consolePath), { recursive: true });
+  const exchange = createTaskExchange({
+    txHash: task.proof ?? task.run,
+    name: `${task.id}-${program.hash}`,
+    args: attempt.step.args,
+    files: attempt.step.inputs.map((input) => input.fileName),
+  });
   const outcome = await deps.provider.run(
     {
       attemptId: attempt.id,
       imagePath: deps.layout.imagePath(program.hash, program.imageFileName),
       imageChecksum: program.imageFileChecksum,
+      exchange,
       workspaceDir,
       memMib: resources.memMib,
       cpus: resources.cpus,
@@ -74,10 +86,13 @@ export async function runAttempt(
       consolePath,
       consoleLimitBytes: options.consoleLimitBytes,
       deadlineMs: options.taskDeadlineMs,
+      idleLimitMs: options.taskIdleMs,
+      maxOutputBytes: options.maxOutputBytes,
+      ...(options.maxOutputFiles === undefined ? {} : { maxOutputFiles: options.maxOutputFiles }),
     },
     { signal, onEvent: (event) => noteStage(deps, attempt, event) },
   );
-  const explained = explainOutcome(outcome, await readResult(workspaceDir, task.id), {
+  const explained = explainOutcome(outcome, await takeResult(exchange, workspaceDir, task.id), {
     step: task.step,
     deadlineMs: options.taskDeadlineMs,
     memMib: resources.memMib,
@@ -86,6 +101,7 @@ export async function runAttempt(
   const stagingDir = join(deps.layout.attemptDir(attempt.id), "staging");
   const limits = { maxBytes: options.maxOutputBytes, signal };
   const collected = await collectFiles(workspaceDir, explained.files, stagingDir, limits);
+  compareChecksums(collected, explained.checksums);
   return {
     failure: null,
     transaction: await createResultTransaction(deps, task, explained.data, collected),
@@ -96,7 +112,7 @@ export async function runAttempt(
 function noteStage(deps: AttemptDeps, { task, number }: Attempt, event: VmEvent): void {
   const noted =
     event.stage === "spawned"
-      ? markAttemptSpawned(deps.database, task.id, number, event.pid)
+      ? markAttemptSpawned(deps.database, task.id, number, event)
       : markAttemptStage(deps.database, task.id, number, event.stage, new Date());
   noted.then(
     () => deps.onRunChanged?.(task.run),

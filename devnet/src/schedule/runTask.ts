@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { TaskFailure } from "gevulot-sdk";
-import type { Transaction } from "gevulot-sdk/protocol";
+import type { Transaction, WorkflowStep } from "gevulot-sdk/protocol";
 import type { Intake } from "../intake/intake.ts";
 import { removeTree } from "../removeTree.ts";
 import { OutputFileProblem } from "../result/collectFiles.ts";
@@ -66,7 +66,8 @@ export async function runTask(
     // The console of an earlier attempt must not be taken for this one's.
     await rm(consolePath, { force: true });
     const workspaceDir = await prepareWorkspace(layout, task, id, run, proofs);
-    const attempt = { task, number, id, program, workspaceDir, consolePath, resources };
+    const step = run.payload.steps[task.step] as WorkflowStep;
+    const attempt = { task, step, number, id, program, workspaceDir, consolePath, resources };
     end = await runAttempt(deps, options, attempt, signal);
   } catch (error) {
     end = { failure: unexpected(task, error, signals.cancel), transaction: null };

@@ -43,6 +43,7 @@ export function createRunningTasks(deps: RunTaskDeps, options: RunningTasksOptio
     has: (id) => running.has(id),
     used: () => [...running.values()].reduce((sum, each) => addResources(sum, each.resources), NO_RESOURCES),
     start(task, wanted) {
+      deps.log.debug({ task: task.id, run: task.run }, "task admitted");
       const cancel = new AbortController();
       const gpuDevices = gpus.take(wanted.gpus);
       const signals = { cancel: cancel.signal, stop };

@@ -63,8 +63,9 @@ afterEach(async () => {
 const provider: VmProvider = {
   name: "process",
   accelerator: "none",
+  vsock: { kind: "none", detail: "" },
   async run(task, options) {
-    options.onEvent?.({ stage: "spawned", pid: 4_242 });
+    options.onEvent?.({ stage: "spawned", pid: 4_242, vsock: "none" });
     options.onEvent?.({ stage: "program" });
     const name = task.imagePath.replace(/^.*\/(.*)\.img$/, "$1");
     return (programs.get(name) as Program)(task, options);

@@ -1,4 +1,5 @@
 import type { TaskFailure } from "gevulot-sdk";
+import type { ProgramMetadata } from "gevulot-sdk/protocol";
 import { isConnectionLoss } from "../store/database.ts";
 import { readProgram } from "../store/readTransactions.ts";
 import { failTask, readQueuedTasks, setWaitsFor, type Task } from "../store/tasks.ts";
@@ -17,6 +18,8 @@ export interface Scheduler extends AsyncDisposable {
   cancelRun(run: string): void;
   /** What the running tasks hold of the machine. */
   used(): ResourceAmount;
+  /** Programs were deployed: their first tasks need not wait for what can be done now. */
+  prepare(programs: readonly Pick<ProgramMetadata, "hash" | "imageFileName">[]): void;
 }
 
 export interface SchedulerOptions extends AttemptOptions {
@@ -65,6 +68,12 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
   return {
     wake: loop.wake,
     used: running.used,
+    prepare(programs) {
+      const { provider, layout } = deps;
+      for (const { hash, imageFileName } of programs) {
+        void provider.prepare?.(layout.imagePath(hash, imageFileName));
+      }
+    },
     cancelRun: running.cancelRun,
     async [Symbol.asyncDispose]() {
       stop.abort();

@@ -1,22 +1,32 @@
-import type { Transaction } from "gevulot-sdk/protocol";
+import type { ProgramData, Transaction } from "gevulot-sdk/protocol";
 import type { NewTask } from "../store/tasks.ts";
 
-/** The task that a stored Run makes ready: its first step. */
-export function firstTask(run: Transaction<"run">): NewTask | null {
-  const step = run.payload.steps[0];
-  return step ? { run: run.hash, step: 0, kind: "proof", program: step.program, proof: null } : null;
+/** What of a Proof decides which steps it makes ready. */
+export interface WorkflowProof {
+  readonly hash: string;
+  /** The program that made it. */
+  readonly prover: string;
 }
 
 /**
- * The task that a stored Proof makes ready: the step after its prover's. The last step verifies; those before it
- * prove (protocol section 4).
+ * The tasks of a Run that can begin, done ones included: of each step whose sources have a Proof. A step before the
+ * last proves, once. The last one verifies each Proof of the step before it; the only step of a Run proves.
  */
-export function nextTask(run: Transaction<"run">, proof: Transaction<"proof">): NewTask | null {
+export function readyTasks(run: Transaction<"run">, proofs: readonly WorkflowProof[]): NewTask[] {
   const { steps } = run.payload;
-  const prover = steps.findIndex((step) => step.program === proof.payload.prover);
-  const next = steps[prover + 1];
-  if (prover < 0 || !next) return null;
-  const step = prover + 1;
-  const kind = step === steps.length - 1 ? "verification" : "proof";
-  return { run: run.hash, step, kind, program: next.program, proof: proof.hash };
+  const proven = new Set(proofs.map(({ prover }) => prover));
+  return steps.flatMap(({ program, inputs }, step): NewTask[] => {
+    if (!inputs.every((input) => isThere(input, proven))) return [];
+    const before = steps[step - 1];
+    if (before === undefined || step < steps.length - 1) {
+      return [{ run: run.hash, step, kind: "proof", program, proof: null }];
+    }
+    return proofs
+      .filter(({ prover }) => prover === before.program)
+      .map(({ hash }) => ({ run: run.hash, step, kind: "verification", program, proof: hash }));
+  });
+}
+
+function isThere(input: ProgramData, proven: ReadonlySet<string>): boolean {
+  return input.kind === "input" || proven.has(input.sourceProgram);
 }

@@ -42,16 +42,22 @@ const RUNS = `
     case
       when verifications > 0 or (proofs > 0 and cardinality(programs) = 1) then 'complete'
       when failed then 'failed'
-      when proofs > 0 then 'verifying'
+      when proven then 'verifying'
       when tried then 'proving'
       else 'submitted'
     end as state
   from (
     select t.hash, t.author, t.created_at as at,
       array(select s.program from workflow_step s where s.tx = t.hash order by s.sequence) as programs,
-      (select count(*)::int from proof p where p.parent = t.hash) as proofs,
-      (select count(*)::int from verification v join proof p on p.tx = v.parent where p.parent = t.hash) as verifications,
-      exists (select 1 from task k where k.run = t.hash and k.failure is not null) as failed,
+      (select count(*)::int from counted_proof p where p.run = t.hash) as proofs,
+      (select count(*)::int from counted_verification v where v.run = t.hash) as verifications,
+      exists (select 1 from counted_proof p where p.run = t.hash and p.prover = (
+        select w.program from workflow_step w where w.tx = t.hash order by w.sequence desc limit 1 offset 1
+      )) as proven,
+      coalesce(
+        (select s.failure is not null from shared_run s where s.run = t.hash),
+        exists (select 1 from task k where k.run = t.hash and k.failure is not null)
+      ) as failed,
       exists (select 1 from task k join task_attempt a on a.task = k.id where k.run = t.hash) as tried
     from transaction t where t.kind = 'run'
   ) r`;
@@ -126,7 +132,8 @@ const TASKS = `
     case when k.kind = 'verification' then k.proof end as proof, k.state, k.waits_for as "waitsFor",
     (select count(*)::int from task_attempt a where a.task = k.id) as attempts,
     ${time("k.queued_at")} as "queuedAt", ${time("k.ended_at")} as "endedAt", k.result, k.failure->>'code' as failure
-  from task k join transaction t on t.hash = k.run join program p on p.hash = k.program`;
+  from task k join transaction t on t.hash = k.run join program p on p.hash = k.program
+  where k.state <> 'standby'`;
 
 export function listTasks(
   database: Queryable,

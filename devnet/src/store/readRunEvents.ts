@@ -6,6 +6,8 @@ export interface RunCourse {
   readonly submittedAt: Date;
   readonly steps: number;
   readonly tasks: readonly CourseTask[];
+  /** How it ended where other nodes share it; null where it is this node's alone, and ends with its tasks. */
+  readonly shared: { readonly failure: TaskFailure | null; readonly endedAt: Date | null } | null;
   readonly proofs: readonly CourseResult[];
   readonly verifications: readonly CourseResult[];
 }
@@ -16,6 +18,7 @@ export interface CourseTask {
   readonly kind: "proof" | "verification";
   /** The Proof that made it ready. */
   readonly proof: string | null;
+  readonly queuedAt: Date;
   readonly endedAt: Date | null;
   readonly failure: TaskFailure | null;
   readonly attempts: readonly CourseAttempt[];
@@ -35,14 +38,14 @@ export interface CourseResult {
 
 /** @returns null where the hash is no Run that is stored here. */
 export async function readRunCourse(database: Queryable, run: string): Promise<RunCourse | null> {
-  const [submitted, tasks, attempts, results] = await Promise.all([
+  const [submitted, tasks, attempts, results, shared] = await Promise.all([
     database.query<{ at: Date; steps: number }>(
       `select created_at as at, (select count(*)::int from workflow_step where tx = hash) as steps
        from transaction where hash = $1 and kind = 'run'`,
       [run],
     ),
     database.query<Omit<CourseTask, "attempts">>(
-      `select id, step, kind, proof, ended_at as "endedAt", failure from task where run = $1
+      `select id, step, kind, proof, queued_at as "queuedAt", ended_at as "endedAt", failure from task where run = $1
        order by queued_at, step, id`,
       [run],
     ),
@@ -55,9 +58,12 @@ export async function readRunCourse(database: Queryable, run: string): Promise<R
     database.query<CourseResult & { kind: "proof" | "verification" }>(
       `select t.hash as tx, t.kind::text as kind, t.created_at as at from transaction t
        where t.hash in (
-         select tx from proof where parent = $1
-         union all select v.tx from verification v join proof p on p.tx = v.parent where p.parent = $1)
+         select tx from counted_proof where run = $1 union all select tx from counted_verification where run = $1)
        order by t.created_at, t.hash`,
+      [run],
+    ),
+    database.query<{ failure: TaskFailure | null; endedAt: Date | null }>(
+      `select failure, ended_at as "endedAt" from shared_run where run = $1`,
       [run],
     ),
   ]);
@@ -67,6 +73,7 @@ export async function readRunCourse(database: Queryable, run: string): Promise<R
   return {
     submittedAt: row.at,
     steps: row.steps,
+    shared: shared.rows[0] ?? null,
     tasks: tasks.rows.map((task) => ({
       ...task,
       attempts: attempts.rows.filter((attempt) => attempt.task === task.id),

@@ -3,33 +3,39 @@ import type { Queryable } from "./database.ts";
 
 /** @returns where a Run stands, or null where it is unknown here. */
 export async function readRunStatus(database: Queryable, run: string): Promise<RunStatus | null> {
-  const [submitted, steps, tasks, proofs, verifications] = await Promise.all([
+  const [submitted, steps, tasks, proofs, verifications, shared] = await Promise.all([
     database.query<{ created_at: Date }>(
       "select created_at from transaction where hash = $1 and kind = 'run'",
       [run],
     ),
-    database.query<{ count: number }>("select count(*)::int as count from workflow_step where tx = $1", [
+    database.query<{ program: string }>("select program from workflow_step where tx = $1 order by sequence", [
       run,
     ]),
     readTaskStatuses(database, run),
-    database.query<{ tx: string; created_at: Date }>(
-      `select p.tx, t.created_at from proof p join transaction t on t.hash = p.tx where p.parent = $1
-       order by t.created_at`,
+    database.query<{ tx: string; prover: string; created_at: Date }>(
+      "select tx, prover, created_at from counted_proof where run = $1 order by created_at, tx",
       [run],
     ),
     database.query<{ tx: string; created_at: Date }>(
-      `select v.tx, t.created_at from verification v join proof p on p.tx = v.parent
-       join transaction t on t.hash = v.tx where p.parent = $1 order by t.created_at`,
+      "select tx, created_at from counted_verification where run = $1 order by created_at, tx",
+      [run],
+    ),
+    database.query<{ failure: TaskFailure | null; ended_at: Date | null }>(
+      "select failure, ended_at from shared_run where run = $1",
       [run],
     ),
   ]);
   if (!submitted.rows[0]) return null;
-  const failed = tasks.find((task) => task.status.failure !== null);
-  const last = steps.rows[0]?.count === 1 ? proofs.rows[0] : verifications.rows[0];
+  const failed = shared.rows[0]
+    ? { failure: shared.rows[0].failure, endedAt: shared.rows[0].ended_at }
+    : failureOf(tasks);
+  const last = steps.rows.length === 1 ? proofs.rows[0] : verifications.rows[0];
+  // What the last step verifies.
+  const proven = proofs.rows.some(({ prover }) => prover === steps.rows.at(-2)?.program);
   // A Run that was cancelled before its end stays failed, whatever comes later.
-  const isComplete = last !== undefined && failed?.status.failure?.code !== "CANCELLED";
-  const state = stateOf(isComplete, failed !== undefined, proofs.rows.length > 0, tasks);
-  const endedAt = state === "complete" ? last?.created_at : state === "failed" ? failed?.endedAt : undefined;
+  const isComplete = last !== undefined && failed.failure?.code !== "CANCELLED";
+  const state = stateOf(isComplete, failed.failure !== null, proven, tasks);
+  const endedAt = state === "complete" ? last?.created_at : state === "failed" ? failed.endedAt : undefined;
   return {
     run,
     state,
@@ -38,8 +44,14 @@ export async function readRunStatus(database: Queryable, run: string): Promise<R
     tasks: tasks.map((task) => task.status),
     proofs: proofs.rows.map((row) => row.tx),
     verifications: verifications.rows.map((row) => row.tx),
-    failure: state === "failed" ? (failed?.status.failure ?? null) : null,
+    failure: state === "failed" ? failed.failure : null,
   };
+}
+
+/** A Run of this node alone fails with its first task that does. */
+function failureOf(tasks: readonly TimedTask[]) {
+  const failed = tasks.find((task) => task.status.failure !== null);
+  return { failure: failed?.status.failure ?? null, endedAt: failed?.endedAt ?? null };
 }
 
 function stateOf(complete: boolean, failed: boolean, proven: boolean, tasks: readonly TimedTask[]): RunState {
@@ -58,7 +70,7 @@ async function readTaskStatuses(database: Queryable, run: string): Promise<Timed
   const [tasks, attempts] = await Promise.all([
     database.query<TaskRow>(
       `select task.*, program.name as program_name from task join program on program.hash = task.program
-       where run = $1 order by step, queued_at, id`,
+       where run = $1 and state <> 'standby' order by step, queued_at, id`,
       [run],
     ),
     database.query<AttemptRow>(
@@ -103,6 +115,7 @@ interface AttemptRow {
   number: number;
   provider: TaskAttempt["provider"];
   accelerator: TaskAttempt["accelerator"];
+  vsock: TaskAttempt["vsock"];
   pid: number | null;
   image_checksum: string;
   queued_at: Date;
@@ -119,6 +132,7 @@ function toAttempt(row: AttemptRow): TaskAttempt {
     number: row.number,
     provider: row.provider,
     accelerator: row.accelerator,
+    vsock: row.vsock,
     pid: row.pid,
     imageChecksum: row.image_checksum,
     queuedAt: row.queued_at.toISOString(),

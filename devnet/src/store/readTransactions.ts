@@ -75,11 +75,26 @@ export async function readProgram(database: Queryable, hash: string): Promise<Pr
   };
 }
 
-/** The Proofs of a Run, oldest first. */
+export interface CountedProof {
+  readonly hash: string;
+  readonly prover: string;
+  readonly author: string;
+}
+
+/** The Proofs of a Run that later steps may use, oldest first: of a Run that was assigned, those of known nodes. */
+export async function readCountedProofs(database: Queryable, run: string): Promise<CountedProof[]> {
+  const found = await database.query<CountedProof>(
+    "select tx as hash, prover, author from counted_proof where run = $1 order by created_at, tx",
+    [run],
+  );
+  return found.rows;
+}
+
+/** As {@link readCountedProofs}, whole. */
 export async function readProofs(database: Queryable, run: string): Promise<Transaction<"proof">[]> {
   const found = await database.query<{ bytes: Buffer }>(
-    `select b.bytes from proof p join transaction t on t.hash = p.tx join transaction_bytes b on b.hash = p.tx
-     where p.parent = $1 order by t.created_at, t.hash`,
+    `select b.bytes from counted_proof c join transaction_bytes b on b.hash = c.tx
+     where c.run = $1 order by c.created_at, c.tx`,
     [run],
   );
   return found.rows.map((row) => decodeTransaction(plainBytes(row.bytes)) as Transaction<"proof">);

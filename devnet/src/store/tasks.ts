@@ -18,12 +18,19 @@ export interface Task {
 
 export type NewTask = Pick<Task, "run" | "step" | "kind" | "program" | "proof">;
 
+/** `standby`: another node's turn, for now. */
+export type NewTaskState = "queued" | "standby";
+
 /** Adds tasks where they aren't there yet: a Proof that arrives twice makes one task. */
-export async function insertTasks(client: Queryable, tasks: readonly NewTask[]): Promise<void> {
+export async function insertTasks(
+  client: Queryable,
+  tasks: readonly NewTask[],
+  state: NewTaskState = "queued",
+): Promise<void> {
   if (tasks.length === 0) return;
   await client.query(
-    `insert into task (id, run, step, kind, program, proof)
-     select * from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[])
+    `insert into task (id, run, step, kind, program, proof, state)
+     select *, $7 from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[])
      on conflict (run, step, proof) do nothing`,
     [
       tasks.map(() => randomBytes(8).toString("hex")),
@@ -32,6 +39,7 @@ export async function insertTasks(client: Queryable, tasks: readonly NewTask[]):
       tasks.map((task) => task.kind),
       tasks.map((task) => task.program),
       tasks.map((task) => task.proof),
+      state,
     ],
   );
 }
@@ -81,9 +89,14 @@ export async function markAttemptSpawned(
   database: Queryable,
   id: string,
   number: number,
-  pid: number,
+  { pid, vsock }: { readonly pid: number; readonly vsock: TaskAttempt["vsock"] },
 ): Promise<void> {
-  await database.query("update task_attempt set pid = $3 where task = $1 and number = $2", [id, number, pid]);
+  await database.query("update task_attempt set pid = $3, vsock = $4 where task = $1 and number = $2", [
+    id,
+    number,
+    pid,
+    vsock,
+  ]);
 }
 
 export async function markAttemptStage(
@@ -173,9 +186,14 @@ export async function failOpenTasks(
   );
 }
 
-/** Whether the author cancelled a Run. */
-export async function isCancelled(client: Queryable, run: string): Promise<boolean> {
-  return ((await client.query("select 1 from cancel where run = $1 limit 1", [run])).rowCount ?? 0) > 0;
+/** Whether no task of a Run is begun any more: its author cancelled it, or it failed on all nodes. */
+export async function isOver(client: Queryable, run: string): Promise<boolean> {
+  const found = await client.query(
+    `select 1 from cancel where run = $1
+     union all select 1 from shared_run where run = $1 and failure is not null limit 1`,
+    [run],
+  );
+  return (found.rowCount ?? 0) > 0;
 }
 
 interface TaskRow {

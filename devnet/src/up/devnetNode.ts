@@ -13,6 +13,8 @@ export interface DevnetNode {
   /** `host:port`. */
   readonly p2pAddress: string;
   readonly publicKey: string;
+  /** How its VMs reach it besides by files, and why so; null where it runs no tasks. */
+  readonly vsock: string | null;
   readonly databaseUrl: string;
   readonly dataDir: string;
   readonly logFile: string;
@@ -51,6 +53,7 @@ export async function createDevnetNode(
         jsonRpcListenAddr: `127.0.0.1:${rpc}`,
         logDirectory: join(dataDir, "log"),
         noExecution: options.execution === false,
+        allowUnmountedImages: options.allowUnmountedImages === true,
         nodeKeyFile: place.nodeKeyFile,
         p2pListenAddr: `127.0.0.1:${ports.p2p}`,
         httpDownloadPort: http,
@@ -59,6 +62,10 @@ export async function createDevnetNode(
         memGb: options.memGb,
         logLevel: options.logLevel,
         taskDeadlineSeconds: options.taskDeadlineSeconds,
+        taskIdleSeconds: options.taskIdleSeconds,
+        maxOutputGb: options.maxOutputGb,
+        maxOutputFiles: options.maxOutputFiles,
+        volumesDirectory: options.volumesDirectory,
         maxBodyMib: options.maxBodyMib,
         // Any port: several networks may run side by side.
         httpHealthcheckListenAddr: "127.0.0.1:0",
@@ -80,7 +87,7 @@ export async function createDevnetNode(
     return start(0, 0);
   });
   stack.defer(() => current.kill("SIGTERM"));
-  const { rpcUrl, httpUrl, p2pAddress, publicKey } = current.ready;
+  const { rpcUrl, httpUrl, p2pAddress, publicKey, vsock } = current.ready;
   const portOf = (url: string) => Number(new URL(url).port);
   return {
     name: "node0",
@@ -88,6 +95,7 @@ export async function createDevnetNode(
     httpUrl,
     p2pAddress,
     publicKey,
+    vsock,
     databaseUrl: place.databaseUrl,
     dataDir,
     logFile,

@@ -5,6 +5,8 @@ export interface DevnetOptions {
   readonly provider?: "auto" | "qemu" | "process";
   /** False: the node keeps transactions and runs nothing. Default true. */
   readonly execution?: boolean;
+  /** Takes Nanos images that mount no share of the node, whose programs find no task. Default false. */
+  readonly allowUnmountedImages?: boolean;
   /** Where database, files and keys are kept. Default: a temporary folder, removed at the end. */
   readonly stateDir?: string;
   /** Begin without the state that a `stateDir` holds. */
@@ -12,6 +14,13 @@ export interface DevnetOptions {
   /** True: 9944, 9995 and 9999 where they are free. Default false: any free ports. */
   readonly defaultPorts?: boolean;
   readonly taskDeadlineSeconds?: number;
+  /** A task that did nothing for so long is stopped. Default: never. */
+  readonly taskIdleSeconds?: number;
+  /** What a task may leave in its workspace. Default 16 GiB, 100,000 files. */
+  readonly maxOutputGb?: number;
+  readonly maxOutputFiles?: number;
+  /** Folder of the volumes that programs name. Default: that of `gevulot-devnet volume`. */
+  readonly volumesDirectory?: string;
   readonly memGb?: number;
   readonly numCpus?: number;
   readonly maxBodyMib?: number;

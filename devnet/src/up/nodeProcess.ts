@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { GevulotError } from "gevulot-sdk";
-import type { NodeReady } from "../commands/nodeRun.ts";
 import type { NodeOptionsInput } from "../options.ts";
 import { createBoundedLog } from "./boundedLog.ts";
+import type { NodeReady } from "./nodeReady.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -31,6 +31,7 @@ export interface NodeProcessOptions {
   readonly onExit?: (reason: string) => void;
 }
 
+const TOOL_VARIABLE = "GEVULOT_VHOST_DEVICE_VSOCK";
 const NODE_CLI = fileURLToPath(new URL("../../bin/gevulot-node.js", import.meta.url));
 const LOG_LIMIT_BYTES = 16 * 2 ** 20;
 const MAX_LINE_CHARS = 16_384;
@@ -44,9 +45,10 @@ const STOP_TIMEOUT_MS = 10_000;
 export async function startNodeProcess(options: NodeProcessOptions): Promise<NodeProcess> {
   options.signal?.throwIfAborted();
   const log = createBoundedLog(options.logFile, LOG_LIMIT_BYTES);
-  // The devnet's variables are not the user's: an option in the environment must not reach the node by accident.
+  // The devnet's variables are not the user's: an option in the environment must not reach the node by accident. Where
+  // a tool of this machine is, is no option of a node.
   const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith("GEVULOT_")),
+    Object.entries(process.env).filter(([name]) => !name.startsWith("GEVULOT_") || name === TOOL_VARIABLE),
   );
   const child = spawn(process.execPath, [NODE_CLI, "run", ...flagsOf(options.options)], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],

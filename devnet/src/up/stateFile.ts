@@ -19,6 +19,7 @@ const schema = z.object({
         httpUrl: text,
         p2pAddress: text,
         publicKey: text,
+        vsock: text.nullable(),
         pid: z.number().int().nullable(),
         databaseUrl: text,
       }),
@@ -33,8 +34,9 @@ export type DevnetState = z.infer<typeof schema>;
 const fileOf = (stateDir: string): string => join(stateDir, "devnet.json");
 
 export function describeDevnet(devnet: Devnet): DevnetState["data"] {
-  const nodes = devnet.nodes.map(({ name, rpcUrl, httpUrl, p2pAddress, publicKey, pid, databaseUrl }) => {
-    return { name, rpcUrl, httpUrl, p2pAddress, publicKey, pid, databaseUrl };
+  const nodes = devnet.nodes.map((node) => {
+    const { name, rpcUrl, httpUrl, p2pAddress, publicKey, vsock, pid, databaseUrl } = node;
+    return { name, rpcUrl, httpUrl, p2pAddress, publicKey, vsock, pid, databaseUrl };
   });
   return { stateDir: devnet.stateDir, nodes, accounts: [...devnet.accounts] };
 }

@@ -4,6 +4,8 @@ import { createRingBuffer } from "./ringBuffer.ts";
 
 export interface ConsoleSink {
   write(chunk: Uint8Array): void;
+  /** All that was ever written. */
+  readonly totalBytes: number;
   /** The last 4 KiB as text. */
   tail(): string;
   /** Completes the file. Never rejects; gives back what went wrong with the disk, or null. */
@@ -44,6 +46,9 @@ export async function createConsoleSink(options: {
       headRoom -= head.length;
       if (head.length > 0 && problem === null) file.write(head);
       if (head.length < chunk.length) tail.write(chunk.subarray(head.length));
+    },
+    get totalBytes() {
+      return recent.totalBytes;
     },
     tail: () => recent.read().toString("utf8"),
     async close() {

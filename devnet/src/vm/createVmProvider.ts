@@ -1,9 +1,12 @@
 import type { Logger } from "pino";
 import { extractProgram } from "../image/extractProgram.ts";
+import { readNanosBoot } from "../image/nanos/nanosBoot.ts";
 import { prepareBoot } from "../image/prepareBoot.ts";
+import { withExec } from "./execProvider.ts";
 import { createProcessProvider } from "./processProvider.ts";
 import type { VmProvider } from "./provider.ts";
 import { createQemuProvider } from "./qemuProvider.ts";
+import type { VsockOptions } from "./vsock/createVsockHost.ts";
 
 export interface VmProviderOptions {
   /** `auto`: QEMU. Never `process` unasked: what a host process proves says nothing about the VM. */
@@ -11,6 +14,12 @@ export interface VmProviderOptions {
   readonly qemuPath: string;
   /** For what is taken out of images. */
   readonly cacheDir: string;
+  /** For QEMU's VMs. */
+  readonly vsock?: VsockOptions;
+  /** Folder of the volumes. Default: the user's own. */
+  readonly volumesDir?: string | undefined;
+  /** For volumes that others use; see `QemuProviderOptions`. */
+  readonly volumeWaitMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -20,7 +29,9 @@ export async function createVmProvider(
   options: VmProviderOptions,
 ): Promise<VmProvider> {
   const { log } = deps;
-  return options.provider === "process"
-    ? createProcessProvider({ log, extractProgram }, options)
-    : createQemuProvider({ log, prepareBoot }, options);
+  return withExec(
+    options.provider === "process"
+      ? await createProcessProvider({ log, extractProgram }, options)
+      : await createQemuProvider({ log, prepareBoot, readNanosBoot }, options),
+  );
 }

@@ -14,6 +14,8 @@ export interface LaunchOptions {
   readonly runAs: RunAs | null;
   /** No program that it starts can have more rights than it has. */
   readonly noNewPrivileges: boolean;
+  /** No file that it writes can be larger; needs util-linux's prlimit. */
+  readonly maxFileBytes?: number | undefined;
 }
 
 /** How processes are started so that they end with this one. */
@@ -34,6 +36,7 @@ const GROUP_READS_AND_WRITES = 0o060;
 export async function createLauncher(options: { readonly signal?: AbortSignal } = {}): Promise<Launcher> {
   const setpriv = await findExecutable("setpriv");
   const noop = await findExecutable("true");
+  const prlimit = await findExecutable("prlimit");
   const works = async (runAs: RunAs | null): Promise<boolean> => {
     if (setpriv === null || noop === null) return false;
     const args = setprivArgs(noop, [], { runAs, noNewPrivileges: true });
@@ -50,8 +53,16 @@ export async function createLauncher(options: { readonly signal?: AbortSignal } 
   return {
     endsWithParent,
     unprivileged,
-    wrap: (command, args, how) =>
-      endsWithParent && setpriv !== null ? [setpriv, setprivArgs(command, args, how)] : [command, [...args]],
+    wrap(command, args, how) {
+      const limit = how.maxFileBytes;
+      const [inner, innerArgs] =
+        limit === undefined || prlimit === null
+          ? [command, [...args]]
+          : [prlimit, [`--fsize=${limit}:${limit}`, "--", command, ...args]];
+      return endsWithParent && setpriv !== null
+        ? [setpriv, setprivArgs(inner, innerArgs, how)]
+        : [inner, innerArgs];
+    },
   };
 }
 

@@ -76,7 +76,10 @@ test("JavaScript runs with the manifest's arguments and environment, in the prog
   const task = await newTask();
   const outcome = await provider.run(task, { onEvent: (event) => events.push(event) });
   expect(outcome).toEqual({ kind: "exited", exitCode: 0 });
-  expect(events).toEqual([{ stage: "spawned", pid: expect.any(Number) }, { stage: "program" }]);
+  expect(events).toEqual([
+    { stage: "spawned", pid: expect.any(Number), vsock: "none" },
+    { stage: "program" },
+  ]);
   const console = await readFile(task.consolePath, "utf8");
   expect(console).toContain("on standard error");
   const seen = JSON.parse(console.split("\n").find((line) => line.startsWith("{")) as string);

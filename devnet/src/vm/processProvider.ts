@@ -3,14 +3,17 @@ import type { Logger } from "pino";
 import { createStack } from "../disposeStack.ts";
 import { startOf } from "../processTable.ts";
 import { createConsoleSink } from "./consoleSink.ts";
+import { keepExecOutput } from "./execOutput.ts";
 import type { GuestMessage } from "./guestMessage.ts";
 import { imageOutcome } from "./imageOutcome.ts";
 import { createLauncher, type Launcher } from "./launcher.ts";
+import { measureTree, NO_LIMITS } from "./measureTree.ts";
 import { type ProcessGroup, startProcessGroup } from "./processGroup.ts";
 import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts";
 import { formatRunMark, RUN_MARK_VARIABLE } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
 import { createSupervisor } from "./supervisor.ts";
+import { watchVm } from "./vmWatch.ts";
 
 /** A program taken out of its image. */
 export interface HostProgram {
@@ -21,6 +24,8 @@ export interface HostProgram {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly kind: "js" | "elf";
+  /** A host process can't have any. */
+  readonly volumes?: readonly unknown[] | undefined;
 }
 
 export interface ProcessProviderDeps {
@@ -56,6 +61,7 @@ export async function createProcessProvider(
   return {
     name: "process",
     accelerator: "none",
+    vsock: { kind: "none", detail: "host processes have no VSOCK" },
     run: (task, how) =>
       runs.track(how.signal, (signal) => runOnHost(deps, options, launcher, task, { ...how, signal })),
     [Symbol.asyncDispose]: () => runs[Symbol.asyncDispose](),
@@ -78,10 +84,17 @@ async function runOnHost(
     if (signal.aborted) return { kind: "cancelled" };
     return imageOutcome(error);
   }
+  const lacking = lackingOnHost(program, task);
+  if (lacking !== null) return { kind: "unavailable", reason: lacking };
   await using stack = createStack();
   const sink = await createConsoleSink({ path: task.consolePath, limitBytes: task.consoleLimitBytes });
   stack.defer(async () => void (await sink.close()));
-  const [command, args] = launcher.wrap(...commandOf(program), { runAs: null, noNewPrivileges: false });
+  const workspaceDir = await realpath(task.workspaceDir);
+  const before = await measureTree(workspaceDir, NO_LIMITS);
+  const [command, args] = launcher.wrap(...commandOf(withTaskArgs(program, task, workspaceDir)), {
+    runAs: null,
+    noNewPrivileges: false,
+  });
   let group: ProcessGroup;
   try {
     // What starts it would tell its absence by an exit code, as if the program had ended.
@@ -89,14 +102,18 @@ async function runOnHost(
     group = await startProcessGroup(command, args, {
       stdio: ["ignore", "pipe", "pipe"],
       cwd: program.dir,
-      env: environmentOf(program, task, await realpath(task.workspaceDir)),
+      env: environmentOf(program, task, workspaceDir),
     });
   } catch (error) {
     return { kind: "bootFailed", reason: `the program can't be started: ${(error as Error).message}.` };
   }
   stack.defer(() => group.stop());
+  if (task.exec) stack.use(keepExecOutput(group.child, workspaceDir, task.exec.keepStdoutBytes));
   for (const stream of [group.child.stdout, group.child.stderr]) {
-    stream?.on("data", (chunk: Buffer) => sink.write(chunk));
+    stream?.on("data", (chunk: Buffer) => {
+      sink.write(chunk);
+      how.onConsole?.(chunk);
+    });
   }
   using supervisor = createSupervisor({
     deadlineMs: task.deadlineMs,
@@ -104,8 +121,10 @@ async function runOnHost(
     ...(onEvent && { onEvent }),
     evidence: () => ({ console: sink.tail(), stderr: "" }),
   });
-  supervisor.started(group.pid);
+  supervisor.started(group.pid, "none");
   supervisor.feed({ kind: "guest", message: { kind: "program" } });
+  const onLimit = (outcome: VmOutcome): void => supervisor.feed({ kind: "limit", outcome });
+  using _watch = watchVm({ task, pid: group.pid, before, consoleBytes: () => sink.totalBytes, onLimit });
   group.ended.then(({ exitCode, signal: by }) => {
     const message: GuestMessage =
       by === null ? { kind: "exited", exitCode: exitCode ?? 0 } : { kind: "signalled", signal: by };
@@ -113,6 +132,21 @@ async function runOnHost(
     supervisor.feed({ kind: "gone", end: { pid: group.pid, exitCode: 0, signal: null } });
   });
   return await supervisor.outcome;
+}
+
+/** What a task needs that only a VM has, in words; null where it needs nothing of the kind. */
+function lackingOnHost(program: HostProgram, task: VmTask): string | null {
+  const advice = "Run the program in a virtual machine (--provider qemu)";
+  if (task.volumes?.length || program.volumes?.length)
+    return `A host process can't mount volumes. ${advice}.`;
+  return task.trace ? `A host process can't be traced here. ${advice}, or under strace.` : null;
+}
+
+/** A path in the workspace becomes the real one: here it is not at `/workspace`. */
+function withTaskArgs(program: HostProgram, task: VmTask, workspaceDir: string): HostProgram {
+  if (!task.exec) return program;
+  const args = task.exec.args.map((arg) => arg.replace(/^\/workspace(?=\/|$)/, () => workspaceDir));
+  return { ...program, args };
 }
 
 function commandOf({ kind, program, args }: HostProgram): [string, readonly string[]] {

@@ -66,6 +66,26 @@ test.each<[string, Partial<QemuArgsOptions>, string[]]>([
       "vfio-pci,rombar=0,host=41:00.1",
     ],
   ],
+  [
+    "-add-fd",
+    {
+      volumes: [
+        { fd: 9, readonly: true },
+        { fd: 10, readonly: false },
+      ],
+    },
+    ["fd=9,set=1", "fd=10,set=2"],
+  ],
+  [
+    "-blockdev",
+    { volumes: [{ fd: 9, readonly: true }] },
+    [
+      "driver=file,node-name=image,filename=/i/x.img,read-only=on,locking=off",
+      "driver=raw,node-name=root,file=image,offset=1048576,size=4096,read-only=on",
+      "driver=file,node-name=volume0-file,filename=/dev/fdset/1,read-only=on,discard=unmap",
+      "driver=raw,node-name=volume0,file=volume0-file,read-only=on,discard=unmap",
+    ],
+  ],
   ["-sandbox", {}, ["on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]],
   ["-sandbox", { sandbox: false }, []],
   ["-display", {}, ["none"]],

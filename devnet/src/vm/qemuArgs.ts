@@ -1,4 +1,7 @@
 import { GevulotError } from "gevulot-sdk";
+import { volumeArgs } from "./volumes/guestVolumes.ts";
+import { vsockArgs } from "./vsock/vsockArgs.ts";
+import type { QemuVsock } from "./vsock/vsockHost.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -20,8 +23,12 @@ export interface QemuArgsOptions {
   /** The root file system is a part of the image file. */
   readonly root: { readonly imagePath: string; readonly offsetBytes: number; readonly lengthBytes: number };
   readonly workspace: { readonly path: string; readonly securityModel: "mapped-xattr" | "mapped-file" };
+  /** Disks after the root, by the numbers under which QEMU has their descriptors. */
+  readonly volumes?: readonly { readonly fd: number; readonly readonly: boolean }[];
   /** PCI addresses, e.g. `0000:01:00.0`. */
   readonly gpuDevices: readonly string[];
+  /** `inheritedAs`: the number under which QEMU has the device's descriptor. */
+  readonly vsock?: (QemuVsock & { readonly inheritedAs: number }) | null;
   /** Connected sockets that QEMU inherits. */
   readonly fds: { readonly console: number; readonly control: number; readonly qmp: number };
 }
@@ -32,7 +39,7 @@ export interface QemuVersion {
 }
 
 /** Linux unpacked from its ELF file does not start in less. */
-const MIN_GUEST_MIB = 128;
+export const MIN_GUEST_MIB = 128;
 const PCI_ADDRESS = /^(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i;
 export const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
@@ -67,6 +74,7 @@ export function qemuArgs(options: QemuArgsOptions): string[] {
     ],
     // The first disk, hence the guest's /dev/vda.
     ...["-device", "virtio-blk-pci,drive=root"],
+    ...(options.volumes ?? []).flatMap((volume, index) => volumeArgs(index, volume.fd, volume.readonly)),
     ...["-device", "virtio-rng-pci"],
     // `mapped`: a link or an owner that the guest makes is only noted, so that it means nothing on the host.
     ...[
@@ -81,7 +89,8 @@ export function qemuArgs(options: QemuArgsOptions): string[] {
     ...["-chardev", `socket,id=qmp,fd=${fds.qmp}`],
     ...["-mon", "chardev=qmp,mode=control"],
     ...["-device", "isa-debug-exit,iobase=0x501,iosize=0x4"],
-    ...options.gpuDevices.flatMap((address) => ["-device", gpu(address)]),
+    ...(options.vsock ? vsockArgs(options.vsock, memMib, options.vsock.inheritedAs) : []),
+    ...gpuArgs(options.gpuDevices),
     ...(options.sandbox ? ["-sandbox", SANDBOX] : []),
   ];
 }
@@ -98,6 +107,10 @@ export function machineArgs(accelerator: "kvm" | "tcg", version: QemuVersion): s
     ...["-machine", ["q35", ...off.map((name) => `${name}=off`)].join(",")],
     ...["-accel", accelerator === "tcg" ? "tcg,thread=single" : accelerator],
   ];
+}
+
+export function gpuArgs(addresses: readonly string[]): string[] {
+  return addresses.flatMap((address) => ["-device", gpu(address)]);
 }
 
 function gpu(address: string): string {

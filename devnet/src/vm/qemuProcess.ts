@@ -14,6 +14,10 @@ export interface QemuProcess extends AsyncDisposable {
   readonly pid: number;
   readonly ended: Promise<ProcessEnd>;
   evidence(): VmEvidence;
+  /** Why the machine stopped, as far as QEMU said so before it ended: `guest-shutdown`, `guest-reset`. */
+  shutdownReason(): string | null;
+  /** Of the console, so far. */
+  consoleBytes(): number;
   /** Takes what the guest's init says, from the beginning; to be called once. */
   listen(onMessage: (message: GuestMessage) => void): void;
 }
@@ -25,6 +29,7 @@ export async function startQemu(
   options: {
     readonly task: Pick<VmTask, "consolePath" | "consoleLimitBytes">;
     readonly inheritedFds: readonly number[];
+    readonly onConsole?: ((chunk: Uint8Array) => void) | undefined;
   },
 ): Promise<QemuProcess> {
   const { consolePath: path, consoleLimitBytes: limitBytes } = options.task;
@@ -40,11 +45,21 @@ export async function startQemu(
   const [, , , console, control, qmpSocket] = group.child.stdio as unknown as Duplex[];
   const stderr = createRingBuffer(STDERR_BYTES);
   group.child.stderr?.on("data", (chunk: Buffer) => stderr.write(chunk));
-  console?.on("data", (chunk: Buffer) => sink.write(chunk));
-  const qmp = createQmpClient(qmpSocket as Duplex);
+  console?.on("data", (chunk: Buffer) => {
+    sink.write(chunk);
+    options.onConsole?.(chunk);
+  });
+  let shutdown: string | null = null;
+  const qmp = createQmpClient(qmpSocket as Duplex, {
+    onEvent: ({ event, data }) => {
+      if (event === "SHUTDOWN") shutdown = String(data.reason);
+    },
+  });
   return {
     pid: group.pid,
     ended: group.ended,
+    shutdownReason: () => shutdown,
+    consoleBytes: () => sink.totalBytes,
     evidence: () => ({ console: sink.tail(), stderr: stderr.read().toString("utf8") }),
     listen(onMessage) {
       const decoder = createLineDecoder({ maxLineBytes: MAX_GUEST_LINE_BYTES });

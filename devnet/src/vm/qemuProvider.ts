@@ -1,19 +1,33 @@
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
+import { isGevulotError } from "gevulot-sdk";
 import type { Logger } from "pino";
 import { createStack, type DisposeStack } from "../disposeStack.ts";
+import type { VolumeMount } from "../image/manifestMounts.ts";
+import type { NanosBoot } from "../image/nanos/nanosBoot.ts";
 import { startOf } from "../processTable.ts";
+import { createEarlyBoot } from "./earlyBoot.ts";
 import { findQemu, type Qemu } from "./findQemu.ts";
 import { imageOutcome } from "./imageOutcome.ts";
 import { openForChild } from "./inheritedFiles.ts";
 import { createLauncher, type Launcher, type RunAs } from "./launcher.ts";
+import { measureTree, NO_LIMITS, type TreeSize } from "./measureTree.ts";
+import { nanosArgs } from "./nanosArgs.ts";
+import { nanosOutcome } from "./nanosOutcome.ts";
 import { type Accelerator, probeAccelerator } from "./probeAccelerator.ts";
 import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts";
-import { qemuArgs } from "./qemuArgs.ts";
+import { MIN_GUEST_MIB, qemuArgs } from "./qemuArgs.ts";
 import { type QemuProcess, startQemu } from "./qemuProcess.ts";
 import { formatRunMark } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
 import { createSupervisor } from "./supervisor.ts";
+import { traceCmdline } from "./trace.ts";
+import { watchVm } from "./vmWatch.ts";
+import { type GuestVolumes, holdGuestVolumes } from "./volumes/guestVolumes.ts";
+import { createVolumeStore, DEFAULT_VOLUMES_DIR } from "./volumes/volumeStore.ts";
+import { createVsockHost, type VsockOptions } from "./vsock/createVsockHost.ts";
+import { createTaskServer } from "./vsock/taskServer.ts";
+import type { VsockDevice, VsockHost } from "./vsock/vsockHost.ts";
 import { giveTo, shareSecurityModel } from "./workspaceShare.ts";
 
 /** What an image has to give for a direct start. */
@@ -25,6 +39,10 @@ export interface BootFiles {
   readonly rootOffset: number;
   readonly rootLength: number;
   readonly cmdline: string;
+  /** The program takes its task over VSOCK alone. */
+  readonly needsVsock?: boolean;
+  /** What the image says of its program. */
+  readonly info?: { readonly program: { readonly volumes?: readonly VolumeMount[] | undefined } };
 }
 
 export interface QemuProviderDeps {
@@ -35,6 +53,8 @@ export interface QemuProviderDeps {
     readonly cacheDir: string;
     readonly signal?: AbortSignal;
   }) => Promise<BootFiles>;
+  /** Of `image/`. Null for what is no Nanos disk. Without it, there are none. */
+  readonly readNanosBoot?: (imagePath: string) => Promise<NanosBoot | null>;
 }
 
 export interface QemuProviderOptions {
@@ -44,6 +64,11 @@ export interface QemuProviderOptions {
   readonly bootLimitMs?: number;
   /** As root, run QEMU as a user without rights. Default true. */
   readonly dropPrivileges?: boolean;
+  /** For volumes that others use; the task's deadline ends it too. Default 60,000. */
+  readonly volumeWaitMs?: number;
+  /** Folder of the volumes. Default: the user's own. */
+  readonly volumesDir?: string | undefined;
+  readonly vsock?: VsockOptions;
   readonly signal?: AbortSignal;
 }
 
@@ -55,11 +80,14 @@ export interface QemuProvider extends VmProvider {
 }
 
 const BOOT_LIMIT_MS = 60_000;
+const VOLUME_WAIT_MS = 60_000;
+const MIB = 2 ** 20;
 
 interface Host {
   readonly qemu: Qemu;
   readonly launcher: Launcher;
   readonly accelerator: Accelerator;
+  readonly vsock: VsockHost;
 }
 
 /**
@@ -76,17 +104,29 @@ export async function createQemuProvider(
   const launcher = await createLauncher(options);
   const accelerator = await probeAccelerator(options, { qemu, launcher });
   const runAs = options.dropPrivileges === false ? null : accelerator.runAs;
-  const host: Host = { qemu, launcher, accelerator: { ...accelerator, runAs } };
+  const vsock = await createVsockHost({ log: deps.log, launcher, runAs }, options.vsock);
+  const host: Host = { qemu, launcher, accelerator: { ...accelerator, runAs }, vsock };
   announce(deps.log, host);
   const runs = createRunRegistry();
+  const early = createEarlyBoot((imagePath) =>
+    runs.track(undefined, (signal) => readBoot(deps, options, imagePath, signal)),
+  );
   return {
     name: "qemu",
     accelerator: accelerator.name,
+    vsock: { kind: vsock.kind, detail: vsock.detail },
     qemuVersion: qemu.versionText,
     acceleratorReason: accelerator.reason,
     run: (task, how) =>
-      runs.track(how.signal, (signal) => runInQemu(deps, options, host, task, { ...how, signal })),
-    [Symbol.asyncDispose]: () => runs[Symbol.asyncDispose](),
+      runs.track(how.signal, async (signal) => {
+        await early.settled(task.imagePath);
+        return await runInQemu(deps, options, host, task, { ...how, signal });
+      }),
+    prepare: early.begin,
+    async [Symbol.asyncDispose]() {
+      await runs[Symbol.asyncDispose]();
+      await vsock[Symbol.asyncDispose]();
+    },
   };
 }
 
@@ -98,6 +138,15 @@ function announce(log: Logger, { qemu, launcher, accelerator }: Host): void {
     log.warn("without util-linux's setpriv, VMs outlive a killed node until it is started again");
 }
 
+async function readBoot(
+  deps: QemuProviderDeps,
+  { cacheDir }: QemuProviderOptions,
+  imagePath: string,
+  signal: AbortSignal,
+): Promise<BootFiles | NanosBoot> {
+  return (await deps.readNanosBoot?.(imagePath)) ?? (await deps.prepareBoot({ imagePath, cacheDir, signal }));
+}
+
 async function runInQemu(
   deps: QemuProviderDeps,
   options: QemuProviderOptions,
@@ -106,60 +155,186 @@ async function runInQemu(
   how: VmRunOptions & { readonly signal: AbortSignal },
 ): Promise<VmOutcome> {
   const { signal, onEvent } = how;
-  let boot: BootFiles;
+  let boot: BootFiles | NanosBoot;
   try {
     signal.throwIfAborted();
-    boot = await deps.prepareBoot({ imagePath: task.imagePath, cacheDir: options.cacheDir, signal });
+    boot = await readBoot(deps, options, task.imagePath, signal);
   } catch (error) {
     if (signal.aborted) return { kind: "cancelled" };
     return imageOutcome(error);
   }
+  if ("kind" in boot && boot.problem !== null) {
+    deps.log.warn({ attempt: task.attemptId, reason: boot.problem }, "an image's program will find no task");
+  }
   await using stack = createStack();
-  const vm = await spawnVm(stack, host, task, boot);
+  const vsock = await openVsock(stack, deps.log, host, task);
+  if (vsock === null && boot.needsVsock) return { kind: "bootFailed", reason: needsVsock(host.vsock) };
+  let volumes: GuestVolumes;
+  try {
+    volumes = await takeVolumes(stack, deps, options, task, boot, signal);
+  } catch (error) {
+    if (signal.aborted) return { kind: "cancelled" };
+    return volumeOutcome(error);
+  }
+  const before = await measureTree(task.workspaceDir, NO_LIMITS);
+  const vm = await spawnVm(stack, host, task, boot, { vsock, volumes, before, onConsole: how.onConsole });
   using supervisor = createSupervisor({
     deadlineMs: task.deadlineMs,
-    bootLimitMs: options.bootLimitMs ?? BOOT_LIMIT_MS,
+    // Nanos does not say when it has booted.
+    ...("kind" in boot ? {} : { bootLimitMs: options.bootLimitMs ?? BOOT_LIMIT_MS }),
     signal,
     ...(onEvent && { onEvent }),
     evidence: vm.evidence,
   });
-  supervisor.started(vm.pid);
-  vm.listen((message) => supervisor.feed({ kind: "guest", message }));
-  vm.ended.then((end) => supervisor.feed({ kind: "gone", end }));
+  supervisor.started(vm.pid, vsock === null ? "none" : host.vsock.kind);
+  if ("kind" in boot) {
+    supervisor.feed({ kind: "guest", message: { kind: "program" } });
+    vm.ended.then((end) => {
+      const outcome = nanosOutcome(end, vm.shutdownReason(), vm.evidence());
+      supervisor.feed({ kind: "limit", outcome });
+    });
+  } else {
+    vm.listen((message) => supervisor.feed({ kind: "guest", message }));
+    vm.ended.then((end) => supervisor.feed({ kind: "gone", end }));
+  }
+  using _watch = watchVm({
+    task,
+    pid: vm.pid,
+    before,
+    consoleBytes: vm.consoleBytes,
+    onLimit: (outcome) => supervisor.feed({ kind: "limit", outcome }),
+  });
   return await supervisor.outcome;
 }
 
+function takeVolumes(
+  stack: DisposeStack,
+  deps: QemuProviderDeps,
+  options: QemuProviderOptions,
+  task: VmTask,
+  boot: BootFiles | NanosBoot,
+  signal: AbortSignal,
+): Promise<GuestVolumes> {
+  const mounts = [...(boot.info?.program.volumes ?? []), ...(task.volumes ?? [])];
+  const waitMs = Math.min(options.volumeWaitMs ?? VOLUME_WAIT_MS, task.deadlineMs);
+  const store = createVolumeStore({ folder: options.volumesDir ?? DEFAULT_VOLUMES_DIR });
+  return holdGuestVolumes(stack, store, mounts, {
+    what: `task ${task.attemptId}`,
+    waitMs,
+    format: "kind" in boot ? "nanos" : "linux",
+    signal,
+    onWait: (reason) => deps.log.info({ attempt: task.attemptId, reason }, "a task waits for a volume"),
+  });
+}
+
+/** The VM's way to the node; null where there is none, or where it fails this time. */
+async function openVsock(
+  stack: DisposeStack,
+  log: Logger,
+  { vsock }: Host,
+  task: VmTask,
+): Promise<VsockDevice | null> {
+  if (vsock.kind === "none" || task.exchange === undefined) return null;
+  const server = createTaskServer(task.exchange);
+  stack.defer(() => server[Symbol.dispose]());
+  try {
+    return stack.use(await vsock.open({ server, mark: await markOf(task) }));
+  } catch (error) {
+    const reason = (error as Error).message;
+    log.warn({ attempt: task.attemptId, reason }, "a VM has no VSOCK; its task travels as a file");
+    return null;
+  }
+}
+
+function needsVsock({ detail }: VsockHost): string {
+  return `its program takes tasks over VSOCK alone (GEVULOT_TRANSPORT=vsock), which is not to be had here: ${detail}.`;
+}
+
+async function markOf(task: VmTask): Promise<string> {
+  return formatRunMark({
+    attemptId: task.attemptId,
+    ownerPid: process.pid,
+    ownerStart: startOf(process.pid) ?? "",
+    workspaceDir: await realpath(task.workspaceDir),
+  });
+}
+
 /** Starts the VM; with the stack it is stopped, and its console completed. */
-async function spawnVm(stack: DisposeStack, host: Host, task: VmTask, boot: BootFiles): Promise<QemuProcess> {
+async function spawnVm(
+  stack: DisposeStack,
+  host: Host,
+  task: VmTask,
+  boot: BootFiles | NanosBoot,
+  parts: VmParts,
+): Promise<QemuProcess> {
+  const { vsock, volumes } = parts;
   const { qemu, launcher, accelerator } = host;
   const workspaceDir = await realpath(task.workspaceDir);
   // A device of the host needs rights that nobody has.
   const runAs = task.gpuDevices.length > 0 ? null : accelerator.runAs;
-  const files = await reach(stack, runAs, [boot.vmlinuxPath, boot.initrdPath, task.imagePath, workspaceDir]);
-  const [vmlinuxPath, initrdPath, imagePath, sharePath] = files.paths as [string, string, string, string];
+  const kernel = "kind" in boot ? [] : [boot.vmlinuxPath, boot.initrdPath];
+  const files = await reach(stack, runAs, [task.imagePath, workspaceDir, ...kernel]);
+  const [imagePath = "", sharePath = "", vmlinuxPath = "", initrdPath = ""] = files.paths;
   if (runAs !== null) await giveTo(workspaceDir, runAs);
-  const args = qemuArgs({
-    name: formatRunMark({
-      attemptId: task.attemptId,
-      ownerPid: process.pid,
-      ownerStart: startOf(process.pid) ?? "",
-      workspaceDir,
-    }),
+  const machine = {
+    name: await markOf(task),
     accelerator: accelerator.name,
     version: qemu.version,
     sandbox: qemu.sandbox,
     memMib: task.memMib,
     cpus: task.cpus,
-    vmlinuxPath,
-    initrdPath,
-    cmdline: boot.cmdline,
-    root: { imagePath, offsetBytes: boot.rootOffset, lengthBytes: boot.rootLength },
     workspace: { path: sharePath, securityModel: await shareSecurityModel(workspaceDir) },
     gpuDevices: task.gpuDevices,
+    volumes: volumes.disks.map((disk, index) => ({
+      fd: FIRST_FILE_FD + files.fds.length + index,
+      readonly: disk.readonly,
+    })),
+    vsock: vsock && {
+      ...vsock.device,
+      inheritedAs: FIRST_FILE_FD + files.fds.length + volumes.disks.length,
+    },
     fds: QEMU_FDS,
-  });
-  const command = launcher.wrap(qemu.path, args, { runAs, noNewPrivileges: true });
-  return stack.use(await startQemu(command, { task, inheritedFds: files.fds }));
+  };
+  const args =
+    "kind" in boot
+      ? nanosArgs({ ...machine, imagePath })
+      : qemuArgs({
+          ...machine,
+          vmlinuxPath,
+          initrdPath,
+          cmdline: boot.cmdline + volumes.cmdline + (task.trace ? traceCmdline : ""),
+          root: { imagePath, offsetBytes: boot.rootOffset, lengthBytes: boot.rootLength },
+        });
+  const maxFileBytes = maxFileOf(task, parts);
+  const command = launcher.wrap(qemu.path, args, { runAs, noNewPrivileges: true, maxFileBytes });
+  const inheritedFds = [
+    ...files.fds,
+    ...volumes.disks.map(({ fd }) => fd),
+    ...(vsock?.device.kind === "vhost" ? [vsock.device.fd] : []),
+  ];
+  return stack.use(await startQemu(command, { task, inheritedFds, onConsole: parts.onConsole }));
+}
+
+interface VmParts {
+  readonly vsock: VsockDevice | null;
+  readonly volumes: GuestVolumes;
+  readonly before: TreeSize;
+  readonly onConsole: VmRunOptions["onConsole"];
+}
+
+/** Also a sparse file ends there. The guest's memory and its volumes are files of QEMU too. */
+function maxFileOf(task: VmTask, { volumes, before }: VmParts): number | undefined {
+  if (task.maxOutputBytes === undefined) return undefined;
+  const largest = [task.memMib * MIB, ...volumes.disks.map(({ sizeBytes }) => sizeBytes)];
+  return Math.max(before.bytes + task.maxOutputBytes, MIN_GUEST_MIB * MIB, ...largest);
+}
+
+/** What a task comes to whose volumes can't be had. */
+function volumeOutcome(error: unknown): VmOutcome {
+  for (const code of ["VOLUME_MISSING", "VOLUME_IN_USE", "VOLUME_INVALID"] as const) {
+    if (isGevulotError(error, code)) return { kind: "unavailable", reason: error.message };
+  }
+  throw error;
 }
 
 /** The child's numbers of its three sockets; files that it inherits come after them. */

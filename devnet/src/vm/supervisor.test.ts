@@ -14,14 +14,18 @@ function start(options: Partial<SupervisorOptions> = {}) {
 
 test("announces each stage once, and ends with the guest's last word", async () => {
   const { supervisor, events } = start();
-  supervisor.started(5);
+  supervisor.started(5, "none");
   for (const kind of ["booted", "program", "program", "booted"] as const)
     supervisor.feed({ kind: "guest", message: { kind } });
   supervisor.feed({ kind: "guest", message: { kind: "exited", exitCode: 0 } });
   supervisor.feed({ kind: "gone", end: { pid: 5, exitCode: 1, signal: null } });
   supervisor.feed({ kind: "aborted" });
   expect(await supervisor.outcome).toEqual({ kind: "exited", exitCode: 0 });
-  expect(events).toEqual([{ stage: "spawned", pid: 5 }, { stage: "booted" }, { stage: "program" }]);
+  expect(events).toEqual([
+    { stage: "spawned", pid: 5, vsock: "none" },
+    { stage: "booted" },
+    { stage: "program" },
+  ]);
 });
 
 test.each<[string, Partial<SupervisorOptions>, string]>([
@@ -31,13 +35,13 @@ test.each<[string, Partial<SupervisorOptions>, string]>([
   ["a caller who gave up before", { signal: AbortSignal.abort() }, "cancelled"],
 ])("%s ends it", async (_name, options, kind) => {
   const { supervisor } = start(options);
-  supervisor.started(5);
+  supervisor.started(5, "none");
   expect((await supervisor.outcome).kind).toBe(kind);
 });
 
 test("a VM that stays after the last word is not waited for without end", async () => {
   const { supervisor } = start({ leaveLimitMs: 10 });
-  supervisor.started(5);
+  supervisor.started(5, "none");
   supervisor.feed({ kind: "guest", message: { kind: "signalled", signal: "SIGSEGV" } });
   expect(await supervisor.outcome).toEqual({ kind: "signalled", signal: "SIGSEGV" });
 });

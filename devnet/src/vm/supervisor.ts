@@ -1,6 +1,7 @@
 import type { VmEvidence } from "./evidence.ts";
 import type { VmEvent, VmOutcome } from "./provider.ts";
 import { INITIAL_VM_STATE, nextVmState, type VmInput, type VmStage } from "./vmState.ts";
+import type { VsockKind } from "./vsock/vsockHost.ts";
 
 export interface SupervisorOptions {
   /** From now to the end of the program. */
@@ -16,7 +17,7 @@ export interface SupervisorOptions {
 
 export interface Supervisor extends Disposable {
   feed(input: VmInput): void;
-  started(pid: number): void;
+  started(pid: number, vsock: VsockKind): void;
   readonly outcome: Promise<VmOutcome>;
 }
 
@@ -59,8 +60,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   return {
     feed,
-    started(pid) {
-      options.onEvent?.({ stage: "spawned", pid });
+    started(pid, vsock) {
+      options.onEvent?.({ stage: "spawned", pid, vsock });
       feed({ kind: "spawned" });
     },
     outcome,

@@ -10,6 +10,7 @@ const failed: VmInput = { kind: "guest", message: { kind: "failed", reason: "no 
 const bootLimit: VmInput = { kind: "bootLimit", limitMs: 2_000 };
 const leaveLimit: VmInput = { kind: "leaveLimit" };
 const deadline: VmInput = { kind: "deadline" };
+const limit: VmInput = { kind: "limit", outcome: { kind: "outputLimit", reason: "too much" } };
 const aborted: VmInput = { kind: "aborted" };
 const gone = (exitCode: number | null, signal: string | null = null): VmInput => ({
   kind: "gone",
@@ -49,6 +50,13 @@ test.each<[string, VmInput[], object]>([
   ["QEMU stays after the last word", [...run, exited3, leaveLimit], { kind: "exited", exitCode: 3 }],
   ["memory", [...run, oom, gone(1)], { kind: "outOfMemory" }],
   ["deadline", [...run, deadline, gone(null, "SIGKILL")], { kind: "deadline" }],
+  ["a limit", [...run, limit, gone(0)], { kind: "outputLimit", reason: "too much" }],
+  ["a limit while it writes back", [...run, exited3, limit], { kind: "outputLimit", reason: "too much" }],
+  [
+    "a file too large for the host",
+    [...run, gone(null, "SIGXFSZ")],
+    { kind: "outputLimit", reason: expect.stringContaining("outgrew") },
+  ],
   ["deadline in the kernel", [spawned, deadline], { kind: "deadline" }],
   ["cancelled", [...run, aborted, gone(0)], { kind: "cancelled" }],
   ["cancelled while it writes back", [...run, exited3, aborted], { kind: "cancelled" }],

@@ -25,6 +25,8 @@ export type VmInput =
   /** The VM had not gone when the time for writing back was up. */
   | { readonly kind: "leaveLimit" }
   | { readonly kind: "aborted" }
+  /** The host ends it for what it does, or doesn't. */
+  | { readonly kind: "limit"; readonly outcome: VmOutcome }
   | { readonly kind: "gone"; readonly end: ProcessEnd };
 
 export interface ProcessEnd {
@@ -46,6 +48,8 @@ export function nextVmState(state: VmState, input: VmInput, evidence: () => VmEv
       return state.stage === "spawning" ? at("kernel") : state;
     case "aborted":
       return ended({ kind: "cancelled" });
+    case "limit":
+      return ended(input.outcome);
     case "deadline":
       return state.stage === "leaving" ? state : ended({ kind: "deadline" });
     case "bootLimit":
@@ -99,6 +103,8 @@ function vanished(state: VmState, end: ProcessEnd, evidence: VmEvidence): VmOutc
   const panic = panicOf(evidence.console);
   if (state.lastWord !== null && end.signal === null && panic === null) return state.lastWord;
   const isProgram = isStarted(state);
+  if (end.signal === "SIGXFSZ")
+    return { kind: "outputLimit", reason: "a file in its workspace outgrew the limit" };
   if (panic !== null && isProgram && isMemoryPanic(panic)) return { kind: "outOfMemory" };
   // A signal comes from the host: that says nothing about the image.
   const kind = isProgram || end.signal !== null ? "vmDied" : "bootFailed";

@@ -1,4 +1,5 @@
-import type { ActionOptions, ClientContext } from "../context/context.ts";
+import { checkFunction, checkNonce, checkObject, checkSignal, checkText } from "../context/checkOptions.ts";
+import type { ClientContext, FileActionOptions } from "../context/context.ts";
 import { withHostedFiles } from "../context/hostedFiles.ts";
 import { signWith } from "../context/signer.ts";
 import { randomNonce } from "../protocol/signTransaction.ts";
@@ -6,7 +7,7 @@ import type { Hash, ProgramMetadata } from "../protocol/transaction.ts";
 import { type ProgramSource, resolveProgram } from "./programSource.ts";
 import { sendTransaction } from "./sendTransaction.ts";
 
-export interface DeployOptions extends ActionOptions {
+export interface DeployOptions extends FileActionOptions {
   /** For people. */
   readonly name: string;
   readonly prover: ProgramSource;
@@ -25,8 +26,9 @@ export interface Deployment {
 
 /**
  * Deploys a prover and a verifier; resolves once the node has downloaded and checked both images. Local images are
- * served over HTTP until then. Throws `REFUSED` with the node's reason, `CANNOT_REACH_NODE`, `PROGRAM_INVALID`,
- * `NO_KEY`, `FILE_UNREADABLE`, `FILE_HOST_FAILED` or `CANCELLED`. Protocol sections 2 and 3.
+ * served over HTTP until then, or uploaded. Throws `REFUSED` with the node's reason, `CANNOT_REACH_NODE`,
+ * `PROGRAM_INVALID`, `OPTION_INVALID`, `NO_KEY`, `FILE_UNREADABLE`, `FILE_HOST_FAILED`, `UPLOAD_FAILED`,
+ * `TOKEN_REFUSED` or `CANCELLED`. Protocol sections 2 and 3.
  *
  * ```ts
  * const { prover, verifier } = await client.deploy({
@@ -37,9 +39,14 @@ export interface Deployment {
  * ```
  */
 export async function deploy(context: ClientContext, options: DeployOptions): Promise<Deployment> {
+  checkObject("deploy", options);
   const { name, signal, nonce = randomNonce() } = options;
+  checkText("name", name);
+  checkNonce(nonce);
+  checkSignal(signal);
+  checkFunction("onProgress", options.onProgress);
   const signer = await context.getSigner();
-  return withHostedFiles(context, signal, async (hosted) => {
+  return withHostedFiles(context, options, async (hosted) => {
     const prover = await resolveProgram(context, hosted, "prover", options.prover, signal);
     const verifier = await resolveProgram(context, hosted, "verifier", options.verifier, signal);
     const transaction = await signWith(signer, { kind: "deploy", name, prover, verifier }, nonce);

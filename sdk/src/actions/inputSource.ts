@@ -28,18 +28,26 @@ export async function resolveInput(hosted: HostedFiles, source: InputSource): Pr
   }
   const fileName = checkPath(source.vmPath);
   if ("url" in source) {
-    const checksum = source.checksum.toLowerCase();
+    const checksum = String(source.checksum).toLowerCase();
+    if (typeof source.url !== "string" || !URL.canParse(source.url))
+      throw invalid(fileName, `its url "${source.url}" is none; give one like http://example.com/file`);
     if (!isHash(checksum)) throw invalid(fileName, `its checksum "${source.checksum}" is not 64 hex digits`);
     return { kind: "input", fileName, fileUrl: source.url, checksum };
   }
   const baseName = fileName.slice(fileName.lastIndexOf("/") + 1);
-  const { url, checksum } = await hosted.host("file" in source ? source.file : source.data, baseName);
+  const content: unknown = "file" in source ? source.file : source.data;
+  if (typeof content !== "string" && !(content instanceof Uint8Array))
+    throw invalid(fileName, "it has no source; give file (a path), data (a Uint8Array) or url and checksum");
+  const { url, checksum } = await hosted.host(content, baseName);
   return { kind: "input", fileName, fileUrl: url, checksum };
 }
 
 function checkPath(vmPath: string): string {
-  if (!vmPath.startsWith("/")) {
-    throw invalid(vmPath, "it is not an absolute path inside the VM; give one like /workspace/input.json");
+  if (typeof vmPath !== "string" || !vmPath.startsWith("/")) {
+    throw invalid(
+      String(vmPath),
+      "it is not an absolute path inside the VM; give one like /workspace/input.json",
+    );
   }
   if (vmPath.endsWith("/") || vmPath.split("/").some((part) => part === "." || part === "..")) {
     throw invalid(vmPath, `it must name a file, without "." or ".."`);

@@ -1,3 +1,4 @@
+import { checkCount, checkObject, checkSignal } from "../context/checkOptions.ts";
 import type { ActionOptions, ClientContext } from "../context/context.ts";
 import { jsonArray, jsonNullable, jsonObject } from "../protocol/json/combinators.ts";
 import type { JsonCodec } from "../protocol/json/jsonCodec.ts";
@@ -130,13 +131,18 @@ export function listTasks(context: ClientContext, options: ListTasksOptions = {}
   return list(context, "listTasks", listedTask, options);
 }
 
+const MAX_LIMIT = 100;
+
 async function list<T>(
   context: ClientContext,
   method: string,
   item: JsonCodec<T>,
   options: ListOptions & { readonly state?: string | undefined },
 ): Promise<Page<T>> {
+  checkObject(method, options);
   const { signal, author, state, before, limit } = options;
+  checkCount("limit", limit, 1, MAX_LIMIT);
+  checkSignal(signal);
   const page = jsonObject<Page<T>>({
     items: ["items", jsonArray(item)],
     next: ["next", jsonNullable(jsonString)],

@@ -19,6 +19,7 @@ const attempt = jsonObject<TaskAttempt>({
   number: ["number", jsonInteger],
   provider: ["provider", jsonWord()],
   accelerator: ["accelerator", jsonWord()],
+  vsock: ["vsock", jsonNullable(jsonWord())],
   pid: ["pid", jsonNullable(jsonInteger)],
   imageChecksum: ["imageChecksum", jsonString],
   queuedAt: ["queuedAt", jsonString],

@@ -1,6 +1,6 @@
 import type { ClientContext } from "../context/context.ts";
 import type { HostedFiles } from "../context/hostedFiles.ts";
-import { needLocal } from "../context/platform.ts";
+import type { ImageResources } from "../context/platform.ts";
 import { GevulotError } from "../errors.ts";
 import { isHash } from "../protocol/hash.ts";
 import { createProgramMetadata, DEFAULT_RESOURCES } from "../protocol/program.ts";
@@ -13,6 +13,8 @@ declare module "../errors.ts" {
   }
 }
 
+const MAX_U64 = 2n ** 64n - 1n;
+
 /** A program to deploy: an image file of this machine, one that the node finds at a URL, or one deployed before. */
 export type ProgramSource = LocalProgram | RemoteProgram | DeployedProgram;
 
@@ -24,7 +26,10 @@ export interface DeployedProgram {
 interface ProgramOptions {
   /** Part of the program's identity; default: the image's file name. */
   readonly name?: string;
-  /** What is left out is as in the protocol: 2048 MiB, 2 cores, no GPU. */
+  /**
+   * What is left out is as a local image itself says (its manifest's RunConfig), else as in the protocol: 2048 MiB,
+   * 2 cores, no GPU.
+   */
   readonly resources?: Partial<Readonly<Record<keyof Resources, number | bigint>>>;
 }
 
@@ -51,23 +56,26 @@ export async function resolveProgram(
   source: ProgramSource,
   signal: AbortSignal | undefined,
 ): Promise<ProgramMetadata> {
+  if (typeof source !== "object" || source === null)
+    throw invalid(role, `it is missing; give { file }, { url, checksum } or { hash }`);
   if ("hash" in source) return getProgram(context, source.hash, { signal });
-  const resources = resolveResources(role, source.resources);
+  const resources = resolveResources(role, source.resources, await imageResources(context, source));
   if ("file" in source) {
+    if (typeof source.file !== "string") throw invalid(role, "its file is no path; give one as a string");
     const imageFileName = lastPart(source.file);
     const image =
       source.url === undefined
         ? await hosted.host(source.file, imageFileName)
         : {
             url: source.url,
-            checksum: await needLocal(context.platform, "A local image").checksumFile(source.file, {
-              signal,
-            }),
+            checksum: await hosted.checksum(source.file),
           };
     return metadata(source.name ?? imageFileName, imageFileName, image.url, image.checksum, resources);
   }
-  const checksum = source.checksum.toLowerCase();
-  if (!isHash(checksum)) throw invalid(role, `its checksum "${source.checksum}" is not 64 hex digits`);
+  if (source.url === undefined) throw invalid(role, "it has no file, url or hash; give one of them");
+  const checksum = String(source.checksum).toLowerCase();
+  if (!isHash(checksum))
+    throw invalid(role, `its checksum "${source.checksum}" is not 64 hex digits; give the image's BLAKE3`);
   const imageFileName = source.fileName ?? lastPart(urlPath(role, source.url));
   if (imageFileName === "")
     throw invalid(role, `its URL ${source.url} ends without a file name; give fileName`);
@@ -84,15 +92,25 @@ function metadata(
   return createProgramMetadata({ name, imageFileName, imageFileUrl, imageFileChecksum, resources });
 }
 
-function resolveResources(role: "prover" | "verifier", asked: ProgramOptions["resources"]): Resources | null {
-  if (asked === undefined) return null;
-  const entry = (name: keyof Resources): bigint => {
-    const value = asked[name] ?? DEFAULT_RESOURCES[name];
-    const isCount = typeof value === "bigint" ? value >= 0n : Number.isSafeInteger(value) && value >= 0;
-    if (!isCount) throw invalid(role, `its ${name} is ${value}; give a whole number`);
+async function imageResources(context: ClientContext, source: ProgramSource): Promise<ImageResources> {
+  if (!("file" in source) || typeof source.file !== "string") return {};
+  return (await context.platform.local?.readImageResources(source.file)) ?? {};
+}
+
+function resolveResources(
+  role: "prover" | "verifier",
+  asked: ProgramOptions["resources"],
+  own: ImageResources,
+): Resources | null {
+  if (asked === undefined && Object.keys(own).length === 0) return null;
+  const entry = (name: keyof Resources, min: bigint): bigint => {
+    const value = asked?.[name] ?? own[name] ?? DEFAULT_RESOURCES[name];
+    const isWhole = typeof value === "bigint" || Number.isSafeInteger(value);
+    if (!isWhole || BigInt(value) < min || BigInt(value) > MAX_U64)
+      throw invalid(role, `its ${name} is ${value}; give a whole number from ${min} on`);
     return BigInt(value);
   };
-  return { memMib: entry("memMib"), cpus: entry("cpus"), gpus: entry("gpus") };
+  return { memMib: entry("memMib", 1n), cpus: entry("cpus", 1n), gpus: entry("gpus", 0n) };
 }
 
 function urlPath(role: "prover" | "verifier", url: string): string {

@@ -1,4 +1,5 @@
-import type { ActionOptions, ClientContext } from "../context/context.ts";
+import { checkArray, checkObject, optionInvalid } from "../context/checkOptions.ts";
+import type { ClientContext, FileActionOptions } from "../context/context.ts";
 import type { Hash } from "../protocol/transaction.ts";
 import type { InputSource } from "./inputSource.ts";
 import { run, type SentRun } from "./run.ts";
@@ -6,7 +7,7 @@ import { run, type SentRun } from "./run.ts";
 /** A program's hash, or what `deploy` gave for it. */
 export type ProgramReference = Hash | { readonly hash: Hash };
 
-export interface ProveOptions extends ActionOptions {
+export interface ProveOptions extends FileActionOptions {
   readonly prover: ProgramReference;
   readonly verifier: ProgramReference;
   readonly args?: readonly string[];
@@ -31,21 +32,25 @@ export interface ProveOptions extends ActionOptions {
  * ```
  */
 export async function prove(context: ClientContext, options: ProveOptions): Promise<SentRun> {
-  const { args = [], inputs = [], verifierArgs = [], verifierInputs = [], nonce, signal } = options;
-  const prover = hashOf(options.prover);
+  checkObject("prove", options);
+  const { args = [], inputs = [], verifierArgs = [], verifierInputs = [], ...common } = options;
+  checkArray("verifierInputs", verifierInputs);
+  const prover = hashOf("prover", options.prover);
   const steps = [
     { program: prover, args, inputs },
     {
-      program: hashOf(options.verifier),
+      program: hashOf("verifier", options.verifier),
       args: verifierArgs,
       inputs: verifierInputs.map((input) =>
         typeof input === "string" ? { output: input, from: prover } : input,
       ),
     },
   ];
-  return run(context, { steps, nonce, signal });
+  return run(context, { ...common, steps });
 }
 
-function hashOf(program: ProgramReference): Hash {
-  return typeof program === "string" ? program : program.hash;
+function hashOf(option: string, program: ProgramReference): Hash {
+  const hash: unknown = typeof program === "string" ? program : program?.hash;
+  if (typeof hash === "string") return hash;
+  throw optionInvalid(option, "give the program's hash, or what deploy gave for it.");
 }

@@ -1,4 +1,12 @@
-import type { ActionOptions, ClientContext } from "../context/context.ts";
+import {
+  checkArray,
+  checkFunction,
+  checkNonce,
+  checkObject,
+  checkSignal,
+  optionInvalid,
+} from "../context/checkOptions.ts";
+import type { ClientContext, FileActionOptions } from "../context/context.ts";
 import { withHostedFiles } from "../context/hostedFiles.ts";
 import { signWith } from "../context/signer.ts";
 import { parseHash } from "../protocol/hash.ts";
@@ -14,7 +22,7 @@ export interface StepOptions {
   readonly inputs?: readonly InputSource[];
 }
 
-export interface RunOptions extends ActionOptions {
+export interface RunOptions extends FileActionOptions {
   /** In practice a prover, then its verifier; no program twice. */
   readonly steps: readonly StepOptions[];
   /** Default: a random one, so that the same steps can be sent again. */
@@ -29,8 +37,8 @@ export interface SentRun {
 
 /**
  * Sends a Run; resolves once the node has taken it and has downloaded its input files. Local inputs are served over
- * HTTP until then. Throws `REFUSED` with the node's reason, `CANNOT_REACH_NODE`, `INPUT_INVALID`, `NO_KEY` or
- * `CANCELLED`. Protocol section 3.
+ * HTTP until then, or uploaded. Throws `REFUSED` with the node's reason, `CANNOT_REACH_NODE`, `INPUT_INVALID`,
+ * `OPTION_INVALID`, `NO_KEY`, `UPLOAD_FAILED`, `TOKEN_REFUSED` or `CANCELLED`. Protocol section 3.
  *
  * ```ts
  * const run = await client.run({
@@ -43,9 +51,14 @@ export interface SentRun {
  * ```
  */
 export async function run(context: ClientContext, options: RunOptions): Promise<SentRun> {
-  const { signal, nonce = randomNonce() } = options;
+  checkObject("run", options);
+  const { nonce = randomNonce() } = options;
+  checkNonce(nonce);
+  checkSignal(options.signal);
+  checkFunction("onProgress", options.onProgress);
+  checkSteps(options.steps);
   const signer = await context.getSigner();
-  return withHostedFiles(context, signal, async (hosted) => {
+  return withHostedFiles(context, options, async (hosted) => {
     const steps: WorkflowStep[] = [];
     for (const { program, args = [], inputs = [] } of options.steps) {
       const resolved = [];
@@ -53,7 +66,21 @@ export async function run(context: ClientContext, options: RunOptions): Promise<
       steps.push({ program: parseHash(program), args, inputs: resolved });
     }
     const transaction = await signWith(signer, { kind: "run", steps }, nonce);
-    const hash = await sendTransaction(context, transaction, { signal });
+    const hash = await sendTransaction(context, transaction, options);
     return { hash, stepCount: steps.length };
   });
+}
+
+function checkSteps(steps: readonly StepOptions[]): void {
+  if (!Array.isArray(steps) || steps.length === 0)
+    throw optionInvalid("steps", "give an array of at least one step, as { program: hash }.");
+  for (const [at, step] of steps.entries()) {
+    checkObject(`steps[${at}]`, step);
+    checkArray(`steps[${at}].args`, step.args);
+    if (step.args?.some((arg: unknown) => typeof arg !== "string"))
+      throw optionInvalid(`steps[${at}].args`, "give strings; the program gets them as they are.");
+    checkArray(`steps[${at}].inputs`, step.inputs);
+    for (const [index, input] of (step.inputs ?? []).entries())
+      checkObject(`steps[${at}].inputs[${index}]`, input);
+  }
 }

@@ -1,11 +1,12 @@
 import type { Argv, CommandModule, InferredOptionTypes } from "yargs";
 import type { ProgramSource } from "../actions/programSource.ts";
 import { isHash } from "../protocol/hash.ts";
-import { type CommonArguments, createClient, listenOption } from "./commonOptions.ts";
+import { type CommonArguments, createClient, fileOptions } from "./commonOptions.ts";
 import { runCommand } from "./output.ts";
+import { withProgress } from "./progressLine.ts";
 
 const deployOptions = {
-  ...listenOption,
+  ...fileOptions,
   name: { alias: "n", type: "string", demandOption: true, describe: "Name of the deployment, for people" },
   prover: {
     alias: "p",
@@ -19,12 +20,12 @@ const deployOptions = {
   verifiername: { type: "string", describe: "Default: the image's file name" },
   proverimgurl: { type: "string", describe: "Where the node finds the prover's image" },
   verifierimgurl: { type: "string", describe: "Where the node finds the verifier's image" },
-  provercpus: { type: "number", describe: "Processor cores; default 2" },
-  provermem: { type: "number", describe: "MiB of memory; default 2048" },
-  provergpus: { type: "number", describe: "GPUs; default 0" },
-  verifiercpus: { type: "number", describe: "Processor cores; default 2" },
-  verifiermem: { type: "number", describe: "MiB of memory; default 2048" },
-  verifiergpus: { type: "number", describe: "GPUs; default 0" },
+  provercpus: { type: "number", describe: "Processor cores; default the image's own, else 2" },
+  provermem: { type: "number", describe: "MiB of memory; default the image's own, else 2048" },
+  provergpus: { type: "number", describe: "GPUs; default the image's own, else 0" },
+  verifiercpus: { type: "number", describe: "Processor cores; default the image's own, else 2" },
+  verifiermem: { type: "number", describe: "MiB of memory; default the image's own, else 2048" },
+  verifiergpus: { type: "number", describe: "GPUs; default the image's own, else 0" },
 } as const;
 
 type Arguments = CommonArguments & InferredOptionTypes<typeof deployOptions>;
@@ -38,9 +39,8 @@ export const deployCommand: CommandModule<object, Arguments> = {
       .example("$0 deploy -n factors -p prover.img -v verifier.img", "from images") as Argv<Arguments>,
   handler: (args) =>
     runCommand("deploy", args, async () => {
-      const client = createClient(args, args["listen-addr"]);
-      const { hash, prover, verifier } = await client.deploy({
-        name: args.name,
+      const client = createClient(args, args);
+      const programs = {
         prover: programOf({
           image: args.prover,
           name: args.provername,
@@ -53,7 +53,10 @@ export const deployCommand: CommandModule<object, Arguments> = {
           url: args.verifierimgurl,
           resources: { cpus: args.verifiercpus, memMib: args.verifiermem, gpus: args.verifiergpus },
         }),
-      });
+      };
+      const { hash, prover, verifier } = await withProgress(args, (onProgress) =>
+        client.deploy({ name: args.name, ...programs, onProgress }),
+      );
       return {
         lines: [`Prover hash:${prover.hash}`, `Verifier hash:${verifier.hash}.`, `Tx Hash:${hash}`],
         data: { hash, prover, verifier },

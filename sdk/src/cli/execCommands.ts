@@ -1,13 +1,14 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Argv, CommandModule, InferredOptionTypes } from "yargs";
 import type { RunHandle } from "../client/runHandle.ts";
 import type { RunResult } from "../client/runResult.ts";
-import { type CommonArguments, createClient, listenOption } from "./commonOptions.ts";
-import { type Output, optionInvalid, runCommand } from "./output.ts";
+import { optionInvalid } from "../context/checkOptions.ts";
+import { type CommonArguments, createClient, fileOptions } from "./commonOptions.ts";
+import { type Output, runCommand } from "./output.ts";
+import { withProgress } from "./progressLine.ts";
 import { readTasks, tasksOption } from "./tasksOption.ts";
 
-const execOptions = { ...tasksOption, ...listenOption } as const;
+const execOptions = { ...tasksOption, ...fileOptions } as const;
 type ExecArguments = CommonArguments & InferredOptionTypes<typeof execOptions>;
 
 const waitOptions = {
@@ -50,8 +51,9 @@ export const runRunCommand: CommandModule<object, RunArguments> = {
 };
 
 async function send(args: ExecArguments): Promise<RunHandle> {
-  const client = createClient(args, args["listen-addr"]);
-  return client.run({ steps: await readTasks(args.tasks) });
+  const client = createClient(args, args);
+  const steps = await readTasks(args.tasks);
+  return withProgress(args, (onProgress) => client.run({ steps, onProgress }));
 }
 
 /** Stages go to stderr as they change. */
@@ -78,7 +80,6 @@ async function saveFiles(
   for (const { hash, files } of result.proofs) {
     for (const file of files) {
       const path = join(folder, hash, file.vmPath.split("/").at(-1) || file.checksum);
-      await mkdir(join(folder, hash), { recursive: true });
       await file.download(path);
       saved.set(file.url, path);
     }

@@ -1,8 +1,10 @@
-import yargs from "yargs";
+import yargs, { type CommandModule } from "yargs";
 import { hideBin } from "yargs/helpers";
 import { commonOptions } from "./commonOptions.ts";
+import { completionCommand } from "./completionCommand.ts";
 import { deployCommand } from "./deployCommand.ts";
 import { execCommand, runRunCommand } from "./execCommands.ts";
+import { explainCommand } from "./explainCommand.ts";
 import { generateKeyCommand, showPublicKeyCommand } from "./keyCommands.ts";
 import { listCommand } from "./listCommand.ts";
 import { printUsageError } from "./output.ts";
@@ -13,29 +15,33 @@ import { readVersion } from "./version.ts";
 const EPILOGUE = `Exit codes: 0 done; 1 failed; 2 wrong command line; 3 the node can't be reached; 4 the node refused;
 5 the run failed; 6 the run has not ended in time.`;
 
+// Each has a type of its own for its arguments, which no list can hold.
+const COMMANDS = [
+  generateKeyCommand,
+  showPublicKeyCommand,
+  deployCommand,
+  execCommand,
+  runRunCommand,
+  statusCommand,
+  logsCommand,
+  cancelCommand,
+  listCommand,
+  printTxTreeCommand,
+  getTxCommand,
+  calculateHashCommand,
+  explainCommand,
+  completionCommand,
+] as unknown as CommandModule[];
+
 const words = hideBin(process.argv);
+const commandNames = COMMANDS.map(({ command }) => String(command).split(" ")[0]);
 
 await yargs(words)
   .scriptName("gevulot")
   .version(readVersion())
   .usage("$0 <command>\n\nDeploy provers and verifiers to a Gevulot node and run them.")
   .options(commonOptions)
-  .command(generateKeyCommand)
-  .command(showPublicKeyCommand)
-  .command(deployCommand)
-  .command(execCommand)
-  .command(runRunCommand)
-  .command(statusCommand)
-  .command(logsCommand)
-  .command(cancelCommand)
-  .command(listCommand)
-  .command(printTxTreeCommand)
-  .command(getTxCommand)
-  .command(calculateHashCommand)
-  .completion(
-    "completion",
-    "Print a script that completes commands in bash or zsh: gevulot completion >> ~/.bashrc",
-  )
+  .command(COMMANDS)
   .demandCommand(1, "Give a command.")
   // A flag that is given twice is a mistake, not a list.
   .parserConfiguration({ "duplicate-arguments-array": false })
@@ -44,7 +50,9 @@ await yargs(words)
   .fail((message, error) => {
     // What yargs finds wrong comes as a message, or as an error of its own.
     if (error && error.name !== "YError") throw error;
-    printUsageError(message ?? error.message, words.includes("--json"));
+    const command = words.find((word) => !word.startsWith("-")) ?? "";
+    const known = commandNames.includes(command) ? command : "";
+    printUsageError(message ?? error.message, known, words.includes("--json"));
     process.exit();
   })
   .wrap(null)

@@ -1,12 +1,6 @@
-import { GevulotError, isGevulotError } from "../errors.ts";
+import { isGevulotError } from "../errors.ts";
+import { usageText } from "../node/usageText.ts";
 import { stringifyJson } from "../protocol/json/stringifyJson.ts";
-
-declare module "../errors.ts" {
-  interface ErrorContexts {
-    /** An option of the command line has a value that can't be used. */
-    OPTION_INVALID: { option: string };
-  }
-}
 
 /** Exit codes; 0 only where all was done. */
 export const EXIT = Object.freeze({
@@ -22,6 +16,7 @@ const EXIT_OF_CODE: Readonly<Record<string, number>> = {
   OPTION_INVALID: EXIT.usage,
   CANNOT_REACH_NODE: EXIT.unreachable,
   REFUSED: EXIT.refused,
+  TOKEN_REFUSED: EXIT.refused,
   TASK_FAILED: EXIT.runFailed,
   TIMED_OUT: EXIT.timeUp,
   NOT_SCHEDULED: EXIT.timeUp,
@@ -53,10 +48,12 @@ export async function runCommand(
   }
 }
 
-export function printUsageError(message: string, json: boolean): void {
+/** `command`: whose help to name. */
+export function printUsageError(found: string, command: string, json: boolean): void {
+  const message = usageText(found);
   process.exitCode = EXIT.usage;
-  if (json) printEnvelope({ command: "", status: "error", data: null, error: { code: "USAGE", message } });
-  else process.stderr.write(`error: ${message}\nSee gevulot --help.\n`);
+  if (json) printEnvelope({ command, status: "error", data: null, error: { code: "USAGE", message } });
+  else process.stderr.write(`error: ${message}\nSee gevulot ${command}${command && " "}--help.\n`);
 }
 
 interface Envelope {
@@ -73,10 +70,6 @@ function printEnvelope({ command, status, data, error }: Envelope): void {
   );
 }
 
-export function optionInvalid(option: string, problem: string, cause?: unknown): GevulotError {
-  return new GevulotError("OPTION_INVALID", `${option}: ${problem}`, { context: { option }, cause });
-}
-
 function exitCodeOf(error: unknown): number {
   return (isGevulotError(error) && EXIT_OF_CODE[error.code]) || EXIT.failure;
 }
@@ -84,7 +77,7 @@ function exitCodeOf(error: unknown): number {
 function errorText(error: unknown): string {
   const text = `error: ${textOf(error)}\n`;
   if (!isGevulotError(error)) return text;
-  return `${text}More: docs/errors.md#${error.code.toLowerCase()}\n`;
+  return `${text}More: gevulot explain ${error.code}\n`;
 }
 
 /** One line; a stack only for what was not foreseen. */

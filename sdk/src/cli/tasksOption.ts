@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import type { InputSource } from "../actions/inputSource.ts";
 import type { StepOptions } from "../actions/run.ts";
+import { optionInvalid } from "../context/checkOptions.ts";
 import { isGevulotError } from "../errors.ts";
 import { parseHash } from "../protocol/hash.ts";
 import { jsonArray, jsonNullable, jsonObject, jsonVariants } from "../protocol/json/combinators.ts";
 import { jsonString } from "../protocol/json/leaves.ts";
-import { optionInvalid } from "./output.ts";
 
 interface LocalInput {
   readonly localPath: string;
@@ -82,7 +82,8 @@ export async function readTasks(text: string): Promise<StepOptions[]> {
   } catch (cause) {
     const isOurs = isGevulotError(cause) || cause instanceof SyntaxError;
     if (!isOurs) throw cause;
-    throw optionInvalid("--tasks", `${cause.message} See gevulot exec --help for its form.`, cause);
+    const problem = cause.message.replace(/\.?$/, ".");
+    throw optionInvalid("--tasks", `${problem} See gevulot exec --help for its form.`, cause);
   }
 }
 
@@ -90,7 +91,12 @@ async function readTasksFile(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    throw optionInvalid("--tasks", `can't read ${path}: ${(cause as Error).message}`, cause);
+    const { code } = cause as NodeJS.ErrnoException;
+    throw optionInvalid(
+      "--tasks",
+      `can't read ${path} (${code}). Check the path and its permissions.`,
+      cause,
+    );
   }
 }
 

@@ -19,7 +19,16 @@ import {
 import { type ProveOptions, prove } from "../actions/prove.ts";
 import { type RunOptions, run } from "../actions/run.ts";
 import { sendTransaction } from "../actions/sendTransaction.ts";
-import type { ActionOptions, ClientContext } from "../context/context.ts";
+import {
+  checkCount,
+  checkFunction,
+  checkHttpUrl,
+  checkMs,
+  checkObject,
+  checkText,
+  optionInvalid,
+} from "../context/checkOptions.ts";
+import type { ActionOptions, ClientContext, FileMode } from "../context/context.ts";
 import type { FileHostOptions, Platform } from "../context/platform.ts";
 import { createSignerSource, type SignerOptions, signWith } from "../context/signer.ts";
 import { parseHash } from "../protocol/hash.ts";
@@ -43,8 +52,18 @@ export interface GevulotClientOptions extends SignerOptions {
   readonly retries?: number;
   /** Longest answer that is read; default 64 MiB. */
   readonly maxReplyBytes?: number;
-  /** Where local files are served while the node fetches them; default a free port of 127.0.0.1. */
+  /**
+   * How local files get to the node: `serve`, by this client over HTTP while the node fetches them; `upload`, to the node's
+   * own file store first, for clients that the node can't reach. The default `auto` serves, but uploads from a browser,
+   * and where the node is on another machine, `fileHost` names no address of this one, and the node takes uploads.
+   */
+  readonly files?: FileMode;
+  /** Where local files are served; default a free port of 127.0.0.1. */
   readonly fileHost?: FileHostOptions;
+  /** Where uploads go, if the address that the node gives for its files does not lead there from here. */
+  readonly uploadUrl?: string;
+  /** What a node with `--access-token-file` wants; goes with calls, events and uploads, never with downloads. */
+  readonly accessToken?: string;
   readonly fetch?: typeof globalThis.fetch;
 }
 
@@ -59,6 +78,7 @@ export class CoreClient {
   readonly #context: ClientContext;
 
   constructor(options: GevulotClientOptions, platform: Platform) {
+    checkClientOptions(options);
     // Called with no `this`: browsers refuse a fetch that is called as another object's method.
     const fetch: typeof globalThis.fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
     const transport = createHttpTransport(
@@ -68,6 +88,7 @@ export class CoreClient {
         timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
         retries: options.retries ?? DEFAULT_RETRIES,
         maxReplyBytes: options.maxReplyBytes ?? DEFAULT_MAX_REPLY_BYTES,
+        accessToken: options.accessToken,
       },
     );
     this.#context = {
@@ -75,7 +96,12 @@ export class CoreClient {
       platform,
       fetch,
       getSigner: createSignerSource(platform, options),
-      fileHost: options.fileHost ?? {},
+      files: {
+        mode: options.files ?? "auto",
+        fileHost: options.fileHost ?? {},
+        uploadUrl: options.uploadUrl,
+        accessToken: options.accessToken,
+      },
       sendTimeoutMs: options.sendTimeoutMs ?? DEFAULT_SEND_TIMEOUT_MS,
     };
   }
@@ -180,4 +206,29 @@ export class CoreClient {
   listTasks(options?: ListTasksOptions): Promise<Page<ListedTask>> {
     return listTasks(this.#context, options);
   }
+}
+
+const FILE_MODES: readonly unknown[] = ["auto", "serve", "upload"] satisfies FileMode[];
+const MAX_PORT = 65_535;
+
+function checkClientOptions(options: GevulotClientOptions): void {
+  checkObject("options", options);
+  const { url = DEFAULT_URL, files = "auto", fileHost = {}, uploadUrl, accessToken, fetch } = options;
+  const { timeoutMs, sendTimeoutMs, retries, maxReplyBytes } = options;
+  checkHttpUrl("url", url);
+  checkMs({ timeoutMs, sendTimeoutMs });
+  checkCount("retries", retries);
+  checkCount("maxReplyBytes", maxReplyBytes, 1);
+  if (!FILE_MODES.includes(files)) throw optionInvalid("files", `give "auto", "serve" or "upload".`);
+  checkObject("fileHost", fileHost);
+  checkCount("fileHost.port", fileHost.port, 0, MAX_PORT);
+  if (fileHost.host !== undefined) checkText("fileHost.host", fileHost.host);
+  if (fileHost.advertise !== undefined) checkText("fileHost.advertise", fileHost.advertise);
+  if (fileHost.paths !== undefined && !["content", "path"].includes(fileHost.paths))
+    throw optionInvalid("fileHost.paths", 'give "content" or "path".');
+  if (uploadUrl !== undefined) checkHttpUrl("uploadUrl", uploadUrl);
+  // Without the value: errors go into logs.
+  if (accessToken !== undefined && !/^[\x21-\x7e]+$/.test(accessToken))
+    throw optionInvalid("accessToken", "give the token's text, without blanks.");
+  checkFunction("fetch", fetch);
 }

@@ -20,8 +20,9 @@ export type {
 } from "../actions/programSource.ts";
 export type { ProgramReference, ProveOptions } from "../actions/prove.ts";
 export type { RunOptions, StepOptions } from "../actions/run.ts";
-export type { ActionOptions } from "../context/context.ts";
+export type { ActionOptions, FileActionOptions, FileMode } from "../context/context.ts";
 export type { FileHostOptions } from "../context/platform.ts";
+export type { FileProgress, OnProgress } from "../context/progress.ts";
 export { generateKey, type KeyPair, type SecretKeySource, type Signer } from "../context/signer.ts";
 export type { RpcFile, RpcPayload, RpcTransaction } from "../protocol/rpc/rpcTransaction.ts";
 export type { TransactionTree } from "../protocol/rpc/transactionTree.ts";

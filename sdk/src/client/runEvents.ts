@@ -1,4 +1,5 @@
 import { jsonTaskFailure } from "../actions/parseRunStatus.ts";
+import { checkMs, checkSignal } from "../context/checkOptions.ts";
 import type { ClientContext } from "../context/context.ts";
 import { GevulotError, isGevulotError } from "../errors.ts";
 import { expectObject, ownField } from "../protocol/json/jsonCodec.ts";
@@ -9,6 +10,7 @@ import { cancelled } from "../transport/cancelled.ts";
 import { delay } from "../transport/deadline.ts";
 import { createEventStreamParser, type StreamEvent } from "../transport/eventStream.ts";
 import { reasonOf } from "../transport/openDownload.ts";
+import { tokenHeader, tokenRefused, UNAUTHORIZED } from "../transport/tokenRefused.ts";
 import { pollRunEvents } from "./pollRunEvents.ts";
 
 export type RunEventName =
@@ -58,13 +60,19 @@ export async function* streamRunEvents(
   options: EventsOptions = {},
 ): AsyncGenerator<RunEvent, void> {
   const { unreachableMs = DEFAULT_UNREACHABLE_MS, signal = new AbortController().signal } = options;
+  checkMs({ unreachableMs });
+  checkSignal(signal);
   const url = new URL(`events/runs/${run}`, `${context.transport.url.replace(/\/*$/, "")}/`).href;
   let lastId = "";
   let lastHeard = performance.now();
   for (;;) {
     if (signal.aborted) throw cancelled(`the events of run ${run}`, signal);
     try {
-      const headers = { accept: "text/event-stream", ...(lastId && { "last-event-id": lastId }) };
+      const headers = {
+        accept: "text/event-stream",
+        ...tokenHeader(context.files.accessToken),
+        ...(lastId && { "last-event-id": lastId }),
+      };
       const response = await context.fetch(url, { headers, signal });
       // All was told before the connection was cut.
       if (response.status === 204) return;
@@ -78,6 +86,7 @@ export async function* streamRunEvents(
         // The node ends the stream with the Run; otherwise the next request says that there is more.
       } else {
         await response.body?.cancel();
+        if (response.status === UNAUTHORIZED) throw tokenRefused(url, context.files.accessToken);
         const isMissing = response.status === 404 || response.status === 405;
         if (isMissing) return yield* pollRunEvents(context, run, signal);
         if (performance.now() - lastHeard > unreachableMs) throw away(url, `HTTP ${response.status}`);

@@ -1,13 +1,12 @@
 import { cancel } from "../actions/cancel.ts";
 import { getRunStatus } from "../actions/getRunStatus.ts";
 import type { SentRun } from "../actions/run.ts";
+import { checkCount, checkFunction, checkMs, checkSignal } from "../context/checkOptions.ts";
 import type { ActionOptions, ClientContext } from "../context/context.ts";
 import type { Hash } from "../protocol/transaction.ts";
 import type { RunStatus } from "../runStatus.ts";
-import { type EventsOptions, type RunEvent, streamRunEvents } from "./runEvents.ts";
-import { createProgressReader } from "./runProgress.ts";
-import { type RunResult, readRunResult } from "./runResult.ts";
-import { waitForRun } from "./waitForRun.ts";
+import type { EventsOptions, RunEvent } from "./runEvents.ts";
+import type { RunResult } from "./runResult.ts";
 
 export interface ResultOptions {
   /** How many Verifications to wait for, each by a node of its own; default 1. For a Run of one step it is 0. */
@@ -57,7 +56,10 @@ export function createRunHandle(context: ClientContext, run: SentRun): RunHandle
   return {
     hash,
     status: (options = {}) => getRunStatus(context, hash, options),
-    events: (options) => streamRunEvents(context, hash, options),
+    async *events(options) {
+      const { streamRunEvents } = await import("./followRun.ts");
+      yield* streamRunEvents(context, hash, options);
+    },
     cancel: (options) => cancel(context, hash, options),
     async result(options = {}) {
       const {
@@ -67,9 +69,12 @@ export function createRunHandle(context: ClientContext, run: SentRun): RunHandle
         onStatus,
         minVerifications = 1,
       } = options;
-      const reader = createProgressReader(context, run, { onStatus, minVerifications });
-      const complete = await waitForRun(reader, hash, { timeoutMs, unreachableMs, signal });
-      return readRunResult(context, hash, complete, { signal });
+      checkMs({ timeoutMs, unreachableMs });
+      checkCount("minVerifications", minVerifications);
+      checkSignal(signal);
+      checkFunction("onStatus", onStatus);
+      const { awaitResult } = await import("./followRun.ts");
+      return awaitResult(context, run, { timeoutMs, unreachableMs, signal, onStatus, minVerifications });
     },
   };
 }

@@ -1,5 +1,6 @@
 import { GevulotError } from "../errors.ts";
 import type { Hash } from "../protocol/transaction.ts";
+import type { OnBytes } from "./progress.ts";
 
 declare module "../errors.ts" {
   interface ErrorContexts {
@@ -23,10 +24,39 @@ export interface Blake3 {
 
 export interface LocalFiles {
   readKeyFile(path: string): Promise<Uint8Array>;
-  checksumFile(path: string, options: { readonly signal?: AbortSignal | undefined }): Promise<Hash>;
+  checksumFile(path: string, options: LocalChecksum): Promise<Hash>;
+  /** What an image asks for by itself; never rejects. */
+  readImageResources(path: string): Promise<ImageResources>;
   /** Listens until it is closed. */
   createFileHost(options: FileHostOptions): Promise<FileHost>;
   downloadFile(options: LocalDownload): Promise<void>;
+  /** Sends a file's bytes by HTTP PUT. Rejects where there is no answer. */
+  putFile(options: LocalPut): Promise<PutAnswer>;
+}
+
+/** Of a machine for the program in an image. */
+export interface ImageResources {
+  readonly memMib?: number;
+  readonly cpus?: number;
+  readonly gpus?: number;
+}
+
+export interface LocalChecksum {
+  readonly onBytes?: OnBytes | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface LocalPut {
+  readonly path: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly onBytes: OnBytes;
+  readonly signal: AbortSignal;
+}
+
+export interface PutAnswer {
+  readonly status: number;
+  readonly text: string;
 }
 
 export interface LocalDownload {
@@ -48,11 +78,24 @@ export interface FileHostOptions {
   readonly port?: number | undefined;
   /** Host name or address in the URLs, where the node does not reach the client at `host`. */
   readonly advertise?: string | undefined;
+  /**
+   * What a local file's URL has for a path. `content`, the default: its checksum, then its name. `path`: the SHA3-256 of
+   * its path as it was given, in hex, as the existing command line has it; so the URL stays when the file changes.
+   */
+  readonly paths?: "content" | "path" | undefined;
+}
+
+/** One file that is served. */
+export interface ServedFile {
+  readonly name: string;
+  readonly checksum: Hash;
+  /** Told how far a node has fetched it. */
+  readonly onBytes?: OnBytes | undefined;
 }
 
 export interface FileHost {
-  /** Serves a file, or bytes, and gives the URL. The checksum is part of the path. */
-  add(content: string | Uint8Array, file: { readonly name: string; readonly checksum: Hash }): string;
+  /** Serves a file, or bytes, and gives the URL. */
+  add(content: string | Uint8Array, file: ServedFile): string;
   /** Stops listening and ends what is under way. */
   close(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { checkSecretKey, generateSecretKey, publicKeyOf } from "../protocol/keys
 import { signMessage } from "../protocol/signature.ts";
 import type { Payload, PublicKey, Transaction } from "../protocol/transaction.ts";
 import { signingMessage, transactionHash } from "../protocol/transactionHash.ts";
+import { checkFunction, checkObject, checkText } from "./checkOptions.ts";
 import { needLocal, type Platform } from "./platform.ts";
 
 declare module "../errors.ts" {
@@ -46,8 +47,10 @@ export function generateKey(): KeyPair {
 
 /** Throws `SECRET_KEY_INVALID`, which never holds the key: errors go into logs. */
 export function createSigner(key: SecretKeySource): Signer {
-  const source = typeof key === "string" || key instanceof Uint8Array ? key : key.secretKey;
-  const secretKey = checkSecretKey(typeof source === "string" ? secretKeyBytes(source) : source.slice());
+  const source: unknown = typeof key === "string" || key instanceof Uint8Array ? key : key?.secretKey;
+  const bytes = typeof source === "string" ? secretKeyBytes(source) : source;
+  // A copy: who gave the bytes may wipe them.
+  const secretKey = checkSecretKey(bytes instanceof Uint8Array ? bytes.slice() : new Uint8Array());
   return { publicKey: publicKeyOf(secretKey), sign: (message) => signMessage(message, secretKey) };
 }
 
@@ -63,12 +66,18 @@ function secretKeyBytes(text: string): Uint8Array {
 /** A wrong key is told at once; a key file is read when the first signature is wanted. */
 export function createSignerSource(platform: Platform, options: SignerOptions): () => Promise<Signer> {
   const { key, keyFile, signer } = options;
-  if (signer !== undefined) return async () => signer;
+  if (signer !== undefined) {
+    checkObject("signer", signer);
+    checkText("signer.publicKey", signer.publicKey);
+    checkFunction("signer.sign", signer.sign ?? null);
+    return async () => signer;
+  }
   if (key !== undefined) {
     const fromKey = createSigner(key);
     return async () => fromKey;
   }
   if (keyFile !== undefined) {
+    checkText("keyFile", keyFile);
     const local = needLocal(platform, "A key file");
     return async () => createSigner(await local.readKeyFile(keyFile));
   }

@@ -1,5 +1,7 @@
 import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import { Blake3Hasher } from "@napi-rs/blake-hash";
+import type { LocalChecksum } from "../context/platform.ts";
 import { GevulotError } from "../errors.ts";
 import type { Hash } from "../protocol/transaction.ts";
 import { cancelled } from "../transport/cancelled.ts";
@@ -14,15 +16,19 @@ declare module "../errors.ts" {
 const CHUNK_BYTES = 1024 * 1024;
 
 /** BLAKE3-256 of a file of any size, in constant memory. Throws `FILE_UNREADABLE` or `CANCELLED`. */
-export async function checksumFile(
-  path: string,
-  options: { readonly signal?: AbortSignal | undefined } = {},
-): Promise<Hash> {
-  const { signal } = options;
+export async function checksumFile(path: string, options: LocalChecksum = {}): Promise<Hash> {
+  const { signal, onBytes } = options;
   const hasher = new Blake3Hasher();
   try {
+    const { size } = onBytes ? await stat(path) : { size: 0 };
+    let doneBytes = 0;
     const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES, ...(signal ? { signal } : {}) });
-    for await (const chunk of stream) hasher.update(chunk as Uint8Array);
+    for await (const chunk of stream) {
+      hasher.update(chunk as Uint8Array);
+      doneBytes += chunk.length;
+      onBytes?.(doneBytes, size);
+    }
+    if (doneBytes === 0) onBytes?.(0, 0);
   } catch (cause) {
     if (signal?.aborted) throw cancelled(`the checksum of ${path}`, signal);
     throw unreadable(path, cause);

@@ -4,8 +4,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { FileHost, FileHostOptions } from "../context/platform.ts";
+import type { FileHost, FileHostOptions, ServedFile } from "../context/platform.ts";
 import { GevulotError } from "../errors.ts";
+import { sha3_256 } from "../protocol/hash.ts";
+import { bytesToHex } from "../protocol/hex.ts";
 import { parseRange } from "./parseRange.ts";
 
 declare module "../errors.ts" {
@@ -19,8 +21,13 @@ const READ_BYTES = 512 * 1024;
 /** Listened at, these stand for every address, and no node can ask them. */
 const WILDCARDS: readonly string[] = ["0.0.0.0", "::"];
 
-/** By checksum: a file's path, or its bytes. */
-type ServedFiles = ReadonlyMap<string, string | Uint8Array>;
+interface Served extends ServedFile {
+  /** The file's path, or its bytes. */
+  readonly content: string | Uint8Array;
+}
+
+/** By the path of the URL. */
+type ServedFiles = ReadonlyMap<string, Served>;
 
 /**
  * An HTTP server for the files that a node is to fetch, and nothing else: GET and HEAD, single ranges, an ETag that is
@@ -28,7 +35,7 @@ type ServedFiles = ReadonlyMap<string, string | Uint8Array>;
  */
 export async function createFileHost(options: FileHostOptions = {}): Promise<FileHost> {
   const { host = DEFAULT_HOST, port = 0 } = options;
-  const files = new Map<string, string | Uint8Array>();
+  const files = new Map<string, Served>();
   const server = createServer((request, response) => {
     serve(files, request, response).catch(() => response.destroy());
   });
@@ -38,9 +45,14 @@ export async function createFileHost(options: FileHostOptions = {}): Promise<Fil
   const base = `http://${advertised.includes(":") ? `[${advertised}]` : advertised}:${actualPort}`;
   let closing: Promise<void> | undefined;
   return {
-    add(content, { name, checksum }) {
-      files.set(checksum, content);
-      return `${base}/${checksum}/${encodeURIComponent(name)}`;
+    add(content, file) {
+      const { name, checksum } = file;
+      const path =
+        options.paths === "path" && typeof content === "string"
+          ? `/${bytesToHex(sha3_256(new TextEncoder().encode(content)))}`
+          : `/${checksum}/${encodeURIComponent(name)}`;
+      files.set(path, { ...file, content });
+      return base + path;
     },
     close() {
       closing ??= new Promise((resolve) => {
@@ -68,10 +80,9 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 }
 
 async function serve(files: ServedFiles, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  // The name at the end is for people, and for who takes a file's name from its URL.
-  const checksum = /^\/([0-9a-f]{64})\/[^/]*$/.exec(request.url ?? "")?.[1] ?? "";
-  const content = files.get(checksum);
-  if (content === undefined) return answer(response, 404);
+  const file = files.get(request.url ?? "");
+  if (file === undefined) return answer(response, 404);
+  const { content, checksum, onBytes } = file;
   if (request.method !== "GET" && request.method !== "HEAD")
     return answer(response, 405, { allow: "GET, HEAD" });
   const size = typeof content === "string" ? (await stat(content)).size : content.length;
@@ -96,6 +107,11 @@ async function serve(files: ServedFiles, request: IncomingMessage, response: Ser
     typeof content === "string"
       ? createReadStream(content, { start, end, highWaterMark: READ_BYTES })
       : Readable.from([content.subarray(start, end + 1)]);
+  let done = start;
+  body.on("data", (chunk: Uint8Array) => {
+    done += chunk.length;
+    onBytes?.(done, size);
+  });
   await pipeline(body, response);
 }
 

@@ -100,8 +100,9 @@ describe("the file host", () => {
     ["GET", `/${CHECKSUM}`, 404],
     ["GET", `/${CHECKSUM}/../../etc/passwd`, 404],
     ["GET", `//${CHECKSUM}/x`, 404],
-    ["PUT", `/${CHECKSUM}/x`, 405],
-    ["POST", `/${CHECKSUM}/x`, 405],
+    ["GET", `/${CHECKSUM}/x`, 404],
+    ["PUT", `/${CHECKSUM}/my%20image%20%C3%A9.img`, 405],
+    ["POST", `/${CHECKSUM}/my%20image%20%C3%A9.img`, 405],
   ])("refuses %s %s", async (method, target, status) => {
     const { port } = new URL(add());
     const answer = await new Promise<number | undefined>((resolve, reject) => {

@@ -25,6 +25,18 @@ test("an existing file is never overwritten", async () => {
   expect(await readFile(path, "utf8")).toBe("mine");
 });
 
+test("a place that can't be written to is said so, also where the system contradicts itself", async () => {
+  const file = join(folder, "file");
+  await writeFile(file, "");
+  for (const path of [join(file, "key"), "/proc/none/deeper/key"])
+    await expect(createKeyFile(path)).rejects.toMatchObject({
+      code: "KEY_FILE_NOT_WRITTEN",
+      context: { path },
+    });
+  const deep = join(folder, "a/b/c/key");
+  expect(await createKeyFile(deep)).toEqual(await readKeyFile(deep));
+});
+
 test("of many at once, one makes the file", async () => {
   const path = join(folder, "key");
   const made = await Promise.allSettled(Array.from({ length: 8 }, () => createKeyFile(path)));

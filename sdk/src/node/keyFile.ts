@@ -1,13 +1,16 @@
-import { mkdir, open, readFile, unlink } from "node:fs/promises";
+import { open, readFile, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { GevulotError } from "../errors.ts";
 import { checkSecretKey, generateSecretKey, SECRET_KEY_BYTES } from "../protocol/keys.ts";
 import { unreadable } from "./checksumFile.ts";
+import { makeFolder } from "./makeFolder.ts";
 
 declare module "../errors.ts" {
   interface ErrorContexts {
     KEY_FILE_MISSING: { path: string };
     KEY_FILE_EXISTS: { path: string };
+    /** `reason` is the system's code, as `EACCES`. */
+    KEY_FILE_NOT_WRITTEN: { path: string; reason: string };
     KEY_FILE_INVALID: { path: string; lengthBytes: number };
   }
 }
@@ -39,24 +42,35 @@ export async function readKeyFile(path: string): Promise<Uint8Array> {
 
 /**
  * Makes a key and writes it to a new file that only its owner may read, with its folder where that is missing. Never
- * overwrites: throws `KEY_FILE_EXISTS`. Gives the secret key.
+ * overwrites: throws `KEY_FILE_EXISTS`, or `KEY_FILE_NOT_WRITTEN`. Gives the secret key.
  */
 export async function createKeyFile(path: string): Promise<Uint8Array> {
-  await mkdir(dirname(path), { recursive: true });
-  const file = await open(path, "wx", 0o600).catch((cause: unknown) => {
-    if (!hasCode(cause, "EEXIST")) throw cause;
-    throw new GevulotError(
-      "KEY_FILE_EXISTS",
-      `${path} exists already and is left as it is; choose another path.`,
-      {
-        context: { path },
-        cause,
-      },
-    );
-  });
   const secretKey = generateSecretKey();
   try {
-    await file.writeFile(secretKey);
+    await makeFolder(dirname(path));
+    await writeNew(path, secretKey);
+  } catch (cause) {
+    if (hasCode(cause, "EEXIST")) {
+      throw new GevulotError(
+        "KEY_FILE_EXISTS",
+        `${path} exists already and is left as it is; choose another path.`,
+        { context: { path }, cause },
+      );
+    }
+    const reason = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    throw new GevulotError(
+      "KEY_FILE_NOT_WRITTEN",
+      `Can't write the key file ${path} (${reason}); choose a path that you may write to.`,
+      { context: { path, reason }, cause },
+    );
+  }
+  return secretKey;
+}
+
+async function writeNew(path: string, content: Uint8Array): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.writeFile(content);
     await file.sync();
   } catch (cause) {
     await unlink(path);
@@ -64,7 +78,6 @@ export async function createKeyFile(path: string): Promise<Uint8Array> {
   } finally {
     await file.close();
   }
-  return secretKey;
 }
 
 function hasCode(error: unknown, code: string): boolean {

@@ -3,7 +3,9 @@ import type { Platform } from "../context/platform.ts";
 import { checksumFile } from "./checksumFile.ts";
 import { downloadFile } from "./downloadFile.ts";
 import { createFileHost } from "./fileHost.ts";
+import { readImageResources } from "./imageResources.ts";
 import { readKeyFile } from "./keyFile.ts";
+import { putFile } from "./putFile.ts";
 
 export const nodePlatform: Platform = Object.freeze({
   createBlake3: async () => {
@@ -15,5 +17,5 @@ export const nodePlatform: Platform = Object.freeze({
       digest: () => hasher.digest("hex"),
     };
   },
-  local: { readKeyFile, checksumFile, createFileHost, downloadFile },
+  local: { readKeyFile, checksumFile, readImageResources, createFileHost, downloadFile, putFile },
 });

@@ -1,6 +1,7 @@
-import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Blake3Hasher } from "@napi-rs/blake-hash";
+import { makeFolder } from "./makeFolder.ts";
 
 /** Less is sooner downloaded again than explained to who finds it. */
 const MIN_KEPT_BYTES = 2 ** 20;
@@ -38,7 +39,7 @@ export async function openPartFile(path: string, maxBytes: number, signal: Abort
     length: () => length,
     async begin(start) {
       if (file === undefined) {
-        await mkdir(dirname(path), { recursive: true });
+        await makeFolder(dirname(path));
         file = await open(path, "w+");
       }
       if (start === 0) {

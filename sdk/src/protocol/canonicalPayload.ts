@@ -1,5 +1,5 @@
 import { toTwosComplement } from "./bigInteger.ts";
-import { encodeTxFiles } from "./bincode/transactionCodec.ts";
+import { encodeTxFiles } from "./bincode/txFileCodec.ts";
 import { concatBytes, utf8 } from "./bytes.ts";
 import { hexToBytes } from "./hex.ts";
 import type { Payload, ProgramData, ProgramMetadata } from "./transaction.ts";

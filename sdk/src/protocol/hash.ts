@@ -22,7 +22,8 @@ export function isHash(value: unknown): value is Hash {
 }
 
 /** Reads 64 hex digits of either case. Throws `HASH_INVALID`. */
-export function parseHash(text: string): Hash {
+export function parseHash(value: string): Hash {
+  const text = String(value);
   const hash = text.toLowerCase();
   if (isHash(hash)) return hash;
   throw new GevulotError(

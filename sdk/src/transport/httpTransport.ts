@@ -9,6 +9,7 @@ import { reasonOf } from "./openDownload.ts";
 import { readBody } from "./readBody.ts";
 import { readRpcResult } from "./readRpcResult.ts";
 import { refused } from "./refused.ts";
+import { tokenHeader, tokenRefused, UNAUTHORIZED } from "./tokenRefused.ts";
 
 declare module "../errors.ts" {
   interface ErrorContexts {
@@ -26,6 +27,7 @@ export interface HttpTransportOptions {
   /** How often a safe call is tried again where the node can't be reached; others only where nothing was sent. */
   readonly retries: number;
   readonly maxReplyBytes: number;
+  readonly accessToken?: string | undefined;
 }
 
 export interface CallOptions<T> {
@@ -43,15 +45,18 @@ export interface Transport {
   readonly url: string;
   /**
    * Gives what follows `Ok`, as `parse` makes it. Throws `CANNOT_REACH_NODE`, `NODE_ANSWER_INVALID`, `BODY_TOO_LARGE`,
-   * `RPC_CALL_INVALID`, `REFUSED` or `CANCELLED`.
+   * `RPC_CALL_INVALID`, `REFUSED`, `TOKEN_REFUSED` or `CANCELLED`. Without a parameter where that is undefined.
    */
   call<T>(method: string, parameter: unknown, options: CallOptions<T>): Promise<T>;
 }
 
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 2_000;
-/** Answers of proxies in front of a node that is away for the moment. */
-const AWAY_STATUSES: readonly number[] = [429, 502, 503, 504];
+/** The call was not taken at all. */
+const TOO_MANY = 429;
+/** Answers of proxies in front of a node that is away for the moment; the call may have reached it. */
+const AWAY_STATUSES: readonly number[] = [502, 503, 504];
+const EXCERPT_CHARS = 200;
 /** What Node's fetch fails with before a byte was sent. Browsers don't tell. */
 const NOT_SENT_REASONS: readonly string[] = [
   "ECONNREFUSED",
@@ -70,8 +75,9 @@ export function createHttpTransport(
     url,
     async call(method, parameter, call) {
       const { isSafe, signal, timeoutMs = options.timeoutMs, retries = options.retries } = call;
-      const body = stringifyJson({ jsonrpc: "2.0", id: 1, method, params: [parameter] });
-      const attempt = { ...deps, url, method, body, timeoutMs, maxReplyBytes: options.maxReplyBytes, signal };
+      const params = parameter === undefined ? [] : [parameter];
+      const body = stringifyJson({ jsonrpc: "2.0", id: 1, method, params });
+      const attempt = { ...options, ...deps, method, body, timeoutMs, signal };
       for (let failures = 0; ; failures++) {
         try {
           return await callOnce(attempt, call.parse);
@@ -91,6 +97,7 @@ interface Attempt {
   readonly body: string;
   readonly timeoutMs: number;
   readonly maxReplyBytes: number;
+  readonly accessToken?: string | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -99,7 +106,7 @@ async function callOnce<T>(attempt: Attempt, parse: (value: unknown) => T): Prom
   if (signal?.aborted) throw cancelled(`the node's answer to ${method}`, signal);
   const deadline = createDeadline(attempt.timeoutMs, signal);
   try {
-    const headers = { "content-type": "application/json" };
+    const headers = { "content-type": "application/json", ...tokenHeader(attempt.accessToken) };
     const response = await fetch(url, { method: "POST", headers, body, signal: deadline.signal });
     return await readReply(response, attempt, parse);
   } catch (error) {
@@ -114,6 +121,7 @@ async function readReply<T>(response: Response, attempt: Attempt, parse: (value:
   const { status } = response;
   const chunks: Uint8Array[] = [];
   for await (const chunk of readBody(response, maxReplyBytes)) chunks.push(chunk);
+  if (status === UNAUTHORIZED) throw tokenRefused(url, attempt.accessToken);
   const invalid = (problem: string, cause?: unknown) =>
     new GevulotError(
       "NODE_ANSWER_INVALID",
@@ -122,11 +130,14 @@ async function readReply<T>(response: Response, attempt: Attempt, parse: (value:
     );
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(concatBytes(chunks));
+    if (status === TOO_MANY)
+      throw invalid(`the advice to come again later (${text.slice(0, EXCERPT_CHARS)})`);
     const reply = parseRpcReply(readRpcResult(method, parseJson(text, { maxChars: maxReplyBytes })));
     if (reply.ok) return parse(reply.value);
     throw refused(method, reply.error);
   } catch (error) {
-    if (isGevulotError(error, "RPC_CALL_INVALID") || isGevulotError(error, "REFUSED")) throw error;
+    const isTold: readonly string[] = ["RPC_CALL_INVALID", "REFUSED", "NODE_ANSWER_INVALID"];
+    if (isGevulotError(error) && isTold.includes(error.code)) throw error;
     const problem = isGevulotError(error, "JSON_INVALID")
       ? "a body that is not JSON"
       : "a body that is not an answer";
@@ -152,9 +163,14 @@ function cannotReach(
 function mayTryAgain(error: unknown, isSafe: boolean): boolean {
   if (isGevulotError(error, "CANNOT_REACH_NODE"))
     return isSafe || NOT_SENT_REASONS.includes(error.context.reason);
-  return (
-    isSafe && isGevulotError(error, "NODE_ANSWER_INVALID") && AWAY_STATUSES.includes(error.context.status)
-  );
+  if (!isGevulotError(error, "NODE_ANSWER_INVALID")) return false;
+  return error.context.status === TOO_MANY || (isSafe && isAmbiguous(error));
+}
+
+/** Whether the node may have done what was asked, though its answer did not come. */
+export function isAmbiguous(error: unknown): boolean {
+  if (isGevulotError(error, "CANNOT_REACH_NODE")) return !NOT_SENT_REASONS.includes(error.context.reason);
+  return isGevulotError(error, "NODE_ANSWER_INVALID") && AWAY_STATUSES.includes(error.context.status);
 }
 
 async function pause(failures: number, method: string, signal: AbortSignal | undefined): Promise<void> {

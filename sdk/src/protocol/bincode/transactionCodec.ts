@@ -2,7 +2,6 @@ import { fromSignAndDigits, type SignAndDigits, toSignAndDigits } from "../bigIn
 import { bytesToHex, hexToBytes } from "../hex.ts";
 import { PUBLIC_KEY_BYTES, parsePublicKey } from "../keys.ts";
 import type {
-  Hash,
   Payload,
   PayloadOf,
   ProgramData,
@@ -11,19 +10,16 @@ import type {
   Resources,
   Signature,
   Transaction,
-  TxFile,
   WorkflowStep,
 } from "../transaction.ts";
 import { type Codec, decode, encode } from "./codec.ts";
 import { mapped, nullable, sequence, struct, variants } from "./combinators.ts";
 import { byteString, fixedBytes, string, u8, u32, u64 } from "./primitives.ts";
+import { txFilesCodec as files, hashCodec as hash } from "./txFileCodec.ts";
 
 type Fields<K extends Payload["kind"]> = Omit<PayloadOf<K>, "kind">;
 
-const HASH_BYTES = 32;
 const SCALAR_BYTES = 32;
-
-const hash: Codec<Hash> = mapped(fixedBytes(HASH_BYTES), { write: hexToBytes, read: bytesToHex });
 
 export const publicKeyCodec: Codec<PublicKey> = mapped(byteString, {
   write: hexToBytes,
@@ -82,7 +78,6 @@ const programData = variants<ProgramData>({
 });
 
 const step = struct<WorkflowStep>({ program: hash, args: sequence(string), inputs: sequence(programData) });
-const files = sequence(struct<TxFile>({ name: string, url: string, checksum: hash }));
 
 /** Protocol section 3; the order is the index. */
 const payload = variants<Payload>({
@@ -114,11 +109,6 @@ export const transactionCodec = struct<Transaction>({
   nonce: u64,
   signature,
 });
-
-/** The file list as it goes into the hash of a Proof or Verification. */
-export function encodeTxFiles(value: readonly TxFile[]): Uint8Array {
-  return encode(files, value);
-}
 
 /** A transaction's bincode. */
 export function encodeTransaction(transaction: Transaction): Uint8Array {

@@ -1,0 +1,283 @@
+import { copyFile, mkdir } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { GevulotError } from "gevulot-sdk";
+import { pino } from "pino";
+import type { Argv, CommandModule } from "yargs";
+import { vmPathProblem, workspaceRelative } from "../files/layout.ts";
+import { readMounts, type VolumeMount } from "../image/manifestMounts.ts";
+import { copyFromWorkspace, OutputFileProblem } from "../result/collectFiles.ts";
+import { TRACE_FILE } from "../vm/trace.ts";
+import { type AloneVm, isProgram, runAloneVm, writeResult } from "./aloneVm.ts";
+import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
+import { parseEnv, parseMount, readManifest } from "./imageBuild.ts";
+import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
+import { runLine } from "./runLine.ts";
+import { untilSignal } from "./untilSignal.ts";
+import { volumesDirectoryOption } from "./volume.ts";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    INPUT_ARGUMENT: { readonly argument: string };
+    VM_RUN_OPTION: { readonly option: string };
+  }
+}
+
+interface Arguments {
+  readonly program: string;
+  readonly config?: string | undefined;
+  readonly args?: string[] | undefined;
+  readonly env?: string[] | undefined;
+  readonly mounts?: string[] | undefined;
+  readonly exec: boolean;
+  readonly "proof-file"?: string | undefined;
+  readonly "output-file"?: string[] | undefined;
+  readonly "working-dir"?: string | undefined;
+  readonly arg?: string[] | undefined;
+  readonly input?: string[] | undefined;
+  readonly "output-dir"?: string | undefined;
+  readonly trace?: string | undefined;
+  readonly provider: "auto" | "qemu" | "process";
+  readonly "qemu-path": string;
+  readonly "mem-mib"?: number | undefined;
+  readonly cpus?: number | undefined;
+  readonly "timeout-seconds": number;
+  readonly "idle-seconds"?: number | undefined;
+  readonly "volumes-directory": string;
+  readonly json: boolean;
+}
+
+const COMMAND = "vm run";
+const TASK_ID = "vm-run";
+const MAX_TRACE_BYTES = 2 ** 40;
+
+const one = { type: "string", requiresArg: true } as const;
+const many = { type: "string", array: true, nargs: 1 } as const;
+
+function options(yargs: Argv) {
+  return volumesDirectoryOption(yargs)
+    .positional("program", {
+      type: "string",
+      demandOption: true,
+      describe: "An image, or a program as for image build",
+    })
+    .option("config", { ...one, alias: "c", describe: "Manifest (JSON) of a program" })
+    .option("args", {
+      ...many,
+      alias: "a",
+      describe: "An argument of a program, as in image build; replaces Args",
+    })
+    .option("env", { ...many, alias: "e", describe: "K=V; repeatable, added to a program's Env" })
+    .option("mounts", { ...many, describe: "VOLUME:/path, :ro at the end for reading only; repeatable" })
+    .option("exec", { type: "boolean", default: false, describe: "As in image build, for a program" })
+    .option("proof-file", { ...one, describe: "As in image build, for a program" })
+    .option("output-file", { ...many, describe: "As in image build, for a program" })
+    .option("working-dir", { ...one, describe: "Where the manifest's files are; default the current folder" })
+    .option("arg", { ...many, describe: "An argument of the task; repeatable" })
+    .option("input", { ...many, describe: "FILE:/workspace/x, a file of the task; repeatable" })
+    .option("output-dir", { ...one, alias: "o", describe: "Gets task_result.json and the output files" })
+    .option("trace", {
+      ...one,
+      describe: "File for the kernel's log and the program's files and system calls",
+    })
+    .option("provider", {
+      choices: ["auto", "qemu", "process"] as const,
+      default: "auto" as const,
+      describe: "auto: QEMU; process: as a process of this machine",
+    })
+    .option("qemu-path", { ...one, default: "qemu-system-x86_64", describe: "QEMU" })
+    .option("mem-mib", {
+      type: "number",
+      requiresArg: true,
+      describe: "Memory, MiB; default the image's, or 512",
+    })
+    .option("cpus", { type: "number", requiresArg: true, describe: "Processors; default the image's, or 1" })
+    .option("timeout-seconds", {
+      type: "number",
+      requiresArg: true,
+      default: 3600,
+      describe: "The program may take so long",
+    })
+    .option("idle-seconds", {
+      type: "number",
+      requiresArg: true,
+      describe: "It is stopped when it did nothing for so long; default never",
+    })
+    .option("json", { type: "boolean", default: false, describe: "One line of JSON, without the console" });
+}
+
+const vmRunCommand: CommandModule<object, Arguments> = {
+  command: "run <program>",
+  describe: "Run an image or a program once in a VM, without a node and a network",
+  builder: (yargs: Argv) =>
+    options(yargs)
+      .check((argv) => {
+        for (const name of ["mem-mib", "cpus"] as const) {
+          const value = argv[name];
+          if (value !== undefined && (!Number.isInteger(value) || value < 1))
+            return `--${name} must be a whole number from 1 up.`;
+        }
+        for (const name of ["timeout-seconds", "idle-seconds"] as const) {
+          if (argv[name] !== undefined && !((argv[name] as number) > 0))
+            return `--${name} must be more than 0.`;
+        }
+        return true;
+      })
+      .example("$0 vm run prover.mjs --input in.txt:/workspace/in.txt", "its console here, its exit code too")
+      .example("$0 vm run benchy -c benchy.json --mounts params:/tmp", "with the volume params"),
+  handler: async (given) => {
+    if (!given.json) return reportErrors(() => runAndShow(given));
+    try {
+      await using vm = await run(given);
+      printEnvelope(okEnvelope(COMMAND, jsonOf(vm)));
+      process.exitCode = exitCodeOf(vm);
+    } catch (error) {
+      printEnvelope(errorEnvelope(COMMAND, error));
+      process.exitCode = EXIT_FAILURE;
+    }
+  },
+};
+
+async function runAndShow(given: Arguments): Promise<void> {
+  await using vm = await run(given);
+  const { result, facts, outcome } = vm;
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  process.exitCode = exitCodeOf(vm);
+  if ("data" in result) {
+    say(`result     ${result.data.length} bytes`);
+    for (const { vmPath, checksum } of result.files) say(`file       ${vmPath} ${checksum}`);
+  } else if (outcome.kind !== "exited" || result.failure.code !== "RESULT_INVALID") {
+    const reason = `${result.failure.code}: ${result.failure.message}`;
+    say(`error: ${reason}`);
+  } else say(`no result  ${result.failure.message}`);
+  say(
+    `ran        ${(facts.tookMs / 1_000).toFixed(1)} s (${facts.provider}, ${facts.accelerator}, VSOCK: ${facts.vsock})`,
+  );
+}
+
+/** The program's own; 1 for what isn't one. A program that gives no result may have none to give. */
+function exitCodeOf({ outcome, result }: AloneVm): number {
+  if (outcome.kind === "exited" && outcome.exitCode !== 0) return outcome.exitCode;
+  if ("data" in result) return 0;
+  return outcome.kind === "exited" && result.failure.code === "RESULT_INVALID" ? 0 : EXIT_FAILURE;
+}
+
+function jsonOf(vm: AloneVm) {
+  const { facts, outcome, result, consoleTail } = vm;
+  const base = { ...facts, outcome, consoleTail };
+  if ("failure" in result) return { ...base, failure: result.failure, data: null, files: [] };
+  const files = result.files.map(({ vmPath, checksum }) => ({ vmPath, checksum }));
+  return { ...base, failure: null, data: Buffer.from(result.data).toString("base64"), files };
+}
+
+async function run(given: Arguments): Promise<AloneVm> {
+  const stop = new AbortController();
+  void untilSignal().then((signal) => stop.abort(new Error(`stopped by ${signal}`)));
+  const say = (line: string | null) => void (line === null || process.stderr.write(`${line}\n`));
+  const log = pino(
+    { level: "warn", timestamp: pino.stdTimeFunctions.isoTime },
+    { write: (json: string) => say(runLine(json)) },
+  );
+  const inputs = (given.input ?? []).map(parseInput);
+  const tracePath = given.trace === undefined ? null : resolve(given.trace);
+  const { build, volumes } = await howToBuild(given);
+  const vm = await runAloneVm(
+    { log },
+    {
+      program: resolve(given.program),
+      ...(build ? { build } : {}),
+      task: { id: TASK_ID, args: given.arg ?? [], files: inputs.map(({ vmPath }) => vmPath) },
+      fill: (workspace) => fill(workspace, inputs),
+      provider: given.provider,
+      qemuPath: given["qemu-path"],
+      memMib: given["mem-mib"],
+      cpus: given.cpus,
+      deadlineMs: given["timeout-seconds"] * 1_000,
+      idleLimitMs: given["idle-seconds"] === undefined ? undefined : given["idle-seconds"] * 1_000,
+      volumes,
+      vsock: { vhostDevicePath: process.env.GEVULOT_VHOST_DEVICE_VSOCK || undefined },
+      volumesDir: resolve(given["volumes-directory"]),
+      trace: tracePath !== null,
+      signal: stop.signal,
+      ...(given.json ? {} : { onConsole: (chunk) => void process.stdout.write(chunk) }),
+      onProgress: (message) => given.json || say(`${message} …`),
+    },
+  );
+  try {
+    if (tracePath !== null) {
+      await copyFromWorkspace(vm.workspace, TRACE_FILE, tracePath, MAX_TRACE_BYTES).catch(
+        (error: unknown) => {
+          if (!(error instanceof OutputFileProblem)) throw error;
+          say("no trace   The guest did not get as far as that.");
+        },
+      );
+    }
+    if (given["output-dir"] !== undefined)
+      await writeResult(resolve(given["output-dir"]), TASK_ID, vm.result);
+    return vm;
+  } catch (error) {
+    await vm[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** A program is built as `image build` does it; an image is as it is, but for more volumes. */
+async function howToBuild(given: Arguments) {
+  const mounts = Object.fromEntries((given.mounts ?? []).map(parseMount));
+  if (await isProgram(resolve(given.program))) {
+    const [proofFile, outputs] = [given["proof-file"], given["output-file"]];
+    const build = {
+      manifest: given.config === undefined ? {} : await readManifest(given.config),
+      mounts,
+      ...(given.args ? { args: given.args } : {}),
+      ...(given.env ? { env: Object.fromEntries(given.env.map(parseEnv)) } : {}),
+      ...(given.exec || proofFile !== undefined || outputs ? { exec: { proofFile, outputs } } : {}),
+      ...(given["working-dir"] === undefined ? {} : { workingDir: given["working-dir"] }),
+    };
+    return { build, volumes: [] };
+  }
+  const ofProgram = ["config", "args", "env", "proof-file", "output-file", "working-dir"] as const;
+  const option = given.exec ? "exec" : ofProgram.find((name) => given[name] !== undefined);
+  if (option !== undefined) {
+    const message = `--${option} is for programs, and ${given.program} is an image (or no program at all): what it runs was settled by image build.`;
+    throw new GevulotError("VM_RUN_OPTION", message, { context: { option } });
+  }
+  return { build: undefined, volumes: volumesOf(mounts) };
+}
+
+function volumesOf(mounts: Readonly<Record<string, string>>): readonly VolumeMount[] {
+  const refuse = (reason: string): Error =>
+    new GevulotError("VM_RUN_OPTION", `--mounts can't be used: ${reason}.`, {
+      context: { option: "mounts" },
+    });
+  return readMounts(mounts, refuse).volumes;
+}
+
+interface Input {
+  readonly source: string;
+  readonly vmPath: string;
+}
+
+function parseInput(argument: string): Input {
+  const at = argument.lastIndexOf(":");
+  const [source, vmPath] = [argument.slice(0, at), argument.slice(at + 1)];
+  const problem = at < 1 ? "there is no colon in it" : vmPathProblem(vmPath);
+  if (problem === null) return { source: resolve(source), vmPath };
+  const message = `--input ${argument} can't be used: ${problem}. Write FILE:/workspace/name.`;
+  throw new GevulotError("INPUT_ARGUMENT", message, { context: { argument } });
+}
+
+async function fill(workspace: string, inputs: readonly Input[]): Promise<void> {
+  await mkdir(workspace, { recursive: true });
+  for (const { source, vmPath } of inputs) {
+    const target = join(workspace, workspaceRelative(vmPath));
+    await mkdir(dirname(target), { recursive: true });
+    await copyFile(source, target);
+  }
+}
+
+export const vmCommand: CommandModule = {
+  command: "vm",
+  describe: "Run an image or a program in a virtual machine",
+  builder: (yargs) => yargs.command(vmRunCommand).demandCommand(1, "Say what to do: vm run.").strict(),
+  handler: () => {},
+};

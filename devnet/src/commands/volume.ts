@@ -1,0 +1,159 @@
+import { resolve } from "node:path";
+import type { Argv, CommandModule } from "yargs";
+import { writeTfsVolume } from "../image/nanos/writeTfsVolume.ts";
+import { parseVolumeSize } from "../vm/volumes/makeVolume.ts";
+import { describeHolder } from "../vm/volumes/volumeHolds.ts";
+import {
+  createVolumeStore,
+  DEFAULT_VOLUMES_DIR,
+  type Volume,
+  type VolumeFormat,
+} from "../vm/volumes/volumeStore.ts";
+import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
+import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
+
+interface Common {
+  readonly "volumes-directory": string;
+  readonly json: boolean;
+}
+
+/** Where volumes are; a node has the same option. */
+export function volumesDirectoryOption<T>(yargs: Argv<T>) {
+  return yargs.option("volumes-directory", {
+    type: "string",
+    requiresArg: true,
+    default: process.env.GEVULOT_VOLUMES_DIRECTORY || DEFAULT_VOLUMES_DIR,
+    defaultDescription: "GEVULOT_VOLUMES_DIRECTORY, else ~/.local/share/gevulot/volumes",
+    describe: "Folder of the volumes",
+  });
+}
+
+const common = <T>(yargs: Argv<T>) =>
+  volumesDirectoryOption(yargs).option("json", {
+    type: "boolean",
+    default: false,
+    describe: "One line of JSON",
+  });
+
+async function report<T>(command: string, given: Common, work: () => Promise<T>, text: (data: T) => string) {
+  if (!given.json) {
+    return reportErrors(async () => void process.stdout.write(text(await work())));
+  }
+  try {
+    printEnvelope(okEnvelope(command, await work()));
+  } catch (error) {
+    printEnvelope(errorEnvelope(command, error));
+    process.exitCode = EXIT_FAILURE;
+  }
+}
+
+const storeOf = (given: Common) => createVolumeStore({ folder: resolve(given["volumes-directory"]) });
+
+interface CreateArguments extends Common {
+  readonly name: string;
+  readonly size?: string | undefined;
+  readonly dir?: string | undefined;
+  readonly format: VolumeFormat;
+}
+
+const createCommand: CommandModule<object, CreateArguments> = {
+  command: "create <name>",
+  describe: "Make a volume, sparse",
+  builder: (yargs: Argv) =>
+    common(yargs)
+      .positional("name", {
+        type: "string",
+        demandOption: true,
+        describe: "As the manifest's Mounts name it",
+      })
+      .option("size", {
+        alias: "s",
+        type: "string",
+        requiresArg: true,
+        describe: "40g, 512m; default as large as the folder needs, or 1g",
+      })
+      .option("format", {
+        choices: ["linux", "nanos"] as const,
+        default: "linux" as const,
+        describe: "Of the guests that use it: linux is ext4, nanos is TFS",
+      })
+      .option("dir", { alias: "d", type: "string", requiresArg: true, describe: "Folder to copy into it" })
+      .example("$0 volume create params -s 40g -d ./params", 'mounted by Mounts {"params": "/params:ro"}'),
+  handler: (given) =>
+    report(
+      "volume create",
+      given,
+      async () =>
+        storeOf(given).create({
+          name: given.name,
+          sizeBytes: given.size === undefined ? undefined : parseVolumeSize(given.size),
+          contentDir: given.dir === undefined ? undefined : resolve(given.dir),
+          ...(given.format === "nanos" ? { write: writeTfsVolume } : {}),
+        }),
+      (volume) =>
+        `volume     ${volume.path}\nsize       ${size(volume.sizeBytes)}, ${size(volume.usedBytes)} on disk\n`,
+    ),
+};
+
+const listCommand: CommandModule<object, Common> = {
+  command: "list",
+  describe: "Show the volumes and who uses them",
+  builder: (yargs: Argv) => common(yargs),
+  handler: (given) => report("volume list", given, () => storeOf(given).list(), table),
+};
+
+const deleteCommand: CommandModule<object, Common & { readonly name: string }> = {
+  command: "delete <name>",
+  describe: "Remove a volume that nobody uses",
+  builder: (yargs: Argv) =>
+    common(yargs).positional("name", { type: "string", demandOption: true, describe: "A volume" }),
+  handler: (given) =>
+    report(
+      "volume delete",
+      given,
+      async () => {
+        await storeOf(given).delete(given.name);
+        return { name: given.name };
+      },
+      ({ name }) => `deleted    ${name}\n`,
+    ),
+};
+
+function table(volumes: readonly Volume[]): string {
+  if (volumes.length === 0) return "no volumes\n";
+  const rows = volumes.map(({ name, format, sizeBytes, usedBytes, holders }) =>
+    [
+      name.padEnd(24),
+      format.padEnd(6),
+      size(sizeBytes).padStart(10),
+      `${size(usedBytes).padStart(10)} on disk`,
+      holders.map(describeHolder).join("; "),
+    ]
+      .join("  ")
+      .trimEnd(),
+  );
+  return `${rows.join("\n")}\n`;
+}
+
+function size(bytes: number): string {
+  const steps: readonly (readonly [string, number])[] = [
+    ["GiB", 2 ** 30],
+    ["MiB", 2 ** 20],
+    ["KiB", 2 ** 10],
+  ];
+  const [unit, factor] = steps.find(([, one]) => bytes >= one) ?? ["bytes", 1];
+  return `${Number((bytes / factor).toFixed(1))} ${unit}`;
+}
+
+export const volumeCommand: CommandModule = {
+  command: "volume",
+  describe: "Disks with data that programs read or write, kept between tasks",
+  builder: (yargs) =>
+    yargs
+      .command(createCommand)
+      .command(listCommand)
+      .command(deleteCommand)
+      .demandCommand(1, "Say what to do: volume create, list or delete.")
+      .strict(),
+  handler: () => {},
+};

@@ -1,0 +1,154 @@
+import { execFileSync } from "node:child_process";
+import { copyFile, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
+import { checkProgram } from "./checkProgram.ts";
+import { findMissing } from "./missingFiles.ts";
+import { createStraceReader, type OpenedFile } from "./straceLines.ts";
+
+describe("strace's lines", () => {
+  const read = (...lines: string[]) => lines.map(createStraceReader("/work")).filter((file) => file !== null);
+  test.each<[string, string[], Partial<OpenedFile>[]]>([
+    [
+      "a relative name, through a link",
+      ['7 openat(AT_FDCWD</app>, "lib/x.so.1", O_RDONLY|O_CLOEXEC) = 3</app/lib/x.so.1.2>'],
+      [{ path: "/app/lib/x.so.1", realPath: "/app/lib/x.so.1.2", use: "read" }],
+    ],
+    [
+      "a name below an open folder, with odd bytes",
+      [String.raw`7 openat(5</a b>, "q\"\303\274\n", O_RDONLY) = 6</a b/q"\303\274\n>`],
+      [{ path: '/a b/q"ü\n' }],
+    ],
+    [
+      "an old open, written",
+      ['7 open("x", O_WRONLY|O_CREAT, 0666) = 3</work/x>'],
+      [{ path: "/work/x", use: "written" }],
+    ],
+    [
+      "a program",
+      ['8 execve("/bin/true", ["true"], 0x7f /* 3 vars */) = 0'],
+      [{ path: "/bin/true", use: "started" }],
+    ],
+    ["what failed", ['7 openat(AT_FDCWD</>, "x", O_RDONLY) = -1 ENOENT (No such file or directory)'], []],
+    ["a folder", ['7 openat(AT_FDCWD</>, "etc", O_RDONLY|O_DIRECTORY) = 3</etc>'], []],
+    ["other things", ["7 +++ exited with 0 +++", "", "nonsense"], []],
+  ])("%s", (_, lines, wanted) => {
+    expect(read(...lines)).toEqual(wanted.map((one) => expect.objectContaining(one)));
+  });
+
+  test("a call that was cut in two, between others", () => {
+    const reader = createStraceReader("/");
+    const lines = [
+      '1 openat(AT_FDCWD</>, "a", O_RDONLY <unfinished ...>',
+      '2 openat(AT_FDCWD</>, "b", O_RDONLY) = 3</b>',
+      "1 <... openat resumed>) = 4</a>",
+    ];
+    expect(lines.map((line) => reader(line)?.path)).toEqual([undefined, "/b", "/a"]);
+  });
+});
+
+describe("findMissing", () => {
+  const opened = (...paths: string[]): OpenedFile[] =>
+    paths.map((path) => ({ path, realPath: path, use: "read" }));
+  const find = (files: OpenedFile[], known: string[] = []) =>
+    findMissing({
+      opened: files,
+      isInImage: (path) => known.includes(path),
+      workingDir: "/app",
+      workspaceDir: "/tmp/ws",
+    });
+
+  test("offers folders for many files, files for few, and a root for what is elsewhere", () => {
+    const many = ["a", "b", "c", "d", "e"].map((name) => `/app/params/${name}`);
+    const found = find(opened("/app/x.toml", ...many, "/usr/lib/libz.so.1", "/app/known"), ["/app/known"]);
+    expect(found.libraries).toEqual(["/usr/lib/libz.so.1"]);
+    expect(found.manifest).toEqual({
+      TargetRoot: "/",
+      Files: ["usr/lib/libz.so.1", "x.toml"],
+      Dirs: ["params"],
+    });
+  });
+
+  test("passes over what every system has for itself, the workspace, and /tmp", () => {
+    const paths = [
+      "/proc/meminfo",
+      "/dev/urandom",
+      "/tmp/x",
+      "/tmp/ws/in",
+      "/etc/ld.so.cache",
+      "/usr/lib/locale/C.utf8/LC_CTYPE",
+    ];
+    expect(find(opened(...paths))).toMatchObject({ data: [], manifest: null });
+  });
+
+  test("explains the look-up of names", () => {
+    const found = find(opened("/etc/nsswitch.conf", "/lib/x86_64-linux-gnu/libnss_dns.so.2"));
+    expect(found).toMatchObject({
+      libraries: [],
+      manifest: null,
+      notes: [expect.stringMatching(/NSS.*no network/)],
+    });
+  });
+});
+
+describe("a program under observation", () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await realpath(await mkdtemp(join(tmpdir(), "gevulot-check-test-")));
+    await mkdir(join(folder, "data"));
+    await writeFile(join(folder, "data", "params.bin"), "");
+    await copyFile("/bin/busybox", join(folder, "busybox"));
+    await writeFile(
+      join(folder, "prover.c"),
+      '#include <dlfcn.h>\n#include <stdio.h>\nint main(int n, char **args) { dlopen("libm.so.6", RTLD_NOW); return fopen(args[n - 1], "r") == 0; }\n',
+    );
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  function needs(context: TestContext, ...tools: string[]): void {
+    for (const tool of tools) {
+      try {
+        execFileSync(tool, ["--version"], { stdio: "pipe" });
+      } catch {
+        context.skip(`${tool} is not installed`);
+      }
+    }
+  }
+  const compile = () => {
+    execFileSync("gcc", ["-o", "prover", "prover.c", "-ldl"], { cwd: folder, stdio: "pipe" });
+    return join(folder, "prover");
+  };
+  const check = (program: string, runArgs: string[], more: object = {}) =>
+    checkProgram({ program, runArgs, workingDir: folder, timeoutMs: 20_000, ...more });
+
+  test("what it loads and reads at run time", async (context) => {
+    needs(context, "strace", "gcc");
+    const found = await check(compile(), ["data/params.bin"]);
+    expect(found).toMatchObject({ by: "strace", exitCode: 0, data: [join(folder, "data", "params.bin")] });
+    expect(found.libraries).toEqual([expect.stringMatching(/libm\.so\.6$/)]);
+    const manifest = found.manifest as object;
+    expect(await check(compile(), ["data/params.bin"], { manifest })).toMatchObject({ manifest: null });
+  });
+
+  test("without strace, the loader tells of libraries", async (context) => {
+    needs(context, "gcc");
+    const found = await check(compile(), ["data/params.bin"], { by: "loader" });
+    expect(found).toMatchObject({
+      by: "loader",
+      data: [],
+      libraries: [expect.stringMatching(/libm\.so\.6$/)],
+    });
+    await expect(check(join(folder, "busybox"), [], { by: "loader" })).rejects.toMatchObject({
+      code: "OBSERVE_FAILED",
+      message: expect.stringMatching(/apt-get install strace/),
+    });
+  });
+
+  test("one that does not end is stopped, and what it opened is known", async (context) => {
+    needs(context, "strace");
+    const args = ["sh", "-c", "read x <data/params.bin; sleep 100"];
+    const found = await check(join(folder, "busybox"), args, { timeoutMs: 2_000 });
+    expect(found).toMatchObject({ timedOut: true, data: [join(folder, "data", "params.bin")] });
+  });
+});

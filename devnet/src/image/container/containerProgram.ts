@@ -1,0 +1,116 @@
+import { open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { isElf } from "../elf.ts";
+import { findLibraries } from "../elfLibraries.ts";
+import type { Manifest } from "../manifest.ts";
+import { resolveInRoot } from "../rootedPath.ts";
+import { containerInvalid } from "./containerError.ts";
+import { type ContainerConfig, openContainer } from "./openContainer.ts";
+import { unpackContainer } from "./unpackContainer.ts";
+
+/** What a container starts, the manifest's word counting more. */
+export interface ContainerProgram {
+  /** In the container, absolute. */
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly notes: readonly string[];
+}
+
+export interface ReadContainerOptions {
+  readonly container: string;
+  readonly manifest: Manifest;
+  readonly scratchDir: string;
+  /** Gets the root file system; must not exist. */
+  readonly outputDir: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const MAX_SCRIPT_LINE_BYTES = 256;
+/** Where the image itself keeps what its init reads. */
+const OURS = ".gevulot";
+
+/**
+ * Unpacks a container's root file system, and finds out what it starts: the manifest's Program, or Entrypoint and Cmd.
+ *
+ * @throws GevulotError `CONTAINER_INVALID`, `LIBRARY_NOT_FOUND`, `ELF_INVALID`
+ */
+export async function readContainerProgram(options: ReadContainerOptions): Promise<ContainerProgram> {
+  const { container, manifest, outputDir } = options;
+  const opened = await openContainer(options);
+  const leftOut = await unpackContainer(opened, options);
+  await rm(join(outputDir, OURS), { recursive: true, force: true });
+  const { config } = opened;
+  const argv = manifest.program === undefined ? config.argv : [`/${manifest.program}`.replace(/^\/+/, "/")];
+  const [name, ...own] = argv;
+  if (name === undefined) {
+    throw containerInvalid(
+      container,
+      "it has neither Entrypoint nor Cmd; name its program in the manifest's Program",
+    );
+  }
+  const env = { ...config.env, ...manifest.env };
+  const cwd = manifest.cwd ?? config.workingDir;
+  const path = await findProgram(container, outputDir, name, env.PATH ?? DEFAULT_PATH, cwd ?? "/");
+  await checkProgram(container, outputDir, path, options.signal);
+  return {
+    path,
+    args: manifest.args.length > 0 ? manifest.args : own,
+    env,
+    ...(cwd === undefined ? {} : { cwd }),
+    notes: [...userNote(config), ...(leftOut > 0 ? [`${leftOut} device nodes and pipes are left out.`] : [])],
+  };
+}
+
+function userNote({ user }: ContainerConfig): string[] {
+  if (user === undefined || /^(root|0)(:|$)/.test(user)) return [];
+  return [`The container's user ${user} means nothing here: the program is alone in its machine, as root.`];
+}
+
+async function findProgram(
+  container: string,
+  root: string,
+  name: string,
+  searchPath: string,
+  cwd: string,
+): Promise<string> {
+  const places = name.startsWith("/")
+    ? [name]
+    : name.includes("/")
+      ? [join(cwd, name)]
+      : searchPath.split(":").map((folder) => join("/", folder, name));
+  for (const place of places) {
+    if ((await resolveInRoot(root, place)) !== null) return place;
+  }
+  throw containerInvalid(container, `its program ${name} is not in it (looked for ${places.join(", ")})`);
+}
+
+/** Said while the image is made, and not by a virtual machine that starts nothing. */
+async function checkProgram(
+  container: string,
+  root: string,
+  path: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const found = await resolveInRoot(root, path);
+  const source = found?.source ?? "";
+  const file = await open(source, "r");
+  const head = await file
+    .read(Buffer.alloc(MAX_SCRIPT_LINE_BYTES), 0, MAX_SCRIPT_LINE_BYTES, 0)
+    .then(({ buffer, bytesRead }) => buffer.subarray(0, bytesRead))
+    .catch(() => Buffer.alloc(0))
+    .finally(() => file.close());
+  if (isElf(head)) return void (await findLibraries(source, { root, ...(signal ? { signal } : {}) }));
+  const interpreter = /^#!\s*(\S+)/.exec(head.toString("latin1"))?.[1];
+  if (interpreter === undefined) {
+    throw containerInvalid(
+      container,
+      `its program ${path} is neither an ELF file nor a script with a #! line`,
+    );
+  }
+  if ((await resolveInRoot(root, interpreter)) === null) {
+    throw containerInvalid(container, `${interpreter}, which runs its program ${path}, is not in it`);
+  }
+}

@@ -1,0 +1,141 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { ImageEntry } from "../imageFiles.ts";
+import { checkGpu, isUsable } from "./checkGpu.ts";
+import { findGpuModules } from "./gpuModules.ts";
+import { gpuTemplate } from "./gpuTemplate.ts";
+
+const KERNEL = "6.1.0-41-amd64";
+const DRIVER = "550.144.03";
+const module = (version = DRIVER, kernel = KERNEL) =>
+  `\x7fELF…\0license=Dual MIT/GPL\0version=${version}\0srcversion=X\0vermagic=${kernel} SMP preempt mod_unload\0`;
+
+/** A made-up tree that has all: content, or where a link leads. */
+const WHOLE: Readonly<Record<string, string>> = {
+  [`/usr/lib/modules/${KERNEL}/nvidia/nvidia.ko`]: module(),
+  [`/usr/lib/modules/${KERNEL}/nvidia/nvidia-uvm.ko`]: module(),
+  [`/usr/lib/x86_64-linux-gnu/libcuda.so.${DRIVER}`]: "cuda",
+  "/usr/lib/x86_64-linux-gnu/libcuda.so.1": `-> libcuda.so.${DRIVER}`,
+  "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1": "ml",
+  [`/usr/lib/firmware/nvidia/${DRIVER}/gsp_ga10x.bin`]: "gsp",
+};
+
+function check(tree: Readonly<Record<string, string | undefined>>, gpus = 1) {
+  const contents = new Map(
+    Object.entries(tree).filter((one): one is [string, string] => one[1] !== undefined),
+  );
+  const entries = [...contents].map(([path, content]): ImageEntry => {
+    const entry = { path, mode: "", sizeBytes: content.length };
+    return content.startsWith("-> ")
+      ? { ...entry, kind: "link", target: content.slice(3) }
+      : { ...entry, kind: "file" };
+  });
+  const read = async ({ path }: ImageEntry) => Buffer.from(contents.get(path) ?? "", "latin1");
+  return checkGpu({ kernelVersion: KERNEL, resources: { gpus }, entries, read });
+}
+
+describe("checkGpu", () => {
+  test("all is there, and of one driver", async () => {
+    const findings = await check(WHOLE);
+    expect(findings.filter(({ state }) => state !== "ok")).toEqual([]);
+    expect(isUsable(findings)).toBe(true);
+  });
+
+  const at = (folder: string, name: string) => `/usr/lib/${folder}/${name}`;
+  const nvidia = at(`modules/${KERNEL}/nvidia`, "nvidia.ko");
+  const cuda = at("x86_64-linux-gnu", "libcuda.so.1");
+  const cudaFile = at("x86_64-linux-gnu", `libcuda.so.${DRIVER}`);
+  const gsp = at(`firmware/nvidia/${DRIVER}`, "gsp_ga10x.bin");
+  test.each<[string, Record<string, string | undefined>, string, string, RegExp]>([
+    [
+      "no module",
+      { [nvidia]: undefined },
+      "kernel module",
+      "missing",
+      /nvidia\.ko for Linux 6\.1\.0-41-amd64/,
+    ],
+    [
+      "a packed module",
+      { [nvidia]: undefined, [`${nvidia}.xz`]: "x" },
+      "kernel module",
+      "missing",
+      /\.xz is packed.*unpack/,
+    ],
+    [
+      "another kernel's",
+      { [nvidia]: module(DRIVER, "6.8.0-31-generic") },
+      "kernel module",
+      "mismatch",
+      /made for Linux 6\.8\.0-31-generic/,
+    ],
+    ["a module that is none", { [nvidia]: "hello" }, "kernel module", "mismatch", /no kernel module/],
+    ["no libcuda", { [cuda]: undefined }, "libcuda", "missing", /toolkit would bring it at run time/],
+    ["a libcuda that leads nowhere", { [cudaFile]: undefined }, "libcuda", "missing", /which is not there/],
+    [
+      "another driver's libcuda",
+      { [nvidia]: module("535.1.1") },
+      "libcuda",
+      "mismatch",
+      /of driver 550\.144\.03.*of 535\.1\.1/,
+    ],
+    ["a libcuda without its version", { [cuda]: "of 535.1.1" }, "libcuda", "mismatch", /another version/],
+    ["no firmware", { [gsp]: undefined }, "firmware", "missing", /nvidia\/550\.144\.03\/gsp_/],
+    [
+      "another driver's firmware",
+      { [gsp]: undefined, [gsp.replace(DRIVER, "535.1.1")]: "" },
+      "firmware",
+      "mismatch",
+      /535\.1\.1.*550\.144\.03/,
+    ],
+    [
+      "no unified memory",
+      { [at(`modules/${KERNEL}/nvidia`, "nvidia-uvm.ko")]: undefined },
+      "unified memory",
+      "missing",
+      /nvidia-uvm\.ko/,
+    ],
+  ])("%s", async (_, change, part, state, text) => {
+    const findings = await check({ ...WHOLE, ...change });
+    expect(findings).toContainEqual({ part, state, text: expect.stringMatching(text) });
+    expect(isUsable(findings)).toBe(false);
+  });
+
+  test("no GPU asked for; and a library that only some programs need", async () => {
+    expect((await check(WHOLE, 0))[0]).toMatchObject({
+      state: "missing",
+      text: expect.stringMatching(/"GPUs": 1/),
+    });
+    const without = await check({ ...WHOLE, [at("x86_64-linux-gnu", "libnvidia-ml.so.1")]: undefined });
+    expect(isUsable(without)).toBe(true);
+    expect(isUsable(await check(WHOLE, 0))).toBe(true);
+  });
+});
+
+test("the modules that the guest loads are found in its root, in order, and nowhere else", async () => {
+  const root = await mkdtemp(join(tmpdir(), "gevulot-gpu-test-"));
+  try {
+    expect(await findGpuModules(root)).toEqual([]);
+    for (const path of Object.keys(WHOLE)) {
+      await mkdir(dirname(join(root, path)), { recursive: true });
+      await writeFile(join(root, path), "");
+    }
+    await symlink("usr/lib", join(root, "lib"));
+    const folder = `/usr/lib/modules/${KERNEL}/nvidia`;
+    expect(await findGpuModules(root)).toEqual([`${folder}/nvidia.ko`, `${folder}/nvidia-uvm.ko`]);
+  } finally {
+    await rm(root, { recursive: true });
+  }
+});
+
+test("the template names one driver and one kernel throughout", () => {
+  const text = gpuTemplate({ kernelVersion: KERNEL, driver: DRIVER });
+  expect(text).toContain(`ARG DRIVER=${DRIVER}\nARG KERNEL=${KERNEL}`);
+  // What a later stage uses it declares, or it is empty there.
+  for (const stage of text.split(/^FROM /m).slice(1)) {
+    for (const name of ["DRIVER", "KERNEL"]) {
+      if (stage.includes(`\${${name}}`)) expect(stage).toContain(`ARG ${name}\n`);
+    }
+  }
+});

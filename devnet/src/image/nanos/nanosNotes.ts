@@ -1,0 +1,28 @@
+import type { Manifest } from "../manifest.ts";
+import type { ManifestNotes } from "../manifestNotes.ts";
+
+/** What a Nanos image makes of a manifest beyond what stands in it. */
+export function nanosNotes(manifest: Manifest): ManifestNotes {
+  const { memMib, cpus, gpus } = manifest.runConfig.resources;
+  const asked = [
+    ...(memMib === undefined ? [] : [`${memMib} MiB`]),
+    ...(cpus === undefined ? [] : [`${cpus} CPUs`]),
+    ...(gpus === undefined ? [] : [`${gpus} GPUs`]),
+  ];
+  return {
+    warnings: [
+      ...(manifest.cloudConfig ? ["CloudConfig means nothing here: images are not sent to a cloud."] : []),
+      ...(manifest.nanosVersion === undefined
+        ? []
+        : ["NanosVersion is ignored in a manifest, as by ops; give --nanos-version."]),
+    ],
+    notes: [
+      ...(manifest.rebootOnExit
+        ? ["RebootOnExit: a program that fails resets the machine; a node takes that for its failure."]
+        : []),
+      ...(asked.length > 0
+        ? [`RunConfig (${asked.join(", ")}) does not reach a Nanos image; give it with the deployment.`]
+        : []),
+    ],
+  };
+}

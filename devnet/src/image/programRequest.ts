@@ -1,0 +1,55 @@
+import { basename, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { ImageProgram } from "./descriptor.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
+
+/** A manifest, and what stands beside it on a command line. */
+export interface ProgramRequest {
+  /** As it came out of JSON. */
+  readonly manifest?: unknown;
+  /** Instead of the manifest's Args. */
+  readonly args?: readonly string[];
+  /** Added to the manifest's Env; these win. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Added to the manifest's Mounts, by id; these win. */
+  readonly mounts?: Readonly<Record<string, string>>;
+}
+
+/** So that what overrides is checked like what it overrides. */
+export function withOverrides({ manifest = {}, args, env, mounts }: ProgramRequest): unknown {
+  const checked = parseManifest(manifest);
+  if (args === undefined && env === undefined && mounts === undefined) return manifest;
+  const kept = Object.entries(manifest as object).filter(([key]) => !/^(args|env|mounts)$/i.test(key));
+  return {
+    ...Object.fromEntries(kept),
+    Args: args ?? checked.args,
+    Env: { ...checked.env, ...env },
+    Mounts: { ...checked.mounts, ...mounts },
+  };
+}
+
+/** As ops, the manifest's Program counts; its name alone means the file of that name that was given with a path. */
+export async function resolveProgram(
+  program: string | URL,
+  manifest: Manifest,
+  workingDir: string,
+): Promise<string> {
+  const named = program instanceof URL ? fileURLToPath(program) : resolve(program);
+  if (manifest.program === undefined || manifest.program === basename(named)) return named;
+  return resolve(workingDir, manifest.program);
+}
+
+/** As ops: the path rooted at `/`. A program from outside the working folder goes to `/` itself. */
+export function placeInImage(
+  programPath: string,
+  kind: ImageProgram["kind"],
+  manifest: Manifest,
+  workingDir: string,
+): string {
+  const inside = relative(
+    workingDir,
+    manifest.program === undefined ? programPath : resolve(workingDir, manifest.program),
+  );
+  const place = inside.startsWith("..") ? basename(programPath) : inside;
+  return `/${kind === "js" ? place.replace(/\.[^./]+$/, ".mjs") : place}`;
+}

@@ -1,0 +1,78 @@
+import { mkdir, realpath } from "node:fs/promises";
+import { basename } from "node:path";
+import { readContainerProgram } from "./container/containerProgram.ts";
+import type { ImageProgram } from "./descriptor.ts";
+import { findLibraries, type Library } from "./elfLibraries.ts";
+import { listKoffi } from "./koffiLibrary.ts";
+import type { Manifest } from "./manifest.ts";
+import { placeInImage, resolveProgram } from "./programRequest.ts";
+import { type NodeFacts, readNode } from "./readNode.ts";
+import { readProgram, unusable } from "./readProgram.ts";
+import { NODE_PATH } from "./rootTree.ts";
+
+/** A program, and all that it runs on but the kernel. */
+export interface ProgramSource extends Pick<ImageProgram, "kind" | "path" | "args" | "env" | "cwd"> {
+  /** Missing where the program is in the root folder already. */
+  readonly data?: Uint8Array;
+  readonly runtime: readonly Library[];
+  readonly node?: NodeFacts;
+  readonly notes: readonly string[];
+}
+
+export interface ProgramSourceOptions {
+  readonly program?: string | URL | undefined;
+  readonly fromContainer?: string | undefined;
+  readonly manifest: Manifest;
+  readonly workingDir: string;
+  readonly nodePath: string;
+  readonly scratchDir: string;
+  /** The image's root; made here. */
+  readonly rootDir: string;
+  readonly onProgress?: ((message: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws GevulotError those of `buildImage` that are about its program */
+export async function readProgramSource(options: ProgramSourceOptions): Promise<ProgramSource> {
+  const { program, fromContainer: container, manifest, rootDir, onProgress } = options;
+  if (container !== undefined) {
+    if (program !== undefined) {
+      throw unusable(
+        String(program),
+        "a container brings its own; name a file of it in the manifest's Program",
+      );
+    }
+    onProgress?.(`reading the container ${container}`);
+    const found = await readContainerProgram({ ...options, container, outputDir: rootDir });
+    return { kind: "elf", runtime: [], ...found };
+  }
+  if (program === undefined) throw unusable("(none)", "give a program's file, or a container");
+  await mkdir(rootDir);
+  const path = await resolveProgram(program, manifest, options.workingDir);
+  onProgress?.(`reading ${basename(path)}`);
+  const { kind, data } = await readProgram(path);
+  const node = kind === "js" ? await readNode(options.nodePath, options.signal) : undefined;
+  return {
+    kind,
+    data,
+    path: placeInImage(path, kind, manifest, options.workingDir),
+    args: manifest.args,
+    env: manifest.env,
+    cwd: manifest.cwd,
+    runtime: await listRuntime(kind, path, options),
+    notes: [],
+    ...(node ? { node } : {}),
+  };
+}
+
+async function listRuntime(
+  kind: ImageProgram["kind"],
+  programPath: string,
+  { nodePath, manifest, signal }: ProgramSourceOptions,
+): Promise<Library[]> {
+  const options = signal ? { signal } : {};
+  if (kind === "elf") return findLibraries(programPath, { ...options, root: manifest.targetRoot });
+  const node: Library = { path: NODE_PATH, source: await realpath(nodePath) };
+  const all = [node, ...(await findLibraries(nodePath, options)), ...(await listKoffi(options))];
+  return [...new Map(all.map((library) => [library.path, library])).values()];
+}

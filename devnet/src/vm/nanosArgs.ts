@@ -1,0 +1,59 @@
+import { escapeCommas, gpuArgs, MIN_GUEST_MIB, type QemuArgsOptions, SANDBOX } from "./qemuArgs.ts";
+import { volumeArgs } from "./volumes/guestVolumes.ts";
+import { vsockArgs } from "./vsock/vsockArgs.ts";
+
+export interface NanosArgsOptions
+  extends Pick<
+    QemuArgsOptions,
+    "name" | "accelerator" | "sandbox" | "memMib" | "cpus" | "workspace" | "gpuDevices" | "vsock" | "volumes"
+  > {
+  readonly imagePath: string;
+  readonly fds: Pick<QemuArgsOptions["fds"], "console" | "qmp">;
+}
+
+/**
+ * QEMU's arguments for a Nanos image, with the devices of the existing node (protocol section 8): a whole q35, the image
+ * as a read-only SCSI disk that the BIOS boots, the workspace with tag 0. The console is the only serial port.
+ *
+ * A reset ends the VM: Nanos resets when its program fails and the image says RebootOnExit, and would begin anew in the
+ * same workspace.
+ *
+ * @throws GevulotError `GPU_ADDRESS_INVALID`
+ */
+export function nanosArgs(options: NanosArgsOptions): string[] {
+  const { imagePath, workspace, fds, accelerator } = options;
+  const memMib = Math.max(options.memMib, MIN_GUEST_MIB);
+  return [
+    ...["-name", escapeCommas(options.name)],
+    ...["-nodefaults", "-no-user-config", "-no-reboot"],
+    ...["-display", "none"],
+    ...["-machine", "q35"],
+    ...["-accel", accelerator === "tcg" ? "tcg,thread=single" : accelerator],
+    ...["-cpu", "max"],
+    ...["-m", `${memMib}M`],
+    ...["-smp", String(options.cpus)],
+    // No lock: many VMs read one image at once, and nobody writes to it.
+    ...[
+      "-blockdev",
+      `driver=file,node-name=file,filename=${escapeCommas(imagePath)},read-only=on,locking=off`,
+    ],
+    ...["-blockdev", "driver=raw,node-name=image,file=file,read-only=on"],
+    ...["-device", "virtio-scsi-pci,id=scsi0"],
+    ...["-device", "scsi-hd,bus=scsi0.0,drive=image,bootindex=0"],
+    ...["-device", "virtio-rng-pci"],
+    ...[
+      "-fsdev",
+      `local,id=workspace,path=${escapeCommas(workspace.path)},security_model=${workspace.securityModel},multidevs=remap`,
+    ],
+    ...["-device", "virtio-9p-pci,fsdev=workspace,mount_tag=0"],
+    ...["-chardev", `socket,id=console,fd=${fds.console}`],
+    ...["-serial", "chardev:console"],
+    ...["-chardev", `socket,id=qmp,fd=${fds.qmp}`],
+    ...["-mon", "chardev=qmp,mode=control"],
+    ...["-device", "isa-debug-exit"],
+    ...(options.volumes ?? []).flatMap((volume, index) => volumeArgs(index, volume.fd, volume.readonly)),
+    ...gpuArgs(options.gpuDevices),
+    ...(options.vsock ? vsockArgs(options.vsock, memMib, options.vsock.inheritedAs) : []),
+    ...(options.sandbox ? ["-sandbox", SANDBOX] : []),
+  ];
+}

@@ -1,0 +1,29 @@
+import { GevulotError } from "gevulot-sdk";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    VOLUME_INVALID: { readonly reason: string };
+    VOLUME_EXISTS: { readonly name: string };
+    VOLUME_MISSING: { readonly name: string; readonly folder: string };
+    VOLUME_IN_USE: { readonly name: string; readonly holders: readonly string[] };
+  }
+}
+
+export function volumeInvalid(message: string): GevulotError<"VOLUME_INVALID"> {
+  return new GevulotError("VOLUME_INVALID", message, { context: { reason: message } });
+}
+
+export function volumeExists(name: string): GevulotError<"VOLUME_EXISTS"> {
+  const message = `There is a volume ${name} already. Choose another name, or delete it: gevulot-devnet volume delete ${name}.`;
+  return new GevulotError("VOLUME_EXISTS", message, { context: { name } });
+}
+
+export function volumeMissing(name: string, folder: string): GevulotError<"VOLUME_MISSING"> {
+  const message = `There is no volume ${name} in ${folder}. Make it: gevulot-devnet volume create ${name} -s SIZE -d FOLDER.`;
+  return new GevulotError("VOLUME_MISSING", message, { context: { name, folder } });
+}
+
+export function volumeInUse(name: string, holders: readonly string[]): GevulotError<"VOLUME_IN_USE"> {
+  const message = `The volume ${name} is in use: ${holders.join("; ")}. Many may read a volume, or one may write to it; wait, or end the other.`;
+  return new GevulotError("VOLUME_IN_USE", message, { context: { name, holders } });
+}

@@ -1,0 +1,51 @@
+import type { ResultFile, ResultMessage, TaskMessage } from "gevulot-shim/wire";
+
+/** One task over VSOCK (protocol section 8): what a VM asks for, and what it hands back. */
+export interface TaskExchange {
+  /** Null once there is a result: a VM has one task. */
+  takeTask(): TaskMessage | null;
+  /**
+   * The first result counts. One that comes again, its answer having been lost, is taken like the first.
+   * @returns what is wrong with it, or null.
+   */
+  submit(message: ResultMessage): string | null;
+  /** What the VM handed back; null where it did not do so over VSOCK. */
+  readonly submitted: SubmittedResult | null;
+}
+
+export type SubmittedResult =
+  | { readonly kind: "ok"; readonly data: Uint8Array; readonly files: readonly ResultFile[] }
+  /** The program says that it failed; the wire has no room for why. */
+  | { readonly kind: "failed" };
+
+/** As much as a result in a file can hold. */
+const MAX_DATA_BYTES = 17 * 2 ** 20;
+const MAX_FILES = 10_000;
+const CHECKSUM_BYTES = 32;
+
+export function createTaskExchange(task: TaskMessage): TaskExchange {
+  let submitted: SubmittedResult | null = null;
+  return {
+    takeTask: () => (submitted === null ? task : null),
+    submit({ txHash, result }) {
+      if (txHash !== task.txHash)
+        return `this machine's task is ${task.txHash}, and not ${txHash.slice(0, 64)}`;
+      if (result.kind === "error") {
+        submitted ??= { kind: "failed" };
+        return null;
+      }
+      if (result.data.length > MAX_DATA_BYTES)
+        return `${result.data.length} bytes are more than ${MAX_DATA_BYTES}: hand large data over as files`;
+      if (result.files.length > MAX_FILES)
+        return `${result.files.length} files are more than ${MAX_FILES}: pack them into one`;
+      const odd = result.files.find(({ checksum }) => checksum.length !== CHECKSUM_BYTES);
+      if (odd)
+        return `the checksum of ${odd.path.slice(0, 256)} has ${odd.checksum.length} bytes, BLAKE3 has 32`;
+      submitted ??= { kind: "ok", data: result.data, files: result.files };
+      return null;
+    },
+    get submitted() {
+      return submitted;
+    },
+  };
+}

@@ -1,0 +1,166 @@
+import {
+  constants,
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { Duplex } from "node:stream";
+import {
+  decodeFrame,
+  decodeResult,
+  encodeFrame,
+  encodeResultResponse,
+  encodeTaskResponse,
+  GET_TASK,
+  ProtobufError,
+  SUBMIT_RESULT,
+} from "gevulot-shim/wire";
+import type { TaskExchange } from "./taskExchange.ts";
+
+/** The service of one VM: whoever connects to it sees that VM's task and no other. */
+export interface TaskServer extends Disposable {
+  /** Takes over a connection from the VM. */
+  accept(connection: Duplex): void;
+}
+
+export const TASK_SERVER_LIMITS = {
+  connections: 4,
+  streamsPerConnection: 8,
+  /** Of all calls that are under way together. A result with its files' names; the files themselves go by 9p. */
+  bufferedBytes: 32 * 2 ** 20,
+  /** Of a connection on which nothing happens. */
+  idleMs: 120_000,
+} as const;
+
+/** Unacknowledged bytes; the default of 64 KiB halves the speed of a large proof. */
+const WINDOW_BYTES = 1024 * 1024;
+const MAX_HEADER_BYTES = 8 * 1024;
+
+/** gRPC's status codes, as many as are used. */
+const STATUS = {
+  ok: 0,
+  invalidArgument: 3,
+  resourceExhausted: 8,
+  unimplemented: 12,
+} as const;
+
+interface Answer {
+  readonly status: number;
+  readonly reason?: string;
+  readonly message?: Buffer;
+}
+
+/** What comes from a VM is hostile: bytes, connections and streams are bounded, and nothing that it sends is thrown. */
+export function createTaskServer(
+  exchange: TaskExchange,
+  limits: { readonly [Name in keyof typeof TASK_SERVER_LIMITS]: number } = TASK_SERVER_LIMITS,
+): TaskServer {
+  const sessions = new Set<ServerHttp2Session>();
+  let buffered = 0;
+
+  const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
+    const path = headers[":path"] ?? "";
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    let refused = refusal(path, headers);
+    stream.on("error", () => {});
+    stream.on("data", (chunk: Buffer) => {
+      if (refused !== null) return;
+      bytes += chunk.length;
+      buffered += chunk.length;
+      if (buffered <= limits.bufferedBytes) return void chunks.push(chunk);
+      refused = tooMuch(limits.bufferedBytes);
+      chunks.length = 0;
+      reply(stream, refused);
+    });
+    stream.on("end", () => reply(stream, refused ?? answerCall(exchange, path, Buffer.concat(chunks))));
+    stream.on("close", () => {
+      buffered -= bytes;
+    });
+    // Nobody waits for the rest of a call that comes to nothing.
+    if (refused !== null) reply(stream, refused);
+  };
+
+  return {
+    accept(connection) {
+      connection.on("error", () => {});
+      if (sessions.size >= limits.connections) return void connection.destroy();
+      const session = performServerHandshake(connection, {
+        settings: {
+          maxConcurrentStreams: limits.streamsPerConnection,
+          initialWindowSize: WINDOW_BYTES,
+          maxHeaderListSize: MAX_HEADER_BYTES,
+          enablePush: false,
+        },
+        maxHeaderListPairs: 64,
+        maxSessionMemory: 2,
+      });
+      sessions.add(session);
+      session.on("error", () => {});
+      session.on("stream", onStream);
+      session.on("close", () => {
+        sessions.delete(session);
+        connection.destroy();
+      });
+      session.setLocalWindowSize(WINDOW_BYTES);
+      session.setTimeout(limits.idleMs, () => session.destroy());
+    },
+    [Symbol.dispose]() {
+      for (const session of sessions) session.destroy();
+    },
+  };
+}
+
+function refusal(path: string, headers: IncomingHttpHeaders): Answer | null {
+  if (path === GET_TASK || path === SUBMIT_RESULT) {
+    const isGrpc = headers[":method"] === "POST" && headers["content-type"]?.startsWith("application/grpc");
+    return isGrpc ? null : { status: STATUS.unimplemented, reason: "a POST of application/grpc is wanted" };
+  }
+  return { status: STATUS.unimplemented, reason: "the service has GetTask and SubmitResult" };
+}
+
+function tooMuch(limit: number): Answer {
+  const reason = `more than ${limit} bytes: hand large data over as files`;
+  return { status: STATUS.resourceExhausted, reason };
+}
+
+function answerCall(exchange: TaskExchange, path: string, body: Buffer): Answer {
+  const frame = decodeFrame(body);
+  if (frame.kind === "compressed")
+    return { status: STATUS.unimplemented, reason: "messages come uncompressed" };
+  if (frame.kind === "malformed") return { status: STATUS.invalidArgument, reason: frame.problem };
+  // GetTask's request is empty; fields that a later one may have are unknown here.
+  if (path === GET_TASK) return { status: STATUS.ok, message: taskResponse(exchange) };
+  try {
+    const problem = exchange.submit(decodeResult(frame.message));
+    if (problem !== null) return { status: STATUS.invalidArgument, reason: problem };
+    return { status: STATUS.ok, message: encodeResultResponse(false) };
+  } catch (error) {
+    if (!(error instanceof ProtobufError)) throw error;
+    return { status: STATUS.invalidArgument, reason: error.message };
+  }
+}
+
+function taskResponse(exchange: TaskExchange): Buffer {
+  const task = exchange.takeTask();
+  return encodeTaskResponse(task === null ? { kind: "error", error: "Unavailable" } : { kind: "task", task });
+}
+
+function reply(stream: ServerHttp2Stream, { status, reason, message }: Answer): void {
+  if (stream.closed || stream.destroyed || stream.headersSent) return;
+  const head = { ":status": 200, "content-type": "application/grpc" };
+  const trailers = {
+    "grpc-status": String(status),
+    ...(reason === undefined ? {} : { "grpc-message": encodeURIComponent(reason) }),
+  };
+  if (message === undefined) {
+    stream.respond({ ...head, ...trailers }, { endStream: true });
+    // The caller may still be sending.
+    if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+    return;
+  }
+  stream.respond(head, { waitForTrailers: true });
+  stream.once("wantTrailers", () => stream.sendTrailers(trailers));
+  stream.end(encodeFrame(message));
+}

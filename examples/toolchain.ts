@@ -1,0 +1,150 @@
+import { execFileSync, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { dirname, extname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** What examples in other languages have in common: `build.sh FOLDER` makes a program and its files, once. */
+export interface Example {
+  /** Its folder's name. */
+  readonly name: string;
+  /** Says its version with these arguments, e.g. `["go", "version"]`. */
+  readonly tool: readonly [command: string, ...args: string[]];
+  /** For whoever lacks the tool. */
+  readonly install: string;
+}
+
+export interface BuildOptions {
+  /** Default: `GEVULOT_CACHE_DIR`, else `.cache` at the repository's root. */
+  readonly cacheDir?: string;
+  /** Each line that the build says. */
+  readonly onProgress?: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+const here = dirname(fileURLToPath(import.meta.url));
+const DEADLINE_MS = 45 * 60_000;
+/** Longer than any build lasts. */
+const ABANDONED_MS = 2 * DEADLINE_MS;
+const MAKING = ".making-";
+const MAX_LOG_CHARS = 16_384;
+/** What a program is made of; the rest of an example's folder is the app. */
+const SOURCES = [".go", ".mod", ".sum", ".rs", ".toml", ".lock", ".sh"];
+
+/** Why an example can't be built here, or null. */
+export function whyNot({ tool, install }: Example): string | null {
+  try {
+    versionOf(tool);
+    return null;
+  } catch {
+    return `${tool[0]} is not installed: ${install}`;
+  }
+}
+
+/** The folder of an earlier build of the same sources by the same tool, or null. */
+export function findBuild(example: Example, options: BuildOptions = {}): string | null {
+  const { dir } = placeOf(example, options);
+  return existsSync(dir) ? dir : null;
+}
+
+/** Builds an example, or finds that it was built. Two at once don't disturb each other. */
+export async function buildExample(example: Example, options: BuildOptions = {}): Promise<string> {
+  const { parent, dir } = placeOf(example, options);
+  if (existsSync(dir)) return dir;
+  mkdirSync(parent, { recursive: true });
+  removeAbandoned(parent);
+  const work = mkdtempSync(join(parent, MAKING));
+  try {
+    await run(example.name, work, options);
+    moveInto(work, dir);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return dir;
+}
+
+function placeOf(example: Example, { cacheDir }: BuildOptions): { parent: string; dir: string } {
+  const base = cacheDir ?? process.env.GEVULOT_CACHE_DIR ?? join(here, "../.cache");
+  const parent = join(base, example.name);
+  return { parent, dir: join(parent, keyOf(example)) };
+}
+
+function keyOf({ name, tool }: Example): string {
+  const hash = createHash("sha256").update(`${versionOf(tool)}\0`);
+  for (const path of sourcesIn(join(here, name))) {
+    hash
+      .update(`${relative(here, path)}\0`)
+      .update(readFileSync(path))
+      .update("\0");
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+function versionOf([command, ...args]: Example["tool"]): string {
+  return execFileSync(command, args, {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+    timeout: 30_000,
+  });
+}
+
+function sourcesIn(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => name !== "target")
+    .flatMap((entry) => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return sourcesIn(path);
+      return SOURCES.includes(extname(entry.name)) ? [path] : [];
+    })
+    .sort();
+}
+
+/** What a process left that was killed in the middle. */
+function removeAbandoned(parent: string): void {
+  for (const name of readdirSync(parent).filter((each) => each.startsWith(MAKING))) {
+    const path = join(parent, name);
+    const made = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - made > ABANDONED_MS) rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** The folder appears whole or not at all. */
+function moveInto(work: string, dir: string): void {
+  try {
+    renameSync(work, dir);
+  } catch (error) {
+    if (!existsSync(dir)) throw error;
+  }
+}
+
+function run(name: string, folder: string, { onProgress, signal }: BuildOptions): Promise<void> {
+  const child = spawn("sh", [join(here, name, "build.sh"), folder], {
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: DEADLINE_MS,
+    killSignal: "SIGKILL",
+    ...(signal === undefined ? {} : { signal }),
+  });
+  let log = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      log = (log + text).slice(-MAX_LOG_CHARS);
+      for (const line of text.split("\n").filter(Boolean)) onProgress?.(line);
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, killedBy) => {
+      if (code === 0) return resolve();
+      reject(new Error(`building ${name} ended with ${killedBy ?? `code ${code}`}:\n${log}`));
+    });
+  });
+}

@@ -1,0 +1,18 @@
+import { expect, test } from "vitest";
+import { usageText } from "./usageText.ts";
+
+test.each([
+  ["Unknown argument: deplyo", 'There is no command or option "deplyo".'],
+  ["Unknown arguments: a, b", 'There is no command or option "a", "b".'],
+  ["Missing required arguments: prover, verifier", "Give --prover and --verifier."],
+  ["Not enough arguments following: p", "Give -p a value."],
+  ["Not enough non-option arguments: got 0, need at least 1", "Something is missing after the command."],
+  [
+    'Invalid values:\n  Argument: what, Given: "things", Choices: "runs", "tasks"',
+    'what: give one of "runs", "tasks"; it is "things".',
+  ],
+  ["Give a command.", "Give a command."],
+  ["two\n  lines", "two; lines"],
+])("%j", (message, text) => {
+  expect(usageText(message)).toBe(text);
+});

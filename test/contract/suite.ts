@@ -1,0 +1,108 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
+import { type ContractCase, type ContractSizes, comparable, contractCases, entropyOf } from "./cases.ts";
+import { type CaseEnd, createHarness, type Harness, type ProgramKind } from "./harness.ts";
+
+const KINDS: readonly ProgramKind[] = [
+  "Node.js by files",
+  "Node.js by VSOCK",
+  "exec, static",
+  "exec, dynamic",
+];
+/** Emulated VMs have a processor each, nearly. */
+const AT_ONCE = 3;
+
+/**
+ * One table of cases for every kind of program, in VMs and as host processes, whose ends are compared. Without `full`
+ * each case has its turn in a VM, but not with every kind; what is left out stands among the skipped tests.
+ */
+export function describeContract(options: { readonly full: boolean; readonly sizes: ContractSizes }): void {
+  const cases = contractCases(options.sizes);
+  const inVm = (kind: ProgramKind, index: number): boolean =>
+    options.full || index === 0 || index % KINDS.length === KINDS.indexOf(kind);
+  let harness: Harness;
+  let hasCompiler = false;
+  const turn = createTurns(AT_ONCE);
+  const entropies: (string | undefined)[] = [];
+  const onHost = new Map<string, Promise<CaseEnd>>();
+
+  beforeAll(async () => {
+    hasCompiler = await promisify(execFile)("gcc", ["--version"]).then(
+      () => true,
+      () => false,
+    );
+    harness = await createHarness();
+  });
+  afterAll(() => harness?.[Symbol.asyncDispose]());
+
+  const need = (kind: ProgramKind, context: TestContext): void => {
+    if (kind.startsWith("exec") && !hasCompiler) context.skip("needs gcc");
+    if (kind === "Node.js by VSOCK" && harness.vsock.kind === "none")
+      context.skip(`no VSOCK here: ${harness.vsock.detail}`);
+  };
+  /** Once for each; over VSOCK a host process can't, so that its files are compared. */
+  const hostEnd = (kind: ProgramKind, one: ContractCase): Promise<CaseEnd> => {
+    const twin = kind === "Node.js by VSOCK" ? "Node.js by files" : kind;
+    const key = `${twin}: ${one.name}`;
+    const end = onHost.get(key) ?? turn(() => harness.run(twin, "process", one.run));
+    onHost.set(key, end);
+    return end;
+  };
+
+  describe.concurrent.each(KINDS)("%s", (kind) => {
+    cases.forEach((one, index) => {
+      if (!inVm(kind, index)) return;
+      test(`${one.name} (${one.proves.length} cases of the contract)`, async (context) => {
+        need(kind, context);
+        const end = await turn(() => harness.run(kind, "qemu", one.run));
+        await one.check(end, kind);
+        if (index === 0) entropies.push(await entropyOf(end));
+        if (one.notOnHost === undefined) {
+          expect(await comparable(end)).toEqual(await comparable(await hostEnd(kind, one)));
+        }
+      });
+    });
+    const left = cases.filter((_, index) => !inVm(kind, index)).flatMap(({ proves }) => proves);
+    test.runIf(left.length > 0)(`${left.length} more cases`, (context) => {
+      context.skip(`in a VM only with npm run test:long: ${left.join(", ")}`);
+    });
+  });
+
+  describe.concurrent.each(KINDS.filter((kind) => kind !== "Node.js by VSOCK"))("%s, on the host", (kind) => {
+    for (const one of cases) {
+      test(one.name, async (context) => {
+        need(kind, context);
+        if (one.notOnHost !== undefined) context.skip(one.notOnHost);
+        const end = await hostEnd(kind, one);
+        await one.check(end, kind);
+        if (one.name === cases[0]?.name) entropies.push(await entropyOf(end));
+      });
+    }
+  });
+
+  test("no two VMs have the same randomness", () => {
+    expect(entropies.length).toBeGreaterThan(2);
+    expect(new Set(entropies).size).toBe(entropies.length);
+  });
+
+  test("Nanos: all cases", (context) => {
+    context.skip("needs a Nanos kernel (an installed ops) and a program linked with the existing shim");
+  });
+}
+
+function createTurns(count: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let free = count;
+  return async (work) => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free++;
+    }
+  };
+}

@@ -1,0 +1,154 @@
+import { mkdir, mkdtemp, readFile, realpath, rm, stat } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import pino from "pino";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildNanosImage } from "../../devnet/src/image/nanos/buildNanosImage.ts";
+import { explainOutcome } from "../../devnet/src/result/explainOutcome.ts";
+import { createVmProvider } from "../../devnet/src/vm/createVmProvider.ts";
+import type { VmEvent, VmOutcome, VmProvider } from "../../devnet/src/vm/provider.ts";
+import { runCli } from "../fixtures/cli.ts";
+import { type FakeEnd, makeFakeNanos, tinyProgram } from "../fixtures/fakeNanos.ts";
+
+const log = pino({ level: "silent" });
+const DEADLINE_MS = 100_000;
+let root = "";
+let provider: VmProvider;
+let count = 0;
+
+beforeAll(async () => {
+  root = await realpath(await mkdtemp(join(tmpdir(), "gevulot-nanos-")));
+  const options = {
+    provider: "auto",
+    qemuPath: "qemu-system-x86_64",
+    cacheDir: join(root, "cache"),
+  } as const;
+  provider = await createVmProvider({ log }, options);
+  await tinyProgram(join(root, "tiny"));
+});
+afterAll(async () => {
+  await provider?.[Symbol.asyncDispose]();
+  await rm(root, { recursive: true, force: true });
+});
+
+interface Run {
+  readonly outcome: VmOutcome;
+  readonly console: string;
+  readonly stages: readonly VmEvent["stage"][];
+}
+
+async function run(opsHome: string, manifest: object, deadlineMs = DEADLINE_MS): Promise<Run> {
+  const folder = join(root, `run-${++count}`);
+  const workspaceDir = join(folder, "workspace");
+  await mkdir(workspaceDir, { recursive: true });
+  const image = await buildNanosImage({
+    program: join(root, "tiny"),
+    workingDir: root,
+    manifest,
+    outputPath: join(folder, "tiny.img"),
+    kernelFiles: { opsHome },
+  });
+  const stages: VmEvent["stage"][] = [];
+  const outcome = await provider.run(
+    {
+      attemptId: `nanos-${count}`,
+      imagePath: image.path,
+      imageChecksum: image.checksum,
+      workspaceDir,
+      memMib: 256,
+      cpus: 1,
+      gpuDevices: [],
+      consolePath: join(folder, "console"),
+      consoleLimitBytes: 65_536,
+      deadlineMs,
+    },
+    { onEvent: ({ stage }) => stages.push(stage) },
+  );
+  return { outcome, console: await readFile(join(folder, "console"), "utf8"), stages };
+}
+
+async function fake(end: FakeEnd, deadlineMs?: number): Promise<Run> {
+  const opsHome = join(root, `ops-${count}`);
+  await makeFakeNanos(opsHome, end);
+  return run(opsHome, {}, deadlineMs);
+}
+
+describe("a Nanos image runs as the existing node runs it, with a stand-in for the kernel", () => {
+  test("that powers off: its workspace decides", async () => {
+    const { outcome, console, stages } = await fake("power off");
+    expect(outcome).toEqual({ kind: "exited", exitCode: 0 });
+    expect(console).toContain("a stand-in for Nanos runs");
+    expect(stages).toEqual(["spawned", "program"]);
+  });
+
+  test("that resets: it is stopped the first time, and said why", async () => {
+    const { outcome, console } = await fake("reset");
+    expect(outcome).toMatchObject({ kind: "rebooted", reason: expect.stringContaining("a stand-in for") });
+    expect(console.match(/a stand-in/g)).toHaveLength(1);
+    const facts = { step: 0, deadlineMs: 1, memMib: 1 };
+    expect(explainOutcome(outcome, { kind: "missing" }, facts)).toMatchObject({
+      code: "PROGRAM_FAILED",
+      message: expect.stringMatching(/rebooted.*a stand-in for Nanos runs/),
+    });
+    const own = explainOutcome(outcome, { kind: "err", message: "no witness" }, facts);
+    expect(own).toMatchObject({ code: "PROGRAM_FAILED", message: "no witness" });
+  });
+
+  test("that leaves with debug_exit: the program's exit code", async () => {
+    expect((await fake({ debugExit: 3 })).outcome).toEqual({ kind: "exited", exitCode: 3 });
+  });
+
+  test("that fails itself", async () => {
+    expect((await fake({ debugExit: 126 })).outcome).toMatchObject({
+      kind: "vmDied",
+      reason: expect.stringMatching(/the guest's kernel failed.*a stand-in for Nanos runs/),
+    });
+  });
+
+  test("that never ends: until its deadline", async () => {
+    const { outcome } = await fake("hang", 4_000);
+    expect(outcome).toEqual({ kind: "deadline" });
+  });
+});
+
+test("the commands take it from build to verify", async () => {
+  const home = join(root, "home");
+  await makeFakeNanos(join(home, ".ops"), "hang");
+  await tinyProgram(join(home, "tiny"));
+  const image = (...args: string[]) =>
+    runCli("gevulot-devnet", ["image", ...args], { cwd: home, env: { OPS_HOME: home } });
+  const built = await image("build", "tiny", "--format", "nanos", "-a", "x", "-i", "one.two");
+  expect(built.stdout).toContain(`Bootable image file:${join(home, "one.img")}\n`);
+  const inspected = JSON.parse((await image("inspect", "one.img", "--json")).stdout);
+  expect(inspected.data).toMatchObject({
+    kind: "nanos",
+    args: ["tiny", "x"],
+    mounts: { "%0": "/workspace" },
+  });
+  expect((await image("ls", "one.img")).stdout.split("\n")).toEqual([
+    "/etc",
+    "/proc",
+    "/tiny",
+    "/workspace",
+    "",
+  ]);
+  expect((await image("cat", "one.img", "/etc/resolv.conf")).stdout).toBe("nameserver  8.8.8.8\n");
+  expect((await image("cp", "-r", "one.img", "/etc", "out")).code).toBe(0);
+  expect(await readFile(join(home, "out", "passwd"), "utf8")).toMatch(/^root:/);
+  expect((await image("verify", "one.img")).stdout).toMatch(/^ok +mounts +%0 at \/workspace$/m);
+  const elsewhere = await image("build", "tiny", "--format", "nanos", "--kernel", "absent");
+  expect([elsewhere.code, elsewhere.stderr]).toEqual([1, expect.stringMatching(/No Nanos kernel: .*absent/)]);
+});
+
+test("a program runs under Nanos itself", async (context) => {
+  const opsHome = join(process.env.OPS_HOME || homedir(), ".ops");
+  const isInstalled = await stat(join(opsHome, "latest.txt")).catch(() => null);
+  if (!isInstalled) {
+    return context.skip(
+      "Nanos's kernel.img and boot.img are not here: install ops, or set OPS_HOME to where it is",
+    );
+  }
+  const { outcome, console } = await run(opsHome, { ManifestPassthrough: { debug_exit: "t" } });
+  expect(console).toContain("hello");
+  expect(outcome).toEqual({ kind: "exited", exitCode: 0 });
+});

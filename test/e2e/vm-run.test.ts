@@ -1,0 +1,140 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { buildImage, type Devnet, startDevnet } from "gevulot-devnet";
+import { isGevulotError } from "gevulot-sdk";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type CliResult, runCli } from "../fixtures/cli.ts";
+
+let dir = "";
+let volumes = "";
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "gevulot-e2e-vm-run-"));
+  volumes = join(dir, "volumes");
+  const content = join(dir, "content");
+  await mkdir(content);
+  await writeFile(join(content, "params"), "40 GB of parameters\n");
+  await cli("volume", "create", "params", "-s", "40g", "-d", content);
+  await cli("volume", "create", "scratch", "-s", "64m");
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+const env = () => ({ GEVULOT_VOLUMES_DIRECTORY: volumes });
+async function cli(...args: string[]): Promise<CliResult> {
+  return runCli("gevulot-devnet", args, { cwd: dir, env: env() });
+}
+
+/** A shell that runs a script of the workspace. */
+const SHELL = ["/bin/busybox", "-a", "sh", "-a", "/workspace/run.sh"];
+async function script(name: string, text: string): Promise<string[]> {
+  await writeFile(join(dir, name), text);
+  return ["vm", "run", ...SHELL, "--input", `${name}:/workspace/run.sh`];
+}
+
+describe("vm run", () => {
+  test("volumes, exit code, console, trace; two read a volume at once", async () => {
+    const write = await script(
+      "write.sh",
+      "cat /params/params; echo kept >/tmp/kept; echo no >/params/x; exit 3\n",
+    );
+    const read = await script("read.sh", "cat /params/params; echo $#; exit 0\n");
+    const mounts = ["--mounts", "params:/params:ro"];
+    const [first, second] = await Promise.all([
+      cli(...write, ...mounts, "--mounts", "scratch:/tmp", "--trace", "trace.txt"),
+      cli(...read, ...mounts, "--json"),
+    ]);
+    expect(first.stdout, first.stderr).toMatch(/^40 GB of parameters\r?\n/);
+    expect(first.stdout).toContain("Read-only file system");
+    expect(first.stderr).toMatch(/error: PROGRAM_FAILED: .* exit code 3\./);
+    expect([first.code, second.code]).toEqual([3, 0]);
+    const { data } = JSON.parse(second.stdout);
+    expect(data).toMatchObject({
+      outcome: { kind: "exited", exitCode: 0 },
+      failure: { code: "RESULT_INVALID" },
+    });
+    expect(data.consoleTail).toContain("40 GB of parameters");
+    const trace = await readFile(join(dir, "trace.txt"), "utf8");
+    expect(trace).toMatch(/# kernel log\n[\s\S]*Linux version[\s\S]*# program\n[\s\S]*# kernel log\n/);
+    expect(trace).toMatch(/open: .* path="\/params\/params"/);
+    expect(trace).toMatch(/sys_openat\(/);
+    // What the first left on its volume the next one finds; nobody holds it any more.
+    const again = await script("again.sh", "cat /data/kept\n");
+    const third = await cli(...again, "--mounts", "scratch:/data");
+    expect(third.stdout).toContain("kept");
+    expect((await cli("volume", "delete", "scratch")).code).toBe(0);
+  });
+
+  test("a program with the shim: files in, result out", async () => {
+    const program = fileURLToPath(new URL("../fixtures/programs/misbehave.mjs", import.meta.url));
+    const args = ["vm", "run", program, "--provider", "process", "--arg", "ok", "--arg", "a b", "-o", "out"];
+    const ended = await cli(...args);
+    expect(ended.stderr).toMatch(/result +8 bytes\nfile +\/workspace\/out\.txt /);
+    expect([ended.code, ended.stdout]).toEqual([0, "mode ok\n"]);
+    expect(await readFile(join(dir, "out", "out.txt"), "utf8")).toBe("a b");
+    const { Ok } = JSON.parse(await readFile(join(dir, "out", "task_result.json"), "utf8"));
+    expect(Buffer.from(Ok.data).toString()).toBe("done a b");
+    const idle = await cli(
+      "vm",
+      "run",
+      program,
+      "--provider",
+      "process",
+      "--arg",
+      "forever",
+      "--idle-seconds",
+      "1",
+    );
+    expect(idle.stderr).toMatch(/error: DEADLINE: The program did nothing for 1 s/);
+    expect(idle.code).toBe(1);
+  });
+
+  test.each<[string, string[], RegExp]>([
+    [
+      "no such volume",
+      ["--mounts", "none:/x"],
+      /INPUT_MISSING: There is no volume none in .*volume create none/,
+    ],
+    ["an input without a place", ["--input", "write.sh"], /--input write\.sh can't be used/],
+    ["an input outside", ["--input", "write.sh:/etc/x"], /not under \/workspace\//],
+    [
+      "a trace of a host process",
+      ["--provider", "process", "--trace", "t"],
+      /INPUT_MISSING: A host process can't be traced/,
+    ],
+    ["no time", ["--timeout-seconds", "0"], /--timeout-seconds must be more than 0/],
+  ])("refused: %s", async (_name, args, message) => {
+    const ended = await cli("vm", "run", ...SHELL, ...args);
+    expect(ended.stderr).toMatch(message);
+    expect(ended.code).not.toBe(0);
+  });
+});
+
+test("a deployed program finds its volume on the node, or fails with the reason", async () => {
+  const image = async (name: string, label: string) => {
+    const file = join(dir, `${name}.img`);
+    const manifest = { Args: ["cat", "/params/params"], Mounts: { [label]: "/params:ro" }, Exec: true };
+    await buildImage({ program: "/bin/busybox", manifest, outputPath: file });
+    return { file, resources: { memMib: 128, cpus: 1 }, name };
+  };
+  const net: Devnet = await startDevnet({ volumesDirectory: volumes, memGb: 2 });
+  try {
+    const client = net.client();
+    const { prover, verifier } = await client.deploy({
+      name: "volumes",
+      prover: await image("with", "params"),
+      verifier: await image("without", "lost"),
+    });
+    const good = await client.run({ steps: [{ program: prover.hash, args: [] }] });
+    const { proofs } = await good.result();
+    expect(new TextDecoder().decode(proofs[0]?.data)).toBe("40 GB of parameters\n");
+    const bad = await client.run({ steps: [{ program: verifier.hash, args: [] }] });
+    const error: unknown = await bad.result().catch((caught: unknown) => caught);
+    expect(isGevulotError(error, "TASK_FAILED") && error.context.failure).toMatchObject({
+      code: "INPUT_MISSING",
+      message: expect.stringContaining("There is no volume lost"),
+    });
+  } finally {
+    await net.close();
+  }
+});
