@@ -6,6 +6,7 @@ import { createStack, type DisposeStack } from "../disposeStack.ts";
 import type { VolumeMount } from "../image/manifestMounts.ts";
 import type { NanosBoot } from "../image/nanos/nanosBoot.ts";
 import { startOf } from "../processTable.ts";
+import { type Cgroups, createCgroups, findCgroup, laterGroup } from "./cgroups.ts";
 import { createEarlyBoot } from "./earlyBoot.ts";
 import { findQemu, type Qemu } from "./findQemu.ts";
 import { imageOutcome } from "./imageOutcome.ts";
@@ -80,6 +81,8 @@ export interface QemuProvider extends VmProvider {
 }
 
 const BOOT_LIMIT_MS = 60_000;
+/** Of QEMU itself, and of the host's cache for it; without KVM there is translated code too. */
+const OVERHEAD_MIB = { kvm: 512, tcg: 1_536 } as const;
 const VOLUME_WAIT_MS = 60_000;
 const MIB = 2 ** 20;
 
@@ -88,6 +91,8 @@ interface Host {
   readonly launcher: Launcher;
   readonly accelerator: Accelerator;
   readonly vsock: VsockHost;
+  /** Or why the host does not limit what QEMU takes. */
+  readonly cgroups: Cgroups | string;
 }
 
 /**
@@ -105,7 +110,8 @@ export async function createQemuProvider(
   const accelerator = await probeAccelerator(options, { qemu, launcher });
   const runAs = options.dropPrivileges === false ? null : accelerator.runAs;
   const vsock = await createVsockHost({ log: deps.log, launcher, runAs }, options.vsock);
-  const host: Host = { qemu, launcher, accelerator: { ...accelerator, runAs }, vsock };
+  const cgroups = await createCgroups(await findCgroup());
+  const host: Host = { qemu, launcher, accelerator: { ...accelerator, runAs }, vsock, cgroups };
   announce(deps.log, host);
   const runs = createRunRegistry();
   const early = createEarlyBoot((imagePath) =>
@@ -126,14 +132,18 @@ export async function createQemuProvider(
     async [Symbol.asyncDispose]() {
       await runs[Symbol.asyncDispose]();
       await vsock[Symbol.asyncDispose]();
+      if (typeof cgroups !== "string") await cgroups[Symbol.asyncDispose]();
     },
   };
 }
 
-function announce(log: Logger, { qemu, launcher, accelerator }: Host): void {
+function announce(log: Logger, { qemu, launcher, accelerator, cgroups }: Host): void {
   const facts = { qemu: qemu.versionText, accelerator: accelerator.name };
   if (accelerator.reason === null) log.info(facts, "VMs run under KVM");
   else log.warn({ ...facts, reason: accelerator.reason }, "VMs run without KVM, about ten times slower");
+  if (typeof cgroups === "string") {
+    log.info({ reason: cgroups }, "what QEMU takes beyond its guest's memory and processors is not limited");
+  }
   if (!launcher.endsWithParent)
     log.warn("without util-linux's setpriv, VMs outlive a killed node until it is started again");
 }
@@ -312,7 +322,14 @@ async function spawnVm(
     ...volumes.disks.map(({ fd }) => fd),
     ...(vsock?.device.kind === "vhost" ? [vsock.device.fd] : []),
   ];
-  return stack.use(await startQemu(command, { task, inheritedFds, onConsole: parts.onConsole }));
+  const limit = laterGroup(stack, host.cgroups);
+  const vm = stack.use(await startQemu(command, { task, inheritedFds, onConsole: parts.onConsole }));
+  await limit(task.attemptId, vm.pid, {
+    memoryBytes: (Math.max(task.memMib, MIN_GUEST_MIB) + OVERHEAD_MIB[accelerator.name]) * MIB,
+    // One for QEMU's own work: disks, the workspace, the console.
+    cpus: task.cpus + 1,
+  });
+  return vm;
 }
 
 interface VmParts {

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import type { Logger } from "pino";
 import { startOf } from "../processTable.ts";
 import { parseRunMark, RUN_MARK_VARIABLE, type RunMark } from "./runMark.ts";
+import { removeStaleSockets } from "./vsock/userVsock.ts";
 
 export interface ReapOptions {
   readonly dataDirectory: string;
@@ -44,6 +45,7 @@ export async function reapLeftovers(deps: { readonly log: Logger }, options: Rea
       await delay(POLL_MS, undefined, options.signal && { signal: options.signal });
     }
   }
+  await removeStaleSockets();
   return killed;
 }
 

@@ -37,7 +37,7 @@ const BINARY_FD = 3;
  * @throws Error where that program does not work here
  */
 export async function createUserVsock(options: UserVsockOptions): Promise<VsockHost> {
-  await removeStale();
+  await removeStaleSockets();
   const owner = `${process.pid}-${startOf(process.pid) ?? ""}`;
   const folder = join(tmpdir(), `gv-vsock-${owner}-${randomBytes(4).toString("hex")}`);
   // Its name is all that others need to pass through; what is in it they can't list.
@@ -142,8 +142,8 @@ function isThere(path: string): Promise<boolean> {
   );
 }
 
-/** The folders of nodes that were killed. */
-async function removeStale(): Promise<void> {
+/** Removes the folders of nodes that were killed. */
+export async function removeStaleSockets(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const [, pid, start] = FOLDER.exec(name) ?? [];
     if (pid === undefined || startOf(Number(pid)) === start) continue;

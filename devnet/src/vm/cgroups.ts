@@ -1,0 +1,138 @@
+import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { DisposeStack } from "../disposeStack.ts";
+import { isAlive } from "../processTable.ts";
+
+/** What a VM's process may take of the machine. */
+export interface CgroupLimits {
+  readonly memoryBytes: number;
+  readonly cpus: number;
+}
+
+/** Limits by the kernel's control groups, version 2. Disposed of when no VM runs any more. */
+export interface Cgroups extends AsyncDisposable {
+  /** A group for a process that was just started; to be disposed of after its end. */
+  open(name: string, pid: number, limits: CgroupLimits): Promise<AsyncDisposable>;
+}
+
+/** Where the groups are mounted, and this process's among them. */
+export interface CgroupPlace {
+  readonly mount: string;
+  readonly own: string;
+}
+
+const CONTROLLERS = ["memory", "cpu", "pids"];
+const CPU_PERIOD_US = 100_000;
+/** QEMU's own threads: processors, disks, 9p. */
+const MAX_PROCESSES = 1_024;
+const REMOVE_TRIES = 50;
+const REMOVE_PAUSE_MS = 20;
+const PREFIX = "gevulot-";
+
+/** Null where the system has no groups of version 2. */
+export async function findCgroup(): Promise<CgroupPlace | null> {
+  const [mounts, groups] = await Promise.all(
+    ["mountinfo", "cgroup"].map((file) => readFile(`/proc/self/${file}`, "utf8").catch(() => "")),
+  );
+  const mount = mounts
+    ?.split("\n")
+    .find((line) => line.includes(" - cgroup2 "))
+    ?.split(" ")[4];
+  const own = /^0::(\/.*)$/m.exec(groups ?? "")?.[1];
+  return mount === undefined || own === undefined ? null : { mount, own };
+}
+
+/**
+ * A group for VMs beside this process's own, where the system lets us make one: as root, or where the folder above was
+ * handed to our user.
+ *
+ * @returns the reason in words where it does not
+ */
+export async function createCgroups(place: CgroupPlace | null): Promise<Cgroups | string> {
+  if (place === null) return "the system has no control groups of version 2";
+  const parent = place.own === "/" ? place.mount : dirname(join(place.mount, place.own));
+  const home = join(parent, `${PREFIX}${process.pid}`);
+  try {
+    const offered = (await readFile(join(parent, "cgroup.controllers"), "utf8")).trim().split(" ");
+    const missing = CONTROLLERS.filter((name) => !offered.includes(name));
+    if (missing.length > 0) return `the control groups of ${parent} lack ${missing.join(", ")}`;
+    await removeAbandoned(parent);
+    const enable = CONTROLLERS.map((name) => `+${name}`).join(" ");
+    await writeFile(join(parent, "cgroup.subtree_control"), enable);
+    await mkdir(home, { recursive: true });
+    await writeFile(join(home, "cgroup.subtree_control"), enable);
+  } catch (error) {
+    await rmdir(home).catch(() => {});
+    return `control groups can't be made in ${parent} (${(error as NodeJS.ErrnoException).code})`;
+  }
+  return {
+    open: (name, pid, limits) => openGroup(join(home, name.replace(/[^\w.-]/g, "_")), pid, limits),
+    [Symbol.asyncDispose]: () => removeGroup(home),
+  };
+}
+
+/**
+ * A place in the stack for a process's group, to be taken once the process runs: below the process, so that it is
+ * disposed of after it. A process that has ended by then needs none.
+ */
+export function laterGroup(
+  stack: DisposeStack,
+  cgroups: Cgroups | string,
+): (name: string, pid: number, limits: CgroupLimits) => Promise<void> {
+  let group: AsyncDisposable | null = null;
+  stack.defer(() => group?.[Symbol.asyncDispose]() as Promise<void>);
+  return async (name, pid, limits) => {
+    if (typeof cgroups === "string") return;
+    group = await cgroups.open(name, pid, limits).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ESRCH") return null;
+      throw error;
+    });
+  };
+}
+
+async function openGroup(
+  folder: string,
+  pid: number,
+  { memoryBytes, cpus }: CgroupLimits,
+): Promise<AsyncDisposable> {
+  await mkdir(folder);
+  try {
+    const write = (file: string, value: string) => writeFile(join(folder, file), value);
+    await write("memory.max", String(Math.ceil(memoryBytes)));
+    // A guest's memory on the host's swap would only hide that there is too little.
+    await write("memory.swap.max", "0").catch(() => {});
+    await write("memory.oom.group", "1");
+    await write("cpu.max", `${Math.ceil(cpus * CPU_PERIOD_US)} ${CPU_PERIOD_US}`);
+    await write("pids.max", String(MAX_PROCESSES));
+    await write("cgroup.procs", String(pid));
+  } catch (error) {
+    await removeGroup(folder);
+    throw error;
+  }
+  return { [Symbol.asyncDispose]: () => removeGroup(folder) };
+}
+
+/** The kernel holds a group for a moment longer than its processes. */
+async function removeGroup(folder: string): Promise<void> {
+  for (let tries = 1; tries <= REMOVE_TRIES; tries++) {
+    const isGone = await rmdir(folder).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => error.code === "ENOENT",
+    );
+    if (isGone) return;
+    await delay(REMOVE_PAUSE_MS);
+  }
+}
+
+/** Of nodes that were killed. */
+async function removeAbandoned(parent: string): Promise<void> {
+  const names = (await readdir(parent)).filter((name) => /^gevulot-\d+$/.test(name));
+  for (const name of names.filter((one) => !isAlive(Number(one.slice(PREFIX.length))))) {
+    const home = join(parent, name);
+    for (const entry of await readdir(home, { withFileTypes: true })) {
+      if (entry.isDirectory()) await rmdir(join(home, entry.name)).catch(() => {});
+    }
+    await rmdir(home).catch(() => {});
+  }
+}
