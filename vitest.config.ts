@@ -8,6 +8,7 @@ const alias = [
   { find: /^gevulot-sdk$/, replacement: source("sdk/src/index.ts") },
   { find: /^gevulot-sdk\/errors$/, replacement: source("sdk/src/errors.ts") },
   { find: /^gevulot-sdk\/protocol$/, replacement: source("sdk/src/protocol/index.ts") },
+  { find: /^gevulot-sdk\/pipeline$/, replacement: source("sdk/src/pipeline/index.ts") },
   { find: /^gevulot-sdk\/node$/, replacement: source("sdk/src/node/index.ts") },
   { find: /^gevulot-shim\/wire$/, replacement: source("shim/src/wire.ts") },
   { find: /^gevulot-shim$/, replacement: source("shim/src/index.ts") },

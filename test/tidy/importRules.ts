@@ -9,7 +9,7 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ["index.ts", "browser.ts"],
     ["cli"],
     ["node"],
-    ["client"],
+    ["client", "pipeline"],
     ["actions"],
     // What an action works on: transport, platform and signer together.
     ["context"],

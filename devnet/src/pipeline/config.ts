@@ -38,6 +38,7 @@ const schema = z.strictObject({
   key_path: z.string().optional(),
   max_concurrent_tasks: z.number().int().positive().optional(),
   // Ours, for stages.
+  api_addr: address.optional(),
   prover_version: z.enum(["zkm", "zkm2"]).default("zkm"),
   /** Deadline of each step's task; the existing service waits two hours. */
   deadline_seconds: z.partialRecord(stepName, seconds).default({}),

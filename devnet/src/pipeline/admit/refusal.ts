@@ -30,11 +30,22 @@ export async function admit(request: ProofRequest, deps: AdmissionDeps): Promise
   const address = recoverAddress(signedText(request), request.signature);
   if (address === null) return refused("invalid signature");
   if (!(await deps.isUser(address))) return refused("permission denied");
-  const reason = (await refusalOfWork(request, deps)) ?? refusalOfNames(request);
+  const reason = await refusalOfContent(request, deps);
   return reason === null ? { kind: "admitted", address } : refused(reason);
 }
 
-async function refusalOfWork(request: ProofRequest, deps: AdmissionDeps): Promise<string | null> {
+/** What is wrong with a request beside its size and its signer; null where nothing is. */
+export async function refusalOfContent(
+  request: ProofRequest,
+  deps: Pick<AdmissionDeps, "hasElf">,
+): Promise<string | null> {
+  return (await refusalOfWork(request, deps)) ?? refusalOfNames(request);
+}
+
+async function refusalOfWork(
+  request: ProofRequest,
+  deps: Pick<AdmissionDeps, "hasElf">,
+): Promise<string | null> {
   const { fromStep = STEP.Init, targetStep = STEP.Snark } = request;
   if (!FROM_STEPS.includes(fromStep)) return "invalid FromStep, only Support Init and Agg";
   if (!TARGET_STEPS.includes(targetStep)) return "invalid TargetStep, only Support Split, Agg and Snark";

@@ -26,6 +26,7 @@ import { createDispatcher, type Dispatcher } from "./dispatcher.ts";
 import { findLiar } from "./findLiar.ts";
 import { createHousekeeping } from "./housekeeping.ts";
 import { createProofServer } from "./proofServer.ts";
+import { createRunApi } from "./runApi.ts";
 import { createRunDriver } from "./runDriver.ts";
 import { createSegmentCollector } from "./segmentCollector.ts";
 import { createStageService } from "./stageService.ts";
@@ -36,6 +37,7 @@ import { createVerifyStep } from "./verifyStep.ts";
 /** A running stage: takes runs, and gives their tasks to prover nodes. */
 export interface Stage extends AsyncDisposable {
   readonly port: number;
+  readonly apiPort: number | null;
 }
 
 /** A step that breaks off so often on its way, e.g. because nodes die, fails the run. */
@@ -100,6 +102,8 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   server.addService(protos.stageData, createDataService(data));
   // An earlier process of this stage is gone: its tasks are taken back at once.
   await replaceStage(database, stageId, place);
+  const runParts = { log, database, blobs, driver, pool };
+  const api = config.api_addr && stack.use(await createRunApi(runParts, options, config.api_addr));
   if (config.metrics_addr) stack.use(await createMetricsEndpoint(metrics, config.metrics_addr));
   if (config.fileserver_addr) stack.use(await createProofServer(config.base_dir, config.fileserver_addr));
   port = await bindServer(server, config.addr, await serverCredentials(config));
@@ -107,7 +111,11 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   stack.use(await createHousekeeping({ log, database, driver, dispatcher: active, stageId, addr: place }));
   active.wake();
   const running = stack.move();
-  return { port, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+  return {
+    port,
+    apiPort: api ? api.port : null,
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
 }
 
 /** Puts the finished proof where its URL points, and gives it as text where it is text. */

@@ -16,6 +16,8 @@ import type { TaskCaller, TaskEnd } from "./taskCaller.ts";
 export interface Dispatcher extends AsyncDisposable {
   /** Something may start now. */
   wake(): void;
+  /** Runs of which tasks run now. */
+  runs(): string[];
   /** Ends this stage's calls for a run that is over. */
   abortRun(runId: string): void;
 }
@@ -82,6 +84,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   return {
     wake,
+    runs: () => [...new Set([...running.values()].map((task) => task.runId))],
     abortRun(runId) {
       for (const task of running.values()) if (task.runId === runId) task.abort.abort();
     },

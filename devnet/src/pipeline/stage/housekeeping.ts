@@ -42,7 +42,7 @@ export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncD
     for (const runId of await readLateRuns(database)) {
       await driver.end(runId, RUN_STATUS.INTERNAL_ERROR, "the run's deadline passed");
     }
-    for (const runId of await readEndedRuns(database, stageId)) dispatcher.abortRun(runId);
+    for (const runId of await readEndedRuns(database, dispatcher.runs())) dispatcher.abortRun(runId);
     dispatcher.wake();
   };
   const guarded = (): Promise<void> =>

@@ -16,12 +16,15 @@ import {
   type NewRun,
   type PipelineRun,
   type RunEnd,
+  reopenRun,
   setSegments,
   setStep,
 } from "../store/runs.ts";
 import { RUN_STATUS } from "../store/statuses.ts";
 import {
+  closeTasks,
   completeTask,
+  discardOutput,
   failTask,
   hasUnfinishedTasks,
   insertTasks,
@@ -29,6 +32,7 @@ import {
   putTaskBack,
   readOpenTasks,
   readyTasks,
+  reopenTasks,
   type TaskSetback,
 } from "../store/tasks.ts";
 import { failureOf, failureText, nameOf } from "./runFailure.ts";
@@ -56,7 +60,10 @@ export interface RunDriver {
   setBack(task: PipelineTask, setback: TaskSetback): Promise<void>;
   /** `task` failed because of the output of `culprit`, which is not valid: the run fails. */
   blame(task: PipelineTask, culprit: PipelineTask, reason: string): Promise<void>;
+  /** False where the run is over already. */
   end(runId: string, status: number, error: string): Promise<boolean>;
+  /** A failed run goes on from what is done. False where it did not fail. */
+  retry(runId: string): Promise<boolean>;
 }
 
 export interface RunDriverDeps {
@@ -88,6 +95,7 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
   };
   const endRun = async (client: Queryable, run: PipelineRun, end: RunEnd): Promise<void> => {
     await queue.drop(client, await readOpenTasks(client, run.id));
+    await closeTasks(client, run.id);
     await finishRun(client, run.id, end);
   };
 
@@ -132,9 +140,17 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
       void (await changing(task.proofId, async (client, run) => {
         const error = `${nameOf(culprit)} by node ${culprit.node} is not valid: ${reason}`;
         await failTask(client, task.id, { outcome: "failed", error, node: task.node ?? "" });
+        await discardOutput(client, culprit, error);
         await endRun(client, run, { ...failureOf(culprit.kind, run.shape), error });
       })),
-    end: (runId, status, error) =>
+    async retry(runId) {
+      const isRetried = await database.transaction(
+        async (client) => (await reopenRun(client, runId)) && (await reopenTasks(client, runId)),
+      );
+      if (isRetried) deps.onChanged(runId);
+      return isRetried;
+    },
+    end: async (runId, status, error) =>
       changing(runId, (client, run) => endRun(client, run, { status, step: run.step, error })),
   };
 }

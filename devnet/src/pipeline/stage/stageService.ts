@@ -8,12 +8,12 @@ import {
 import type { Logger } from "pino";
 import type { Database } from "../../store/database.ts";
 import { isFileName } from "../admit/fileName.ts";
-import { type ProofRequest, STEP } from "../admit/proofRequest.ts";
+import type { ProofRequest } from "../admit/proofRequest.ts";
 import { admit } from "../admit/refusal.ts";
 import type { BlobStore } from "../data/blobStore.ts";
 import type { ProverVersion } from "../plan/planTasks.ts";
 import { elfPath } from "../runFolder.ts";
-import { findRun, type NewRun, type PipelineRun } from "../store/runs.ts";
+import { findRun } from "../store/runs.ts";
 import { RUN_STATUS } from "../store/statuses.ts";
 import { isUser } from "../store/users.ts";
 import type {
@@ -23,7 +23,7 @@ import type {
 } from "../wire/messages.ts";
 import { proofUrls } from "./proofUrls.ts";
 import type { RunDriver } from "./runDriver.ts";
-import { requestHash, shapeOf, storeInputs } from "./runInputs.ts";
+import { takeRun } from "./takeRun.ts";
 import { folderOf } from "./taskRequest.ts";
 
 export interface StageServiceDeps {
@@ -89,44 +89,13 @@ async function generateProof(
     hasElf: async (elfId) => ELF_ID.test(elfId) && (await isFile(elfPath(baseDir, elfId))),
   });
   if (admission.kind === "refused") return refusal(request.proofId, admission.reason);
-  const hash = requestHash(request);
-  const known = await findRun(deps.database, request.proofId);
-  if (known) return answerRepeated(options, known, hash);
-  const run: NewRun = {
-    id: request.proofId,
-    address: admission.address,
-    step: request.fromStep === STEP.Agg ? STEP.Snark : STEP.Init,
-    context: await storeInputs({ blobs: deps.blobs, baseDir, version }, request),
-    shape: shapeOf(request, version, options.verifies),
-    requestHash: hash,
-    priority: 0,
-    maxProvers: request.maxProverNum,
-    deadlineAt: null,
-  };
-  const given = request.receiptInputs[0];
-  const inputs = new Map(given ? [["snark", (await deps.blobs.put(given)).hash]] : []);
-  if (!(await deps.driver.begin(run, inputs))) {
-    return answerRepeated(options, (await findRun(deps.database, run.id))!, hash);
+  const taken = await takeRun(deps, options, request, { address: admission.address });
+  if (taken.kind === "other") {
+    const reason = "proof_id is taken by another request: give each request its own UUID";
+    return refusal(request.proofId, reason);
   }
-  deps.log.info({ run: run.id, user: run.address, target: run.shape.target }, "a run was taken");
-  return accepted(options, run);
-}
-
-function accepted(
-  options: StageServiceOptions,
-  run: Pick<PipelineRun, "id" | "shape">,
-): WireGenerateProofResponse {
+  const { run } = taken;
   return { status: RUN_STATUS.COMPUTING, proof_id: run.id, ...proofUrls(options.fileServerUrl, run) };
-}
-
-/** The same request gets the same answer, e.g. of a client whose first call was cut; another one is a mistake. */
-function answerRepeated(
-  options: StageServiceOptions,
-  run: PipelineRun,
-  hash: string,
-): WireGenerateProofResponse {
-  if (run.requestHash === hash) return accepted(options, run);
-  return refusal(run.id, "proof_id is taken by another request: give each request its own UUID");
 }
 
 async function getStatus(

@@ -125,6 +125,17 @@ export async function finishRun(client: Queryable, id: string, end: RunEnd): Pro
   );
 }
 
+/** Of a run that failed or was cancelled. */
+export async function reopenRun(client: Queryable, id: string): Promise<boolean> {
+  const reopened = await client.query(
+    `update stage_task set status = $2, error = null, finished_at = null, deadline_at = null, updated_at = now(),
+       check_at = extract(epoch from now())::bigint
+     where id = $1 and finished_at is not null and status <> $3`,
+    [id, RUN_STATUS.COMPUTING, RUN_STATUS.SUCCESS],
+  );
+  return reopened.rowCount === 1;
+}
+
 export interface RunRow {
   readonly id: string;
   readonly address: string;

@@ -40,14 +40,14 @@ export async function readLateRuns(client: Queryable): Promise<string[]> {
   return found.rows.map((row) => row.id);
 }
 
-/** Runs of tasks that this stage has at nodes although they are over: another stage ended them. */
-export async function readEndedRuns(client: Queryable, stageId: string): Promise<string[]> {
-  const found = await client.query<{ proof_id: string }>(
-    `select distinct proof_id from prove_task join stage_task as run on run.id = proof_id
-     where prove_task.status = ${TASK_STATUS.running} and stage_id = $1 and run.finished_at is not null`,
-    [stageId],
+/** Of these runs those that are over: another stage, or a user, ended them. */
+export async function readEndedRuns(client: Queryable, runIds: readonly string[]): Promise<string[]> {
+  if (runIds.length === 0) return [];
+  const found = await client.query<{ id: string }>(
+    "select id from stage_task where id = any ($1) and finished_at is not null",
+    [runIds],
   );
-  return found.rows.map((row) => row.proof_id);
+  return found.rows.map((row) => row.id);
 }
 
 /** The existing service's heartbeat of a run. */

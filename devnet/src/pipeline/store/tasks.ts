@@ -142,13 +142,51 @@ async function endAttempt(
   );
 }
 
-/** Ids of a run's tasks that are queued or run, with their kinds: what a cancel or a failure has to end. */
+/** What can start or runs when its run ends will not: a retry of the run begins with it again. */
+export async function closeTasks(client: Queryable, proofId: string): Promise<void> {
+  await client.query(
+    `with closed as (
+       update prove_task set status = ${TASK_STATUS.waiting}, is_queued = false, stage_id = null, updated_at = now()
+       where proof_id = $1 and status in (${TASK_STATUS.ready}, ${TASK_STATUS.running}) returning id)
+     update pipeline_attempt set finished_at = now(), outcome = 'ended'
+     where task_id in (select id from closed) and finished_at is null`,
+    [proofId],
+  );
+}
+
+/** A run's tasks that can start or run. */
 export async function readOpenTasks(client: Queryable, proofId: string): Promise<PipelineTask[]> {
   const found = await client.query<TaskRow>(
     `select * from prove_task where proof_id = $1 and status in (${TASK_STATUS.ready}, ${TASK_STATUS.running})`,
     [proofId],
   );
   return found.rows.map(toTask);
+}
+
+/** A done task whose output turned out to be wrong: it counts as failed, on that node. */
+export async function discardOutput(client: Queryable, task: PipelineTask, error: string): Promise<void> {
+  await client.query(
+    `update prove_task set status = ${TASK_STATUS.failed}, output_hash = null, error = $2, updated_at = now(),
+       not_on = not_on || $3::text
+     where id = $1`,
+    [task.id, error, task.node ?? ""],
+  );
+}
+
+/** Everything that is not done starts again, and what was made of an output that is gone. */
+export async function reopenTasks(client: Queryable, proofId: string): Promise<boolean> {
+  await client.query(
+    `with recursive open (key) as (
+       select key from prove_task where proof_id = $1 and status <> ${TASK_STATUS.done}
+       union
+       select task.key from prove_task as task join open on open.key = any (task.needs) where task.proof_id = $1)
+     update prove_task set status = ${TASK_STATUS.waiting}, is_queued = false, stage_id = null, failures = 0, losses = 0,
+       error = null, output_hash = null, finished_at = null, updated_at = now()
+     where proof_id = $1 and key in (select key from open)`,
+    [proofId],
+  );
+  await readyTasks(client, proofId, null);
+  return true;
 }
 
 /** In the order in which they were made. */

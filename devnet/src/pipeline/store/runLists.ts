@@ -1,0 +1,65 @@
+import type { Queryable } from "../../store/database.ts";
+import { type PipelineRun, type RunRow, toRun } from "./runs.ts";
+import { TASK_STATUS, taskKindOf } from "./statuses.ts";
+
+export interface RunListOptions {
+  /** The user's address. */
+  readonly address: string;
+  /** Only those that go on, or only those that are over. */
+  readonly isFinished?: boolean;
+  readonly limit: number;
+  /** Runs created before this one. */
+  readonly before?: string;
+}
+
+/** A user's runs, the newest first. */
+export async function listRuns(client: Queryable, options: RunListOptions): Promise<PipelineRun[]> {
+  const found = await client.query<RunRow>(
+    `select * from stage_task as run where lower(address) = lower($1)
+       and ($2::bool is null or (finished_at is not null) = $2)
+       and ($3::text is null or (created_at, id) < (select created_at, id from stage_task where id = $3))
+     order by created_at desc, id desc limit $4`,
+    [options.address, options.isFinished ?? null, options.before ?? null, options.limit],
+  );
+  return found.rows.map(toRun);
+}
+
+/** A task as people look at it. */
+export interface TaskView {
+  readonly id: string;
+  readonly key: string;
+  readonly kind: string;
+  readonly state: "waiting" | "ready" | "running" | "done" | "failed";
+  readonly node: string | null;
+  /** Of a finished task how long it took, of a running one how long it runs. */
+  readonly seconds: number | null;
+  readonly failures: number;
+  readonly error: string | null;
+}
+
+const STATES = ["waiting", "ready", "running", "done", "failed"] as const;
+
+export async function listTasks(client: Queryable, proofId: string): Promise<TaskView[]> {
+  const found = await client.query<{
+    id: string;
+    key: string;
+    itype: number;
+    status: number;
+    node_info: string | null;
+    seconds: number | null;
+    failures: number;
+    error: string | null;
+  }>(
+    `select id, key, itype, status, node_info, failures, error,
+       extract(epoch from coalesce(finished_at, case when status = ${TASK_STATUS.running} then now() end) - started_at)::float
+         as seconds
+     from prove_task where proof_id = $1 order by created_at, length(key), key`,
+    [proofId],
+  );
+  return found.rows.map(({ itype, status, node_info: node, ...row }) => ({
+    ...row,
+    kind: taskKindOf(itype),
+    state: STATES[status]!,
+    node,
+  }));
+}

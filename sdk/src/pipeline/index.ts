@@ -1,0 +1,9 @@
+export { createEthereumKey, type EthereumKey } from "./ethereumKey.ts";
+export {
+  createPipelineClient,
+  type PipelineClient,
+  type PipelineClientOptions,
+  type PipelineSubmit,
+  type WaitOptions,
+} from "./pipelineClient.ts";
+export type { PipelineRun, PipelineRunStatus, PipelineTask } from "./pipelineRun.ts";
