@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { status as grpcStatus } from "@grpc/grpc-js";
+import { createPipelineClient } from "gevulot-sdk/pipeline";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   createPipelineNet,
@@ -10,7 +11,7 @@ import {
   type PipelineNet,
   type StageClient,
 } from "../fixtures/pipeline/pipelineNet.ts";
-import { signRequest } from "../fixtures/pipeline/signRequest.ts";
+import { signRequest, USER, USER_KEY } from "../fixtures/pipeline/signRequest.ts";
 
 const STATUS = {
   SUCCESS: 0,
@@ -154,6 +155,48 @@ describe("the pipeline with the fast prover", () => {
     const counts = await countSteps();
     // At most what ran there when it went.
     expect(counts.prove).toBeLessThanOrEqual(6);
+  });
+
+  it("lists, shows, cancels and retries by the SDK, for the user whose runs they are", async () => {
+    const { stage, client } = await startStage({ api_addr: "127.0.0.1:0", max_attempts: 1 });
+    const url = `http://127.0.0.1:${stage.apiPort}`;
+    const user = createPipelineClient({ url, key: USER_KEY });
+    const stranger = createPipelineClient({ url, key: new Uint8Array(32).fill(7) });
+    const elf = new TextEncoder().encode("an ELF");
+    const run = await user.submit({ elf, publicInput: new TextEncoder().encode('{"segments":5}') });
+    expect(run).toMatchObject({ status: "COMPUTING", segments: null });
+    expect(await user.submit({ elf, publicInput: FIVE.public_input_stream, proofId: run.proofId })).toEqual(
+      run,
+    );
+    expect((await user.list()).map((one) => one.proofId)).toEqual([run.proofId]);
+    await expect(stranger.status(run.proofId)).rejects.toThrow("pipeline user add");
+    await expect(user.status(randomUUID())).rejects.toMatchObject({ context: { status: 404 } });
+    await expect(user.retry(run.proofId)).rejects.toThrow("nothing to retry");
+
+    expect(await user.cancel(run.proofId)).toMatchObject({
+      status: "INTERNAL_ERROR",
+      error: `cancelled by ${USER}`,
+    });
+    expect(await user.list({ state: "running" })).toEqual([]);
+    await expect(user.wait(run.proofId, { timeoutMs: 60_000 })).rejects.toMatchObject({
+      code: "PIPELINE_FAILED",
+    });
+
+    // Fails at the wrap, then goes on there.
+    const bad = await startNode("bad", stage.addr, "FAST_FAIL=snark");
+    await user.retry(run.proofId);
+    await expect(user.wait(run.proofId, { timeoutMs: 60_000 })).rejects.toThrow("task snark failed on bad");
+    await bad[Symbol.asyncDispose]();
+    await startNode("good", stage.addr);
+    await user.retry(run.proofId);
+    const done = await user.wait(run.proofId, { timeoutMs: 60_000 });
+    expect(done).toMatchObject({ status: "SUCCESS", segments: 5 });
+    expect(done.tasks.find((task) => task.key === "prove/4")).toMatchObject({ state: "done", node: "bad" });
+    expect(done.tasks.find((task) => task.key === "snark")).toMatchObject({ state: "done", node: "good" });
+    expect(await countSteps()).toEqual({ split: 1, prove: 5, agg: 4, snark: 2 });
+    expect(Buffer.from(await user.result(done))).toEqual(
+      (await client.status(run.proofId)).proof_with_public_inputs,
+    );
   });
 
   it("goes on after a restart of the stage", async () => {

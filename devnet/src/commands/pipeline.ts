@@ -1,5 +1,6 @@
 import type { CommandModule } from "yargs";
 import { pipelineProverCommand } from "./pipelineProver.ts";
+import { pipelineRunCommands } from "./pipelineRuns.ts";
 import { pipelineStageCommand } from "./pipelineStage.ts";
 import { pipelineUserCommand } from "./pipelineUser.ts";
 
@@ -11,6 +12,7 @@ export const pipelineCommand: CommandModule = {
       .command(pipelineStageCommand)
       .command(pipelineProverCommand)
       .command(pipelineUserCommand)
-      .demandCommand(1, "Give a command: stage, prover or user."),
+      .command([...pipelineRunCommands])
+      .demandCommand(1, "Give a command."),
   handler: () => {},
 };

@@ -67,7 +67,10 @@ export async function createTaskQueue(deps: {
       await add(client, [task], new Date(Date.now() + GIVE_BACK_MS));
     },
     async drop(client, tasks) {
-      for (const { kind, id } of tasks) await boss.deleteJob(kind, id, { db: connection(client) });
+      for (const kind of new Set(tasks.map((task) => task.kind))) {
+        const ids = tasks.filter((task) => task.kind === kind).map((task) => task.id);
+        await boss.deleteJob(kind, ids, { db: connection(client) });
+      }
     },
     [Symbol.asyncDispose]: () => boss.stop({ graceful: false, wait: false, close: false }),
   };

@@ -144,9 +144,12 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
         await endRun(client, run, { ...failureOf(culprit.kind, run.shape), error });
       })),
     async retry(runId) {
-      const isRetried = await database.transaction(
-        async (client) => (await reopenRun(client, runId)) && (await reopenTasks(client, runId)),
-      );
+      const isRetried = await database.transaction(async (client) => {
+        if (!(await reopenRun(client, runId))) return false;
+        // Their old places in the queue would keep them from getting new ones.
+        await queue.drop(client, await reopenTasks(client, runId));
+        return true;
+      });
       if (isRetried) deps.onChanged(runId);
       return isRetried;
     },

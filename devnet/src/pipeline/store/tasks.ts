@@ -174,19 +174,19 @@ export async function discardOutput(client: Queryable, task: PipelineTask, error
 }
 
 /** Everything that is not done starts again, and what was made of an output that is gone. */
-export async function reopenTasks(client: Queryable, proofId: string): Promise<boolean> {
-  await client.query(
+export async function reopenTasks(client: Queryable, proofId: string): Promise<PipelineTask[]> {
+  const reopened = await client.query<TaskRow>(
     `with recursive open (key) as (
        select key from prove_task where proof_id = $1 and status <> ${TASK_STATUS.done}
        union
        select task.key from prove_task as task join open on open.key = any (task.needs) where task.proof_id = $1)
      update prove_task set status = ${TASK_STATUS.waiting}, is_queued = false, stage_id = null, failures = 0, losses = 0,
        error = null, output_hash = null, finished_at = null, updated_at = now()
-     where proof_id = $1 and key in (select key from open)`,
+     where proof_id = $1 and key in (select key from open) returning *`,
     [proofId],
   );
   await readyTasks(client, proofId, null);
-  return true;
+  return reopened.rows.map(toTask);
 }
 
 /** In the order in which they were made. */
