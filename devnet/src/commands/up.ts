@@ -26,7 +26,7 @@ type UpArgs = InferredOptionTypes<typeof upOptions>;
 
 export const upCommand: CommandModule<object, UpArgs> = {
   command: "up",
-  describe: "Start PostgreSQL and a node on this machine, and say where they listen",
+  describe: "Start PostgreSQL and nodes on this machine, and say where they listen",
   builder: (yargs: Argv) =>
     yargs
       .options(upOptions)
@@ -71,6 +71,9 @@ async function upForeground(args: UpArgs): Promise<void> {
   await using devnet = await startDevnet({
     stateDir,
     nodes: args.nodes,
+    mode: args.execution,
+    ...(args.join && { join: args.join }),
+    ...(args.passphrase && { passphrase: args.passphrase }),
     fresh: args.fresh,
     provider: args.provider,
     execution: !args["no-execution"],
