@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Logger } from "pino";
 import { listen } from "../../listen.ts";
@@ -92,6 +93,8 @@ export async function createMesh(deps: MeshDeps, options: MeshOptions): Promise<
     ownStatics: new Set(),
     running: new Set(),
   };
+  // One for each connection that is being opened, both ways.
+  setMaxListeners(2 * limits.maxHandshakes + 1, mesh.stop.signal);
   const server = createServer((socket) => {
     const ip = normalHost(socket.remoteAddress ?? "");
     if (mesh.opening.size >= limits.maxHandshakes || ip === null || mesh.bans.has([`ip:${ip}`])) {
