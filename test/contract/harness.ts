@@ -112,19 +112,25 @@ export async function createHarness(): Promise<Harness> {
           endedAtMs,
         };
       } catch (error) {
-        if (!(error instanceof OutputFileProblem)) throw error;
-        const none = { step: 0, exitCode: null, signal: null, consoleTail: "" };
-        const failure: TaskFailure = { code: "RESULT_INVALID", message: error.message, ...none };
+        const failure = failureOf(error);
         return { failure, data: "", files: new Map(), consoleTail, endedAtMs };
       } finally {
         await rm(workspaceDir, { recursive: true, force: true });
       }
     },
-    async [Symbol.asyncDispose]() {
-      for (const provider of Object.values(providers)) await provider[Symbol.asyncDispose]();
-      await rm(folder, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => closeAll(Object.values(providers), folder),
   };
+}
+
+function failureOf(error: unknown): TaskFailure {
+  if (!(error instanceof OutputFileProblem)) throw error;
+  const none = { step: 0, exitCode: null, signal: null, consoleTail: "" };
+  return { code: "RESULT_INVALID", message: error.message, ...none };
+}
+
+async function closeAll(providers: readonly VmProvider[], folder: string): Promise<void> {
+  for (const provider of providers) await provider[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
 }
 
 const vmPath = (path: string): string => `/workspace/${path}`;

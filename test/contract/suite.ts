@@ -62,9 +62,8 @@ export function describeContract(options: { readonly full: boolean; readonly siz
     });
     const left = cases.filter((_, index) => !inVm(kind, index)).flatMap(({ proves }) => proves);
     if (left.length === 0) return;
-    test(`${left.length} more cases`, (context) => {
-      context.skip(`in a VM only with npm run test:long: ${left.join(", ")}`);
-    });
+    const reason = `in a VM only with npm run test:long: ${left.join(", ")}`;
+    test(`${left.length} more cases`, (context) => context.skip(reason));
   });
 
   describe.concurrent.each(KINDS.filter((kind) => kind !== "Node.js by VSOCK"))("%s, on the host", (kind) => {
