@@ -2,6 +2,7 @@ import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { downCommand, statusCommand } from "./commands/down.ts";
 import { imageCommand } from "./commands/image.ts";
+import { nodeCommand } from "./commands/node.ts";
 import { taskCommand } from "./commands/taskRun.ts";
 import { upCommand } from "./commands/up.ts";
 import { failUsage } from "./commands/usage.ts";
@@ -16,6 +17,7 @@ await yargs(hideBin(process.argv))
   .command(upCommand)
   .command(downCommand)
   .command(statusCommand)
+  .command(nodeCommand)
   .command(imageCommand)
   .command(taskCommand)
   .command(vmCommand)

@@ -69,6 +69,21 @@ describe("gevulot-devnet up, status, down", () => {
     await devnet("down");
   });
 
+  test("three nodes; one is killed, shown so, and started again", async () => {
+    const up = JSON.parse((await devnet("up", "--detach", "--json", "--no-execution")).stdout);
+    expect(up.data.nodes.map(({ name }: { name: string }) => name)).toEqual(["node0", "node1", "node2"]);
+    const pids = async () =>
+      JSON.parse((await devnet("status", "--json")).stdout).data.nodes.map(
+        ({ pid }: { pid: number | null }) => pid,
+      );
+    expect((await devnet("node", "kill", "1")).stdout).toBe("node1: kill done\n");
+    expect(await pids()).toEqual([expect.any(Number), null, expect.any(Number)]);
+    expect((await devnet("node", "start", "1")).code).toBe(0);
+    expect(await pids()).toEqual(Array(3).fill(expect.any(Number)));
+    expect((await devnet("node", "stop", "7")).stderr).toMatch(/has no node 7/);
+    await devnet("down");
+  });
+
   test("several started side by side share out the ports; Ctrl-C during a start is said in one line", async () => {
     const others = await Promise.all([1, 2].map((n) => mkdtemp(join(dir, `other${n}-`))));
     const ups = await Promise.all(
@@ -119,7 +134,7 @@ describe("what a new user may type", () => {
     ["gevulot-devnet", ["up", "--fresh", "--state-dir", "/etc"], 1, /no devnet's folder.*left as it is/],
     ["gevulot-devnet", ["status"], 1, /No devnet runs here. Start one with: gevulot-devnet up/],
     ["gevulot-node", [], 2, /Give a command/],
-    ["gevulot-node", ["run", "--p2p-discovery-addrs", "a:1"], 1, /not built in this node yet/],
+    ["gevulot-node", ["run", "--p2p-discovery-addrs", "a"], 1, /--p2p-discovery-addrs .*host:port/],
     ["gevulot-node", ["run", "--node-key-file", "/nowhere/key"], 1, /no key file/],
     ["gevulot-node", ["show", "public-key", "--key-file", "/etc/hostname"], 1, /not a key file/],
     ["gevulot-node", ["show", "public-key"], 2, /key-file/],

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { GevulotError, isGevulotError } from "gevulot-sdk";
 import type { Argv, CommandModule, InferredOptionTypes } from "yargs";
+import { createControl } from "../up/control.ts";
 import { type Devnet, startDevnet } from "../up/devnet.ts";
 import { describeDevnet, readState, removeState, writeState } from "../up/stateFile.ts";
 import { startDetached } from "./detach.ts";
@@ -94,7 +95,8 @@ async function upForeground(args: UpArgs): Promise<void> {
   }).catch((error: unknown) => {
     throw stop.signal.aborted ? stop.signal.reason : error;
   });
-  await writeState(devnet);
+  await using control = await createControl(devnet, () => writeState(devnet, control.address));
+  await writeState(devnet, control.address);
   try {
     announce(devnet, args, Date.now() - begun);
     await Promise.race([stopped, broken]);
