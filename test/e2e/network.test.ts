@@ -6,7 +6,9 @@ import { fileURLToPath } from "node:url";
 import { buildImage, type Devnet, type DevnetNode, startDevnet } from "gevulot-devnet";
 import { isGevulotError, type RunStatus } from "gevulot-sdk";
 import { hexToBytes, randomNonce, signTransaction } from "gevulot-sdk/protocol";
+import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createPeerNetwork } from "../../devnet/src/p2p/createPeerNetwork.ts";
 import { rankNodes } from "../../devnet/src/schedule/assignment.ts";
 import { clientOf, deployBoth, everywhere, results } from "../fixtures/network.ts";
 
@@ -91,6 +93,30 @@ describe("five nodes with assigned work", () => {
     );
     await prover.start();
     for (const { hash } of [run, missed]) await everywhere(net, hash, results(1, 3));
+  });
+
+  test("a peer that sends a forged transaction is dropped, and the others lose nothing", async () => {
+    const [node] = net.nodes;
+    await using liar = await createPeerNetwork(
+      {
+        log: pino({ level: "silent" }),
+        secretKey: new Uint8Array(32).fill(77),
+        resources: () => ({ memMib: 0, cpus: 0, gpus: 0 }),
+        metrics: async () => "",
+        receive: async () => "known",
+        receiveReport: async () => false,
+        stores: null,
+      },
+      { listen: { host: "127.0.0.1", port: 0 }, discovery: [node.p2pAddress] },
+    );
+    await liar.untilConnected(5, { timeoutMs: 20_000 });
+    const payload = { kind: "stake", value: 1n } as const;
+    const signed = signTransaction({ payload, nonce: 1n, secretKey: new Uint8Array(32).fill(78) });
+    liar.broadcast({ ...signed, signature: "11".repeat(64) });
+    await expect.poll(() => liar.peers().length, { timeout: 20_000 }).toBe(0);
+    await expect(clientOf(net, node).getTransaction(signed.hash)).rejects.toMatchObject({ code: "REFUSED" });
+    const run = await send(["ok", "still", "here"]);
+    await everywhere(net, run.hash, results(1, 3));
   });
 
   test("a Cancel at another node stops the task and ends its process", async () => {
