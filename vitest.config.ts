@@ -21,7 +21,11 @@ export default defineConfig({
     projects: [
       {
         resolve: { alias },
-        test: { name: "unit", include: ["*/src/**/*.test.ts", "test/*.test.ts"], testTimeout: 20_000 },
+        test: {
+          name: "unit",
+          include: ["*/src/**/*.test.ts", "test/*.test.ts", "test/sim/*.test.ts"],
+          testTimeout: 20_000,
+        },
       },
       {
         resolve: { alias },

@@ -2,6 +2,7 @@ import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { downCommand, statusCommand } from "./commands/down.ts";
 import { imageCommand } from "./commands/image.ts";
+import { nodeCommand } from "./commands/node.ts";
 import { pipelineCommand } from "./commands/pipeline.ts";
 import { taskCommand } from "./commands/taskRun.ts";
 import { upCommand } from "./commands/up.ts";
@@ -17,6 +18,7 @@ await yargs(hideBin(process.argv))
   .command(upCommand)
   .command(downCommand)
   .command(statusCommand)
+  .command(nodeCommand)
   .command(imageCommand)
   .command(taskCommand)
   .command(pipelineCommand)

@@ -24,6 +24,8 @@ import "./image/programFiles.ts";
 import "./image/readNode.ts";
 import "./image/readProgram.ts";
 import "./image/runTool.ts";
+import "./p2p/mesh/ownAddress.ts";
+import "./p2p/mesh/untilConnected.ts";
 import "./p2p/peerNetwork.ts";
 import "./up/devnet.ts";
 import "./up/nodeProcess.ts";

@@ -1,4 +1,5 @@
-import type { Server } from "node:http";
+import type { Server as HttpServer } from "node:http";
+import type { Server } from "node:net";
 import { GevulotError } from "gevulot-sdk";
 
 declare module "gevulot-sdk/errors" {
@@ -39,7 +40,7 @@ export async function listen(server: Server, options: ListenOptions): Promise<vo
 }
 
 /** Stops listening and drops the connections that are open. */
-export async function closeServer(server: Server): Promise<void> {
+export async function closeServer(server: HttpServer): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeAllConnections();
   await closed;

@@ -8,20 +8,23 @@ import { claimFolder } from "./claimFolder.ts";
 import { createStack, type DisposeStack } from "./disposeStack.ts";
 import { createEventServer } from "./events/eventServer.ts";
 import { createRunHub, type RunHub } from "./events/runHub.ts";
-import { createFileFetcher, DEFAULT_FETCH } from "./files/fetchFile.ts";
+import { createFileFetcher, DEFAULT_FETCH, type FileFetcher } from "./files/fetchFile.ts";
 import { createFileServer } from "./files/fileServer.ts";
 import { createFileLayout, type FileLayout } from "./files/layout.ts";
 import { createPruner } from "./files/prune.ts";
 import { createUploads } from "./files/uploads.ts";
-import { createNodeGates } from "./http/nodeGates.ts";
+import { createNodeGates, type NodeGates } from "./http/nodeGates.ts";
 import { createAccessList } from "./intake/accessList.ts";
-import { createIntake } from "./intake/intake.ts";
+import { createIntake, type Origin } from "./intake/intake.ts";
+import { createNodeNetwork, type NodeNetwork } from "./nodeNetwork.ts";
 import { createMetrics, type Metrics } from "./observe/metrics.ts";
 import { createHealthServer, createMetricsServer } from "./observe/observeServers.ts";
 import type { NodeOptions } from "./options.ts";
-import { createMethods } from "./rpc/methods.ts";
+import { createMethods, type MethodDeps } from "./rpc/methods.ts";
 import { createRpcServer } from "./rpc/rpcServer.ts";
+import { createMachineShare } from "./schedule/machineShare.ts";
 import { clearWorkspaces } from "./schedule/recover.ts";
+import type { Capacity } from "./schedule/resources.ts";
 import type { RunTaskDeps } from "./schedule/runTask.ts";
 import { createScheduler, type Scheduler } from "./schedule/scheduler.ts";
 import { createDatabase, type Database } from "./store/database.ts";
@@ -62,61 +65,61 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   const metrics = createMetrics();
   const health = await createObservers(stack, database, metrics, options);
 
-  const files = createFileFetcher(layout.incomingDir);
-  const { host } = options.p2pListenAddr;
-  const uploads = gates.takesUploads && {
-    uploads: createUploads({ root: layout.root, maxBytes: DEFAULT_FETCH.maxBytes }),
-  };
-  const fileServer = stack.use(
-    await createFileServer(
-      { log, layout, isArriving: files.isArriving, gate: gates.files, ...uploads },
-      { host, port: options.httpDownloadPort },
-    ),
-  );
-  const rpcHost = hostPort(options.p2pAdvertisedListenAddr?.host ?? host, fileServer.port);
+  let network: NodeNetwork | null = null;
+  const peers = () => (network?.peers() ?? []).flatMap(({ httpUrl }) => httpUrl ?? []);
+  const { files, httpPort, rpcHost } = await openFiles(stack, { log, layout, gates, peers }, options);
 
   const hub = createRunHub();
   let scheduler: Scheduler | null = null;
   let vsock: Node["vsock"] = null;
-  const onStored = (tx: Transaction): void => {
+  const onStored = (tx: Transaction, origin: Origin): void => {
     notifyRun(log, database, hub, tx);
     if (scheduler) notifyScheduler(scheduler, tx);
+    network?.stored(tx, origin);
   };
-  const access = stack.use(
-    createAccessList(
-      { log, database },
-      { mode: options.acl, url: options.aclWhitelistUrl, ownKey: publicKeyOf(secretKey) },
-    ),
-  );
+  const onRunChanged = (run: string): void => {
+    hub.notify(run);
+    network?.runChanged(run);
+  };
+  const ownKey = publicKeyOf(secretKey);
+  const listed = { mode: options.acl, url: options.aclWhitelistUrl, ownKey };
+  const access = stack.use(createAccessList({ log, database }, listed));
+  const { noExecution, allowUnmountedImages } = options;
+  const sharing = () => network?.sharing() ?? null;
   const intake = createIntake(
     { log, database, layout, files, access, onStored },
-    { execute: !options.noExecution, allowUnmountedImages: options.allowUnmountedImages },
+    { execute: !noExecution, allowUnmountedImages, sharing },
   );
 
-  if (!options.noExecution) {
+  if (!noExecution) {
     const node = { nodeSecretKey: secretKey, fileBaseUrl: `http://${rpcHost}` };
-    const parts = { log, database, layout, intake, metrics, ...node, onRunChanged: hub.notify };
+    const parts = { log, database, layout, intake, metrics, ...node, onRunChanged };
     ({ scheduler, vsock } = await createExecution(stack, parts, options));
   }
 
-  stack.use(createPruner({ log, database, layout }, options));
-  const events = stack.use(createEventServer({ log, database, hub }));
-  // Last, because whoever can call finds everything behind it running.
-  const methods = createMethods({ database, intake, rpcHost, takesUploads: gates.takesUploads });
-  const rpc = stack.use(
-    await createRpcServer(
-      { log, methods, events, metrics, gate: gates.rpc },
-      { ...options.jsonRpcListenAddr, maxBodyBytes: options.maxBodyMib * MIB },
-    ),
+  network = await createNodeNetwork(
+    stack,
+    {
+      ...{ log, database, intake, metrics, secretKey, httpPort },
+      ...{ publicKey: ownKey, resources: capacityOf(options) },
+      wakeScheduler: () => scheduler?.wake(),
+      notifyRun: hub.notify,
+    },
+    options,
   );
+
+  stack.use(createPruner({ log, database, layout }, options));
+  // Last, because whoever can call finds everything behind it running.
+  const api = { database, intake, rpcHost, nodeInfo: network.info };
+  const rpcPort = await openRpc(stack, { log, metrics, hub, gates, ...api }, options);
   health.started();
   stack.defer(health.stopping);
   const running = stack.move();
   return {
-    publicKey: publicKeyOf(secretKey),
-    rpcUrl: `http://${hostPort(options.jsonRpcListenAddr.host, rpc.port)}`,
+    publicKey: ownKey,
+    rpcUrl: `http://${hostPort(options.jsonRpcListenAddr.host, rpcPort)}`,
     httpUrl: `http://${rpcHost}`,
-    p2pAddress: hostPort(host, options.p2pListenAddr.port),
+    p2pAddress: network.address,
     vsock,
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
@@ -140,6 +143,56 @@ async function openStore(
   const applied = await migrate(database);
   if (applied.length > 0) log.info({ applied }, "the database schema was brought up to date");
   return { layout, database };
+}
+
+/** Brings files here, and serves them. */
+async function openFiles(
+  stack: DisposeStack,
+  deps: {
+    readonly log: Logger;
+    readonly layout: FileLayout;
+    readonly gates: NodeGates;
+    /** File servers of other nodes. */
+    readonly peers: () => readonly string[];
+  },
+  options: NodeOptions,
+): Promise<{ files: FileFetcher; httpPort: number; rpcHost: string }> {
+  const { log, layout, gates, peers } = deps;
+  const files = createFileFetcher(layout.incomingDir, { ...DEFAULT_FETCH, peers });
+  const { host } = options.p2pListenAddr;
+  const uploads = gates.takesUploads && {
+    uploads: createUploads({ root: layout.root, maxBytes: DEFAULT_FETCH.maxBytes }),
+  };
+  const { port } = stack.use(
+    await createFileServer(
+      { log, layout, isArriving: files.isArriving, gate: gates.files, ...uploads },
+      { host, port: options.httpDownloadPort },
+    ),
+  );
+  return { files, httpPort: port, rpcHost: hostPort(options.p2pAdvertisedListenAddr?.host ?? host, port) };
+}
+
+/** @returns its port */
+async function openRpc(
+  stack: DisposeStack,
+  deps: Pick<MethodDeps, "database" | "intake" | "rpcHost" | "nodeInfo"> & {
+    readonly log: Logger;
+    readonly metrics: Metrics;
+    readonly hub: RunHub;
+    readonly gates: NodeGates;
+  },
+  options: NodeOptions,
+): Promise<number> {
+  const { log, metrics, hub, gates, database } = deps;
+  const events = stack.use(createEventServer({ log, database, hub }));
+  const methods = createMethods({ ...deps, takesUploads: gates.takesUploads });
+  const rpc = stack.use(
+    await createRpcServer(
+      { log, methods, events, metrics, gate: gates.rpc },
+      { ...options.jsonRpcListenAddr, maxBodyBytes: options.maxBodyMib * MIB },
+    ),
+  );
+  return rpc.port;
 }
 
 function nodeRunning(dataDirectory: string, pid: number): GevulotError {
@@ -213,12 +266,7 @@ async function createExecution(
       },
     ),
   );
-  const capacity = {
-    memMib: Math.floor(options.memGb * 1_024),
-    cpus: options.numCpus,
-    gpus: options.gpuDevices.length,
-    cpuFactor: options.cpuFactor,
-  };
+  const capacity = capacityOf(options);
   const limits = {
     logDirectory: options.logDirectory,
     taskDeadlineMs: options.taskDeadlineSeconds * 1_000,
@@ -228,7 +276,13 @@ async function createExecution(
     taskIdleMs: options.taskIdleSeconds === undefined ? undefined : options.taskIdleSeconds * 1_000,
   };
   const { gpuDevices } = options;
-  const scheduler = stack.use(createScheduler({ ...parts, provider }, { capacity, gpuDevices, ...limits }));
+  const machine =
+    options.machineFolder === undefined
+      ? undefined
+      : await createMachineShare(options.machineFolder, capacity);
+  const scheduler = stack.use(
+    createScheduler({ ...parts, provider }, { capacity, gpuDevices, machine, ...limits }),
+  );
   metrics.watch({
     total: () => capacity,
     available: () => {
@@ -242,6 +296,16 @@ async function createExecution(
     },
   });
   return { scheduler, vsock: provider.vsock };
+}
+
+/** What this machine gives to tasks. */
+function capacityOf(options: NodeOptions): Capacity {
+  return {
+    memMib: Math.floor(options.memGb * 1_024),
+    cpus: options.numCpus,
+    gpus: options.gpuDevices.length,
+    cpuFactor: options.cpuFactor,
+  };
 }
 
 function hostPort(host: string, port: number): string {

@@ -1,5 +1,6 @@
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
+import { beaconCommand } from "./commands/nodeBeacon.ts";
 import { generateKeyCommand, migrateCommand, showPublicKeyCommand } from "./commands/nodeKeys.ts";
 import { peerCommand } from "./commands/nodePeer.ts";
 import { pruneCommand } from "./commands/nodePrune.ts";
@@ -19,6 +20,7 @@ await yargs(hideBin(process.argv))
   .command(showPublicKeyCommand)
   .command(peerCommand)
   .command(pruneCommand)
+  .command(beaconCommand)
   .demandCommand(1, "Give a command.")
   // A flag named no-execution must not be read as the negation of "execution".
   .parserConfiguration({ "boolean-negation": false })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { NODE_OPTIONS, parseNodeOptions, UNBUILT_NODE_OPTIONS } from "./options.ts";
+import { NODE_OPTIONS, parseNodeOptions } from "./options.ts";
 
 describe("the node's options", () => {
   test("flag before variable before default", () => {
@@ -46,21 +46,15 @@ describe("the node's options", () => {
     [{ aclWhitelistUrl: "keys.txt" }, {}, /--acl-whitelist-url .*http:\/\//],
     [{ httpHealthcheckListenAddr: "8888" }, {}, /--http-healthcheck-listen-addr .*no host:port/],
     [{}, { GEVULOT_NODE_NO_EXECUTION: "maybe" }, /--no-execution/],
+    [{ p2pDiscoveryAddrs: "a:1,b" }, {}, /--p2p-discovery-addrs .*host:port/],
+    [{ execution: "some" }, {}, /--execution /],
+    [{ verifiers: 0 }, {}, /--verifiers /],
   ])("refuses %o %o", (given, env, message) => {
     expect(() => parseNodeOptions(given, env)).toThrow(message);
   });
 
-  test("an option that isn't built is refused, as a flag and as a variable", () => {
-    expect(() => parseNodeOptions({ p2pDiscoveryAddrs: "a:1" }, {})).toThrow(
-      "--p2p-discovery-addrs is not built",
-    );
-    expect(() => parseNodeOptions({}, { GEVULOT_PSK_PASSPHRASE: "secret" })).toThrow(
-      /GEVULOT_PSK_PASSPHRASE/,
-    );
-  });
-
   test("every option of the existing node is there", () => {
-    const flags = [...NODE_OPTIONS, ...UNBUILT_NODE_OPTIONS].map(({ flag }) => flag);
+    const flags = NODE_OPTIONS.map(({ flag }) => flag);
     const existing =
       "acl-whitelist-url data-directory db-url json-rpc-listen-addr log-directory no-execution node-key-file p2p-discovery-addrs p2p-listen-addr p2p-advertised-listen-addr http-download-port p2p-psk-passphrase provider vsock-listen-port num-cpus mem-gb gpu-devices http-healthcheck-listen-addr http-metrics-listen-addr qemu-path";
     expect(flags).toEqual(expect.arrayContaining(existing.split(" ")));

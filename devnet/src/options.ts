@@ -5,7 +5,6 @@ import { z } from "zod";
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     OPTION_INVALID: { option: string };
-    OPTION_NOT_BUILT: { option: string };
   }
 }
 
@@ -88,6 +87,43 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     "string",
     undefined,
     "Host by which others reach this node",
+  ),
+  spec(
+    "p2p-discovery-addrs",
+    "GEVULOT_P2P_DISCOVERY_ADDR",
+    "string",
+    undefined,
+    "Nodes to begin with, host:port, comma separated",
+  ),
+  spec(
+    "p2p-psk-passphrase",
+    "GEVULOT_PSK_PASSPHRASE",
+    "string",
+    undefined,
+    "Passphrase of the network; default the public one's",
+  ),
+  spec(
+    "execution",
+    "GEVULOT_EXECUTION",
+    "string",
+    "all",
+    "Who works: all nodes on every Run, as in the existing network, or those that are assigned by rank",
+  ),
+  spec("provers", "GEVULOT_PROVERS", "number", 1, "Nodes that prove a step, where work is assigned"),
+  spec("verifiers", "GEVULOT_VERIFIERS", "number", 3, "Nodes that verify a Proof, where work is assigned"),
+  spec(
+    "attempts",
+    "GEVULOT_ATTEMPTS",
+    "number",
+    3,
+    "Nodes that are tried for a result, where work is assigned",
+  ),
+  spec(
+    "machine-folder",
+    "GEVULOT_MACHINE_FOLDER",
+    "string",
+    undefined,
+    "Folder where the nodes of one machine count its memory and CPUs together; default each for itself",
   ),
   spec("http-download-port", "GEVULOT_HTTP_PORT", "number", 9995, "Port of the file server"),
   spec("provider", "GEVULOT_PROVIDER", "string", "qemu", "What runs tasks: qemu, process or auto"),
@@ -232,12 +268,6 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   ),
 ];
 
-/** Options of the existing node whose work is not done here yet; given, they are refused, not ignored. */
-export const UNBUILT_NODE_OPTIONS: readonly OptionSpec[] = [
-  spec("p2p-discovery-addrs", "GEVULOT_P2P_DISCOVERY_ADDR", "string", undefined, "Not built yet"),
-  spec("p2p-psk-passphrase", "GEVULOT_PSK_PASSPHRASE", "string", undefined, "Not built yet"),
-];
-
 const address = z.string().transform((text, context) => {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
@@ -269,6 +299,15 @@ const schema = z.object({
   nodeKeyFile: z.string().min(1),
   p2pListenAddr: address,
   p2pAdvertisedListenAddr: address.optional(),
+  p2pDiscoveryAddrs: list.refine((all) => all.every((each) => address.safeParse(each).success), {
+    message: "host:port is wanted, several with commas between them",
+  }),
+  p2pPskPassphrase: z.string().min(1).optional(),
+  execution: z.enum(["all", "assigned"]),
+  provers: positive.int(),
+  verifiers: positive.int(),
+  attempts: positive.int(),
+  machineFolder: z.string().min(1).optional(),
   httpDownloadPort: z.coerce.number().int().min(0).max(65_535),
   provider: z.enum(["qemu", "process", "auto"]),
   vsockListenPort: z.coerce.number().int().min(1).max(MAX_VSOCK_PORT),
@@ -310,23 +349,12 @@ export type NodeOptionsInput = Partial<z.input<typeof schema>>;
 
 /**
  * Joins options from the command line, the environment and the defaults, in this order, and validates them.
- * Throws `OPTION_INVALID`, and `OPTION_NOT_BUILT` for those of the existing node that don't work here yet.
+ * Throws `OPTION_INVALID`.
  */
 export function parseNodeOptions(
   given: Record<string, unknown>,
   env: Record<string, string | undefined>,
 ): NodeOptions {
-  for (const { flag, variable } of UNBUILT_NODE_OPTIONS) {
-    const where = given[camel(flag)] !== undefined ? `--${flag}` : env[variable] ? variable : null;
-    if (where === null) continue;
-    throw new GevulotError(
-      "OPTION_NOT_BUILT",
-      `${where} is not built in this node yet. Leave it out to start without.`,
-      {
-        context: { option: where },
-      },
-    );
-  }
   const values: Record<string, unknown> = {};
   for (const { flag, variable, default: fallback } of NODE_OPTIONS) {
     const fromEnv = env[variable] === "" ? undefined : env[variable];

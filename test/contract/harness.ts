@@ -35,6 +35,8 @@ export interface CaseEnd {
   /** BLAKE3 by path, and where the copy is. */
   readonly files: ReadonlyMap<string, { readonly checksum: string; readonly path: string }>;
   readonly consoleTail: string;
+  /** By the host's clock. */
+  readonly endedAtMs: number;
 }
 
 export interface Harness extends AsyncDisposable {
@@ -44,7 +46,8 @@ export interface Harness extends AsyncDisposable {
   run(kind: ProgramKind, provider: ProviderName, what: CaseRun): Promise<CaseEnd>;
 }
 
-const programs = fileURLToPath(new URL("../fixtures/programs/", import.meta.url));
+const script = fileURLToPath(new URL("../fixtures/programs/contract.mjs", import.meta.url));
+const source = fileURLToPath(new URL("../fixtures/programs/contract.c", import.meta.url));
 const MAX_OUTPUT_BYTES = 4 * 2 ** 30;
 export const CONTRACT_ENV = "with space, 'quotes' and ü";
 
@@ -91,30 +94,43 @@ export async function createHarness(): Promise<Harness> {
           onEvent: ({ stage }) => void (what.cancel && stage === "program" && cancel.abort()),
         },
       );
+      const endedAtMs = Date.now();
       const consoleTail = await readConsoleTail(consolePath);
       const result = explainOutcome(outcome, await takeResult(exchange, workspaceDir, task.id), {
         ...{ step: 0, deadlineMs, memMib },
       });
-      if ("code" in result) return { failure: result, data: "", files: new Map(), consoleTail };
+      if ("code" in result) return { failure: result, data: "", files: new Map(), consoleTail, endedAtMs };
       try {
         const limits = { maxBytes: MAX_OUTPUT_BYTES };
         const files = await collectFiles(workspaceDir, result.files, join(place, "files"), limits);
         const data = Buffer.from(result.data).toString();
-        return { failure: null, data, files: new Map(files.map((file) => [file.vmPath, file])), consoleTail };
+        return {
+          failure: null,
+          data,
+          files: new Map(files.map((file) => [file.vmPath, file])),
+          consoleTail,
+          endedAtMs,
+        };
       } catch (error) {
-        if (!(error instanceof OutputFileProblem)) throw error;
-        const none = { step: 0, exitCode: null, signal: null, consoleTail: "" };
-        const failure: TaskFailure = { code: "RESULT_INVALID", message: error.message, ...none };
-        return { failure, data: "", files: new Map(), consoleTail };
+        const failure = failureOf(error);
+        return { failure, data: "", files: new Map(), consoleTail, endedAtMs };
       } finally {
         await rm(workspaceDir, { recursive: true, force: true });
       }
     },
-    async [Symbol.asyncDispose]() {
-      for (const provider of Object.values(providers)) await provider[Symbol.asyncDispose]();
-      await rm(folder, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => closeAll(Object.values(providers), folder),
   };
+}
+
+function failureOf(error: unknown): TaskFailure {
+  if (!(error instanceof OutputFileProblem)) throw error;
+  const none = { step: 0, exitCode: null, signal: null, consoleTail: "" };
+  return { code: "RESULT_INVALID", message: error.message, ...none };
+}
+
+async function closeAll(providers: readonly VmProvider[], folder: string): Promise<void> {
+  for (const provider of providers) await provider[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
 }
 
 const vmPath = (path: string): string => `/workspace/${path}`;
@@ -133,12 +149,12 @@ async function makeImage(kind: ProgramKind, folder: string, cacheDir: string): P
   if (kind.startsWith("Node.js")) {
     const transport = kind === "Node.js by VSOCK" ? "vsock" : "files";
     const manifest = { Env: { CONTRACT_ENV, GEVULOT_TRANSPORT: transport } };
-    await buildImage({ program: join(programs, "contract.mjs"), manifest, outputPath, cacheDir });
+    await buildImage({ program: script, manifest, outputPath, cacheDir });
     return outputPath;
   }
   const program = join(folder, name);
   const how = kind === "exec, static" ? ["-static"] : [];
-  await promisify(execFile)("gcc", ["-O1", "-w", ...how, "-o", program, join(programs, "contract.c")]);
+  await promisify(execFile)("gcc", ["-O1", "-w", ...how, "-o", program, source]);
   const manifest = { Env: { CONTRACT_ENV } };
   const exec = { outputs: ["out/always", "out/**"] };
   await buildImage({ program, manifest, exec, outputPath, cacheDir, workingDir: folder });

@@ -21,7 +21,7 @@ const devnet = (...args: string[]) => runCli("gevulot-devnet", args, { cwd: dir 
 describe("gevulot-devnet up, status, down", () => {
   test("in the background, as JSON, with taken ports, and nothing left at the end", async () => {
     const squatter = createServer().listen(9944, "127.0.0.1");
-    const up = await devnet("up", "--detach", "--json", "--no-execution");
+    const up = await devnet("up", "--nodes=1", "--detach", "--json", "--no-execution");
     squatter.close();
     expect([up.code, up.stderr]).toEqual([0, ""]);
     expect(up.stdout.trim().split("\n")).toHaveLength(1);
@@ -60,24 +60,43 @@ describe("gevulot-devnet up, status, down", () => {
   test("state stays over down and up, unless --fresh", async () => {
     const marker = join(dir, ".gevulot/devnet/postgres");
     const inode = (await stat(marker)).ino;
-    const text = await devnet("up", "--detach", "--no-execution");
+    const text = await devnet("up", "--nodes=1", "--detach", "--no-execution");
     expect(text.stdout).toMatch(/JSON-RPC .*http:\/\/127.0.0.1:\d+[\s\S]*ready in \d/);
     expect((await stat(marker)).ino).toBe(inode);
     await devnet("down");
-    await devnet("up", "--detach", "--no-execution", "--fresh");
+    await devnet("up", "--nodes=1", "--detach", "--no-execution", "--fresh");
     expect((await stat(marker)).ino).not.toBe(inode);
+    await devnet("down");
+  });
+
+  test("three nodes; one is killed, shown so, and started again", async () => {
+    const up = JSON.parse((await devnet("up", "--detach", "--json", "--no-execution")).stdout);
+    expect(up.data.nodes.map(({ name }: { name: string }) => name)).toEqual(["node0", "node1", "node2"]);
+    const pids = async () =>
+      JSON.parse((await devnet("status", "--json")).stdout).data.nodes.map(
+        ({ pid }: { pid: number | null }) => pid,
+      );
+    expect((await devnet("node", "kill", "1")).stdout).toBe("node1: kill done\n");
+    expect(await pids()).toEqual([expect.any(Number), null, expect.any(Number)]);
+    expect((await devnet("node", "start", "1")).code).toBe(0);
+    expect(await pids()).toEqual(Array(3).fill(expect.any(Number)));
+    expect((await devnet("node", "stop", "7")).stderr).toMatch(/has no node 7/);
     await devnet("down");
   });
 
   test("several started side by side share out the ports; Ctrl-C during a start is said in one line", async () => {
     const others = await Promise.all([1, 2].map((n) => mkdtemp(join(dir, `other${n}-`))));
     const ups = await Promise.all(
-      others.map((cwd) => runCli("gevulot-devnet", ["up", "--detach", "--json", "--no-execution"], { cwd })),
+      others.map((cwd) =>
+        runCli("gevulot-devnet", ["up", "--nodes=1", "--detach", "--json", "--no-execution"], { cwd }),
+      ),
     );
     for (const up of ups) expect(JSON.parse(up.stdout)).toMatchObject({ status: "ok" });
     for (const cwd of others) await runCli("gevulot-devnet", ["down"], { cwd });
 
-    const child = spawn(process.execPath, [binPath("gevulot-devnet"), "up", "--no-execution"], { cwd: dir });
+    const child = spawn(process.execPath, [binPath("gevulot-devnet"), "up", "--nodes=1", "--no-execution"], {
+      cwd: dir,
+    });
     let stderr = "";
     child.stderr.on("data", (chunk) => {
       stderr += chunk;
@@ -90,12 +109,14 @@ describe("gevulot-devnet up, status, down", () => {
   });
 
   test("killed with SIGKILL, it leaves no process, and comes up again", async () => {
-    const up = JSON.parse((await devnet("up", "--detach", "--json", "--no-execution")).stdout);
+    const up = JSON.parse((await devnet("up", "--nodes=1", "--detach", "--json", "--no-execution")).stdout);
     const state = JSON.parse(await readFile(join(dir, ".gevulot/devnet/devnet.json"), "utf8"));
     process.kill(state.pid, "SIGKILL");
     await expect.poll(() => processesWith(dir), { timeout: 15_000 }).toEqual([]);
     expect((await devnet("status", "--json")).code).toBe(1);
-    const again = JSON.parse((await devnet("up", "--detach", "--json", "--no-execution")).stdout);
+    const again = JSON.parse(
+      (await devnet("up", "--nodes=1", "--detach", "--json", "--no-execution")).stdout,
+    );
     expect(again.data.nodes[0].publicKey).toBe(up.data.nodes[0].publicKey);
     await devnet("down");
   });
@@ -107,13 +128,13 @@ describe("what a new user may type", () => {
     ["gevulot-devnet", ["upp"], 2, /upp/],
     ["gevulot-devnet", ["up", "--prot", "1"], 2, /prot/],
     ["gevulot-devnet", ["up", "--provider", "docker"], 2, /docker/],
-    ["gevulot-devnet", ["up", "--nodes", "2"], 1, /this version runs one/],
+    ["gevulot-devnet", ["up", "--nodes", "51"], 1, /1 to 50 nodes/],
     ["gevulot-devnet", ["up", "--mem-gb", "abc"], 2, /--mem-gb must be a number above 0/],
     ["gevulot-devnet", ["up", "--state-dir", "/etc/hostname/x"], 1, /^error: Can't mkdir .*\n$/],
     ["gevulot-devnet", ["up", "--fresh", "--state-dir", "/etc"], 1, /no devnet's folder.*left as it is/],
     ["gevulot-devnet", ["status"], 1, /No devnet runs here. Start one with: gevulot-devnet up/],
     ["gevulot-node", [], 2, /Give a command/],
-    ["gevulot-node", ["run", "--p2p-discovery-addrs", "a:1"], 1, /not built in this node yet/],
+    ["gevulot-node", ["run", "--p2p-discovery-addrs", "a"], 1, /--p2p-discovery-addrs .*host:port/],
     ["gevulot-node", ["run", "--node-key-file", "/nowhere/key"], 1, /no key file/],
     ["gevulot-node", ["show", "public-key", "--key-file", "/etc/hostname"], 1, /not a key file/],
     ["gevulot-node", ["show", "public-key"], 2, /key-file/],

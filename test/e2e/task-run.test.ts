@@ -39,7 +39,7 @@ test("a program runs alone in a virtual machine, and again in the same workspace
   const again = await runCli("gevulot-devnet", args);
   expect(again.stderr).toContain("console:\nmode ok\n");
   expect(again.stdout).toMatch(
-    /^result +6 bytes, in .*\nran .* s \(process, none\)\nfile +\/workspace\/out\.txt /,
+    /^result +6 bytes, in .*\nran .* s \(process, none, VSOCK: none\)\nfile +\/workspace\/out\.txt /,
   );
   const { Ok } = JSON.parse(await read(workspace, "task_result.json"));
   expect([Ok.id, Buffer.from(Ok.data).toString(), Ok.files]).toEqual([

@@ -25,6 +25,7 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ["commands"],
     ["up", "explorer", "pipeline"],
     ["node.ts"],
+    ["nodeNetwork.ts"],
     ["rpc", "p2p"],
     ["intake"],
     ["schedule"],

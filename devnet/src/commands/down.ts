@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { GevulotError } from "gevulot-sdk";
 import type { CommandModule, InferredOptionTypes } from "yargs";
-import { isRunning, readState } from "../up/stateFile.ts";
+import { type DevnetState, isRunning, readState } from "../up/stateFile.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
 import { EXIT_FAILURE, errorText } from "./reportError.ts";
 import { summary } from "./summary.ts";
@@ -15,17 +15,17 @@ declare module "gevulot-sdk/errors" {
   }
 }
 
-type Args = InferredOptionTypes<typeof commonOptions>;
+export type DevnetArgs = InferredOptionTypes<typeof commonOptions>;
 
 const STOP_TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
 
-export const downCommand: CommandModule<object, Args> = {
+export const downCommand: CommandModule<object, DevnetArgs> = {
   command: "down",
   describe: "Stop this folder's devnet; its state stays",
   builder: commonOptions,
   handler: (args) =>
-    report("down", args, async () => {
+    reportDevnet("down", args, async () => {
       const state = await readState(resolve(args["state-dir"]));
       if (state === null) {
         if (args.json) printEnvelope(okEnvelope("down", { stopped: false }));
@@ -49,29 +49,23 @@ export const downCommand: CommandModule<object, Args> = {
     }),
 };
 
-export const statusCommand: CommandModule<object, Args> = {
+export const statusCommand: CommandModule<object, DevnetArgs> = {
   command: "status",
   describe: "Say whether a devnet runs in this folder, and where it listens",
   builder: commonOptions,
   handler: (args) =>
-    report("status", args, async () => {
-      const stateDir = resolve(args["state-dir"]);
-      const state = await readState(stateDir);
-      if (state === null) {
-        throw new GevulotError(
-          "DEVNET_NOT_RUNNING",
-          "No devnet runs here. Start one with: gevulot-devnet up",
-          {
-            context: { stateDir },
-          },
-        );
-      }
+    reportDevnet("status", args, async () => {
+      const state = await requireDevnet(resolve(args["state-dir"]));
       if (args.json) printEnvelope(okEnvelope("status", state.data, state.warnings));
       else process.stdout.write(`${summary(state.data, state.warnings, null)}\n`);
     }),
 };
 
-async function report(command: string, args: Args, work: () => Promise<void>): Promise<void> {
+export async function reportDevnet(
+  command: string,
+  args: DevnetArgs,
+  work: () => Promise<void>,
+): Promise<void> {
   try {
     await work();
   } catch (error) {
@@ -79,4 +73,13 @@ async function report(command: string, args: Args, work: () => Promise<void>): P
     else process.stderr.write(`${errorText(error)}\n`);
     process.exitCode = EXIT_FAILURE;
   }
+}
+
+/** The devnet that runs in a folder. Throws `DEVNET_NOT_RUNNING`. */
+export async function requireDevnet(stateDir: string): Promise<DevnetState> {
+  const state = await readState(stateDir);
+  if (state !== null) return state;
+  throw new GevulotError("DEVNET_NOT_RUNNING", "No devnet runs here. Start one with: gevulot-devnet up", {
+    context: { stateDir },
+  });
 }

@@ -1,7 +1,7 @@
 import type { Argv, CommandModule } from "yargs";
 import { createNode } from "../node.ts";
 import { createLogger } from "../observe/logger.ts";
-import { NODE_OPTIONS, parseNodeOptions, UNBUILT_NODE_OPTIONS } from "../options.ts";
+import { NODE_OPTIONS, parseNodeOptions } from "../options.ts";
 import type { NodeReady } from "../up/nodeReady.ts";
 import { reportErrors } from "./reportError.ts";
 import { untilSignal } from "./untilSignal.ts";
@@ -19,7 +19,6 @@ export const nodeRunCommand: CommandModule = {
         requiresArg: type !== "boolean",
       });
     }
-    for (const { flag, type } of UNBUILT_NODE_OPTIONS) yargs.option(flag, { type, hidden: true });
     return yargs.example("$0 run --db-url postgres://me:pw@localhost/gevulot --node-key-file node.key", "");
   },
   handler: (argv) =>

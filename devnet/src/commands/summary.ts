@@ -10,9 +10,10 @@ export function summary(
   for (const node of data.nodes) {
     lines.push(
       "",
-      `${node.name}`,
+      `${node.name}${node.pid === null ? " (stopped)" : ""}`,
       `  JSON-RPC   ${node.rpcUrl}`,
       `  files      ${node.httpUrl}`,
+      `  peers      ${node.p2pAddress}`,
       `  database   ${node.databaseUrl}`,
       `  public key ${node.publicKey}`,
       ...(node.vsock === null ? [] : [`  VSOCK      ${node.vsock}`]),

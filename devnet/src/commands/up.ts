@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { GevulotError, isGevulotError } from "gevulot-sdk";
 import type { Argv, CommandModule, InferredOptionTypes } from "yargs";
+import { createControl } from "../up/control.ts";
 import { type Devnet, startDevnet } from "../up/devnet.ts";
 import { describeDevnet, readState, removeState, writeState } from "../up/stateFile.ts";
 import { startDetached } from "./detach.ts";
@@ -26,7 +27,7 @@ type UpArgs = InferredOptionTypes<typeof upOptions>;
 
 export const upCommand: CommandModule<object, UpArgs> = {
   command: "up",
-  describe: "Start PostgreSQL and a node on this machine, and say where they listen",
+  describe: "Start PostgreSQL and nodes on this machine, and say where they listen",
   builder: (yargs: Argv) =>
     yargs
       .options(upOptions)
@@ -71,6 +72,9 @@ async function upForeground(args: UpArgs): Promise<void> {
   await using devnet = await startDevnet({
     stateDir,
     nodes: args.nodes,
+    mode: args.execution,
+    ...(args.join && { join: args.join }),
+    ...(args.passphrase && { passphrase: args.passphrase }),
     fresh: args.fresh,
     provider: args.provider,
     execution: !args["no-execution"],
@@ -91,7 +95,8 @@ async function upForeground(args: UpArgs): Promise<void> {
   }).catch((error: unknown) => {
     throw stop.signal.aborted ? stop.signal.reason : error;
   });
-  await writeState(devnet);
+  await using control = await createControl(devnet, () => writeState(devnet, control.address));
+  await writeState(devnet, control.address);
   try {
     announce(devnet, args, Date.now() - begun);
     await Promise.race([stopped, broken]);

@@ -15,7 +15,19 @@ export const commonOptions = {
 
 export const upOptions = {
   ...commonOptions,
-  nodes: { type: "number", default: 1, requiresArg: true, describe: "How many nodes; one in this version" },
+  nodes: { type: "number", default: 3, requiresArg: true, describe: "How many nodes" },
+  execution: {
+    choices: ["assigned", "all"],
+    default: "assigned",
+    requiresArg: true,
+    describe: "Who works on a Run: the nodes that it assigns, one prover and three verifiers, or all nodes",
+  },
+  join: { type: "string", requiresArg: true, describe: "host:port of a node of another network, to join it" },
+  passphrase: {
+    type: "string",
+    requiresArg: true,
+    describe: "Passphrase of the network; default the public one's",
+  },
   detach: { type: "boolean", default: false, describe: "Go on in the background; `down` stops it" },
   fresh: { type: "boolean", default: false, describe: "Begin without what an earlier devnet left here" },
   "no-execution": { type: "boolean", default: false, describe: "Keep transactions, run no tasks" },

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { FileFetcher } from "../files/fetchFile.ts";
 import type { FileLayout } from "../files/layout.ts";
 import type { ReceiveVerdict } from "../p2p/peerNetwork.ts";
+import { createWaitingRoom } from "../schedule/waitingRoom.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { createBatchedLoader } from "../store/loadBatched.ts";
 import { readDeployedPrograms, readTransactionBytes } from "../store/readTransactions.ts";
@@ -15,7 +16,6 @@ import { requireMounts } from "./requireMounts.ts";
 import { requireParents } from "./requireParents.ts";
 import type { Verified } from "./stages.ts";
 import { createUnderWay } from "./underWay.ts";
-import { createWaitingRoom } from "./waitingRoom.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -129,9 +129,8 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
       if (waits && isSameTransaction(waits, tx)) return "waiting";
       try {
         const verified = await check(tx);
-        if (verified === null) return "known";
-        await deps.access?.require(verified);
-        return await admit(verified, peer);
+        if (verified !== null) await deps.access?.require(verified);
+        return verified === null ? "known" : await admit(verified, peer);
       } catch (error) {
         return refuse(log, tx, error);
       }

@@ -37,6 +37,8 @@ export interface PeerLimits {
   readonly duplicatesPerSecond: number;
   /** How often peers of version 2 are asked for what came since the last time. */
   readonly syncMs: number;
+  /** How often this node looks after all this. */
+  readonly tickMs: number;
 }
 
 export const DEFAULT_PEER_LIMITS: PeerLimits = {
@@ -62,4 +64,5 @@ export const DEFAULT_PEER_LIMITS: PeerLimits = {
   duplicatesAtOnce: 2_000,
   duplicatesPerSecond: 20,
   syncMs: 60_000,
+  tickMs: 250,
 };

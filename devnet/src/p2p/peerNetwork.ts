@@ -6,8 +6,6 @@ declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     /** A peer sent what no honest node sends. Whoever throws it has the peer dropped, and banned for a while. */
     PEER_FAULT: { reason: string };
-    /** Fewer peers than wanted were connected in time. */
-    PEERS_MISSING: { wanted: number; connected: number };
   }
 }
 
@@ -108,6 +106,8 @@ export interface PeerNetwork extends AsyncDisposable {
   peers(): readonly PeerInfo[];
   /** Alive nodes of version 2, this one first. */
   nodes(): readonly NodeInfo[];
+  /** What the connected peer of this address tells of itself now (Prometheus text); null where it does not. */
+  metricsOf(address: string): Promise<string | null>;
   /** Resolves once so many peers are connected. Rejects with `PEERS_MISSING` when the time is over. */
   untilConnected(count: number, options: { readonly timeoutMs: number; signal?: AbortSignal }): Promise<void>;
 }

@@ -60,7 +60,15 @@ beforeAll(async () => {
     onStored: () => {},
   };
   const intake = createIntake(deps, { execute: true });
-  methods = createMethods({ database, intake, rpcHost: "127.0.0.1:9995", takesUploads: true });
+  methods = createMethods({
+    database,
+    intake,
+    rpcHost: "127.0.0.1:9995",
+    takesUploads: true,
+    nodeInfo: () => {
+      throw new Error("no network in this test");
+    },
+  });
   const [prover, verifier] = [program("prover"), program("verifier")];
   await intake.accept(sign({ kind: "deploy", name: "d", prover, verifier }));
   const steps = [prover, verifier].map(({ hash }) => ({ program: hash, args: [], inputs: [] }));
@@ -193,7 +201,7 @@ describe("lists", () => {
     expect(document.openrpc).toMatch(/^1\./);
     expect(document.methods.map(({ name }) => name)).toEqual(Object.keys(methods));
     for (const { name, params, result } of document.methods) {
-      expect(params).toHaveLength(["rpc.discover", "getFileServer"].includes(name) ? 0 : 1);
+      expect(params).toHaveLength(["rpc.discover", "getFileServer", "getNodeInfo"].includes(name) ? 0 : 1);
       for (const { schema } of [...params, result]) expect(schema).toHaveProperty("$schema");
     }
     const list = document.methods.find(({ name }) => name === "listRuns");

@@ -17,7 +17,15 @@ import { findRun, readManyTransactionBytes, readProgram, readTree } from "../sto
 import { createListMethods } from "./listMethods.ts";
 import { defineMethod, hashParameter, type Method } from "./method.ts";
 import { withDiscovery } from "./openRpc.ts";
-import { programMetadata, rpcTransaction, runStatus, transaction, transactionTree } from "./wireSchemas.ts";
+import {
+  type NodeInfoReply,
+  nodeInfo,
+  programMetadata,
+  rpcTransaction,
+  runStatus,
+  transaction,
+  transactionTree,
+} from "./wireSchemas.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -30,6 +38,7 @@ export interface MethodDeps {
   readonly intake: Intake;
   /** `host:port` of this node's file server, for the URLs of output files. */
   readonly rpcHost: string;
+  readonly nodeInfo: () => NodeInfoReply;
   /** Whether clients may put files there. */
   readonly takesUploads: boolean;
 }
@@ -39,7 +48,7 @@ const MAX_LOOKUP = 64;
 
 /** The methods of protocol section 5, and ours. */
 export function createMethods(deps: MethodDeps): Record<string, Method> {
-  const { database, intake, rpcHost, takesUploads } = deps;
+  const { database, intake, rpcHost } = deps;
   const bytesOf = createBatchedLoader((hashes) => readManyTransactionBytes(database, hashes), {
     maxKeys: MAX_LOOKUP,
   });
@@ -94,6 +103,21 @@ export function createMethods(deps: MethodDeps): Record<string, Method> {
         return programToWire(program);
       },
     }),
+    ...createNodeMethods(deps),
+    ...createListMethods(database),
+  });
+}
+
+/** What the node says of itself. */
+function createNodeMethods({ rpcHost, takesUploads, nodeInfo: info }: MethodDeps): Record<string, Method> {
+  return {
+    getNodeInfo: defineMethod<null>({
+      summary: "This node's key and address, its peers, and the nodes that it knows to be alive",
+      parameter: null,
+      result: { name: "nodeInfo", schema: nodeInfo },
+      parse: () => null,
+      run: async () => info(),
+    }),
     getFileServer: defineMethod<null>({
       summary: "Where this node serves its files, and whether clients may put files there",
       parameter: null,
@@ -101,8 +125,7 @@ export function createMethods(deps: MethodDeps): Record<string, Method> {
       parse: () => null,
       run: async () => ({ url: `http://${rpcHost}`, takesUploads }),
     }),
-    ...createListMethods(database),
-  });
+  };
 }
 
 function programToWire(program: ProgramMetadata): unknown {

@@ -31,7 +31,15 @@ beforeAll(async () => {
     onStored: () => {},
   };
   const intake = createIntake(deps, { execute: false });
-  const methods = createMethods({ database, intake, rpcHost: "127.0.0.1:9995", takesUploads: true });
+  const methods = createMethods({
+    database,
+    intake,
+    rpcHost: "127.0.0.1:9995",
+    takesUploads: true,
+    nodeInfo: () => {
+      throw new Error("no network in this test");
+    },
+  });
   server = await createRpcServer(
     { log, methods },
     { host: "127.0.0.1", port: 0, maxBodyBytes: MAX_BODY_BYTES },

@@ -120,3 +120,27 @@ export const taskPage = page(
     failure: z.string().nullable(),
   }),
 );
+
+const resources = z.object({ memMib: z.int(), cpus: z.int(), gpus: z.int() });
+
+export const nodeInfo = z.object({
+  publicKey: publicKeyHex,
+  p2pAddress: z.string().describe("host:port"),
+  execution: z.enum(["all", "assigned", "none"]),
+  peers: z
+    .array(
+      z.object({
+        address: z.string(),
+        httpUrl: z.string().nullable(),
+        protocolVersion: z.int(),
+        publicKey: z.string().nullable(),
+        resources: resources.nullable(),
+        connectedAt: isoTime,
+        lastSeenAt: isoTime,
+      }),
+    )
+    .describe("connected now"),
+  nodes: z.array(z.object({ publicKey: publicKeyHex, resources })).describe("alive, this one included"),
+});
+
+export type NodeInfoReply = z.infer<typeof nodeInfo>;

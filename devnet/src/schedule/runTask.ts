@@ -125,7 +125,11 @@ function unexpected(task: Task, error: unknown, cancel: AbortSignal): TaskFailur
   return taskFailure(task, "NODE_ERROR", message);
 }
 
-/** `<log dir>/<tx>/stdout.log`, where tx is what started the task: the Run, or the Proof that it follows. */
+/**
+ * `<log dir>/<tx>/stdout.log`, where tx is what started the task: the Run, or the Proof that it verifies. Of a Run's
+ * further provers, which may run beside the first, `stdout.<step>.log`.
+ */
 function consolePathOf(logDirectory: string, task: Task): string {
-  return join(logDirectory, task.proof ?? task.run, "stdout.log");
+  const name = task.proof === null && task.step > 0 ? `stdout.${task.step}.log` : "stdout.log";
+  return join(logDirectory, task.proof ?? task.run, name);
 }

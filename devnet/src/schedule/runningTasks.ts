@@ -11,7 +11,8 @@ import { taskFailure } from "./taskFailure.ts";
 export interface RunningTasks {
   has(id: string): boolean;
   used(): ResourceAmount;
-  start(task: Task, wanted: ResourceAmount): void;
+  /** `release` is called at the end. */
+  start(task: Task, wanted: ResourceAmount, release?: () => Promise<void>): void;
   ids(): ReadonlySet<string>;
   /** Stops the VMs of a Run. */
   cancelRun(run: string): void;
@@ -42,7 +43,7 @@ export function createRunningTasks(deps: RunTaskDeps, options: RunningTasksOptio
   return {
     has: (id) => running.has(id),
     used: () => [...running.values()].reduce((sum, each) => addResources(sum, each.resources), NO_RESOURCES),
-    start(task, wanted) {
+    start(task, wanted, release = async () => {}) {
       deps.log.debug({ task: task.id, run: task.run }, "task admitted");
       const cancel = new AbortController();
       const gpuDevices = gpus.take(wanted.gpus);
@@ -54,7 +55,8 @@ export function createRunningTasks(deps: RunTaskDeps, options: RunningTasksOptio
           // Whatever it was, it may still be there: not at once again.
           await delay(GIVEN_UP_PAUSE_MS, undefined, { signal: stop }).catch(() => {});
         })
-        .finally(() => {
+        .finally(async () => {
+          await release().catch((error: unknown) => deps.log.error({ err: error }, "a share was not freed"));
           running.delete(task.id);
           gpus.giveBack(gpuDevices);
           onEnd();

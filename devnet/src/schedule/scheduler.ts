@@ -4,6 +4,7 @@ import { isConnectionLoss } from "../store/database.ts";
 import { readProgram } from "../store/readTransactions.ts";
 import { failTask, readQueuedTasks, setWaitsFor, type Task } from "../store/tasks.ts";
 import type { AttemptOptions } from "./attempt.ts";
+import type { MachineShare } from "./machineShare.ts";
 import { recoverTasks } from "./recover.ts";
 import { admit, type Capacity, neverFits, type ResourceAmount } from "./resources.ts";
 import { createRunningTasks } from "./runningTasks.ts";
@@ -26,6 +27,8 @@ export interface SchedulerOptions extends AttemptOptions {
   readonly capacity: Capacity;
   /** PCI addresses; as many as `capacity.gpus`. */
   readonly gpuDevices: readonly string[];
+  /** Shared with other nodes of this machine. */
+  readonly machine?: MachineShare | undefined;
 }
 
 /** How many waiting tasks are looked at in one round. */
@@ -51,7 +54,10 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
     });
     const admission = admit(options.capacity, running.used(), waiting);
     for (const { task, wanted } of fitting) {
-      if (admission.start.includes(task.id)) running.start(task, wanted);
+      if (!admission.start.includes(task.id)) continue;
+      const share = await options.machine?.take(wanted);
+      if (typeof share === "string") await setWaitsFor(database, task.id, share);
+      else running.start(task, wanted, share?.release);
     }
     for (const [id, reason] of admission.wait) await setWaitsFor(database, id, reason);
   };

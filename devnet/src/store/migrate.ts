@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { GevulotError } from "gevulot-sdk";
 import Postgrator from "postgrator";
-import type { Database } from "./database.ts";
+import type { Database, Queryable } from "./database.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -22,17 +22,7 @@ const MIGRATION_LOCK = 4_738_201;
 export async function migrate(database: Database): Promise<string[]> {
   return database.transaction(async (client) => {
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
-    const foreign = await client.query(
-      "select 1 from information_schema.tables where table_name = '_sqlx_migrations' limit 1",
-    );
-    if (foreign.rowCount) {
-      throw new GevulotError(
-        "DATABASE_FOREIGN",
-        "This database was made by the existing Gevulot node (it has the table _sqlx_migrations), and was left as " +
-          "it is. Create an empty database for this node and give it with --db-url.",
-        { context: { table: "_sqlx_migrations" } },
-      );
-    }
+    await refuseForeign(client);
     const postgrator = new Postgrator({
       driver: "pg",
       migrationPattern: MIGRATIONS,
@@ -55,4 +45,24 @@ export async function migrate(database: Database): Promise<string[]> {
     const applied = await postgrator.migrate();
     return applied.map((migration) => migration.filename.replace(/^.*\//, ""));
   });
+}
+
+/** Tables of the contract without our note of who made them are the existing node's, or somebody's copy of them. */
+async function refuseForeign(client: Queryable): Promise<void> {
+  const found = await client.query<{ table: string }>(
+    `select table_name as table from information_schema.tables
+     where table_schema = current_schema()
+       and table_name in ('_sqlx_migrations', 'transaction', 'program', 'workflow_step', 'acl_whitelist')
+       and (table_name = '_sqlx_migrations' or not exists (
+         select 1 from information_schema.tables
+         where table_schema = current_schema() and table_name = 'gevulot_schema_version'))
+     order by table_name limit 1`,
+  );
+  const table = found.rows[0]?.table;
+  if (table === undefined) return;
+  throw new GevulotError(
+    "DATABASE_FOREIGN",
+    `This database was made by the existing Gevulot node (it has the table ${table}), and was left as it is. Create an empty database for this node and give it with --db-url.`,
+    { context: { table } },
+  );
 }

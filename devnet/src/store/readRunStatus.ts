@@ -1,9 +1,10 @@
 import type { RunState, RunStatus, TaskAttempt, TaskFailure, TaskStatus } from "gevulot-sdk";
 import type { Queryable } from "./database.ts";
+import { readReports } from "./taskReports.ts";
 
 /** @returns where a Run stands, or null where it is unknown here. */
 export async function readRunStatus(database: Queryable, run: string): Promise<RunStatus | null> {
-  const [submitted, steps, tasks, proofs, verifications, shared] = await Promise.all([
+  const [submitted, steps, own, proofs, verifications, shared, reports] = await Promise.all([
     database.query<{ created_at: Date }>(
       "select created_at from transaction where hash = $1 and kind = 'run'",
       [run],
@@ -24,11 +25,18 @@ export async function readRunStatus(database: Queryable, run: string): Promise<R
       "select failure, ended_at from shared_run where run = $1",
       [run],
     ),
+    readReports(database, run),
   ]);
   if (!submitted.rows[0]) return null;
+  const ids = new Set(own.map(({ status }) => status.id));
+  // What other nodes say of their tasks.
+  const tasks = [
+    ...own.map(({ status }) => status),
+    ...reports.filter(({ task }) => !ids.has(task.id)).map(({ task, author }) => ({ ...task, node: author })),
+  ].sort((a, b) => a.step - b.step);
   const failed = shared.rows[0]
     ? { failure: shared.rows[0].failure, endedAt: shared.rows[0].ended_at }
-    : failureOf(tasks);
+    : failureOf(own);
   const last = steps.rows.length === 1 ? proofs.rows[0] : verifications.rows[0];
   // What the last step verifies.
   const proven = proofs.rows.some(({ prover }) => prover === steps.rows.at(-2)?.program);
@@ -41,7 +49,7 @@ export async function readRunStatus(database: Queryable, run: string): Promise<R
     state,
     submittedAt: submitted.rows[0].created_at.toISOString(),
     endedAt: endedAt?.toISOString() ?? null,
-    tasks: tasks.map((task) => task.status),
+    tasks,
     proofs: proofs.rows.map((row) => row.tx),
     verifications: verifications.rows.map((row) => row.tx),
     failure: state === "failed" ? failed.failure : null,
@@ -54,19 +62,25 @@ function failureOf(tasks: readonly TimedTask[]) {
   return { failure: failed?.status.failure ?? null, endedAt: failed?.endedAt ?? null };
 }
 
-function stateOf(complete: boolean, failed: boolean, proven: boolean, tasks: readonly TimedTask[]): RunState {
+function stateOf(
+  complete: boolean,
+  failed: boolean,
+  proven: boolean,
+  tasks: readonly TaskStatus[],
+): RunState {
   if (complete) return "complete";
   if (failed) return "failed";
   if (proven) return "verifying";
-  return tasks.some((task) => task.status.attempts.length > 0) ? "proving" : "submitted";
+  return tasks.some((task) => task.attempts.length > 0) ? "proving" : "submitted";
 }
 
-interface TimedTask {
+export interface TimedTask {
   readonly status: TaskStatus;
   readonly endedAt: Date | null;
 }
 
-async function readTaskStatuses(database: Queryable, run: string): Promise<TimedTask[]> {
+/** The tasks of this node, oldest first; without those that wait for another's turn to end. */
+export async function readTaskStatuses(database: Queryable, run: string): Promise<TimedTask[]> {
   const [tasks, attempts] = await Promise.all([
     database.query<TaskRow>(
       `select task.*, program.name as program_name from task join program on program.hash = task.program

@@ -30,6 +30,20 @@ export async function unsettle(client: Queryable, run: string): Promise<void> {
   await client.query("update shared_run set settled = false where run = $1 and settled", [run]);
 }
 
+/** Nothing is to be decided about the Run, until something new comes. */
+export async function settleSharedRun(client: Queryable, run: string): Promise<void> {
+  await client.query("update shared_run set settled = true where run = $1 and not settled", [run]);
+}
+
+/** Runs that something is to be decided about, after `after` in the order of hashes. */
+export async function readOpenSharedRuns(client: Queryable, after: string, limit: number): Promise<string[]> {
+  const found = await client.query<{ run: string }>(
+    "select run from shared_run where not settled and run > $1 order by run limit $2",
+    [after, limit],
+  );
+  return found.rows.map(({ run }) => run);
+}
+
 /** Ends a shared Run that has no result yet. The first failure stays. */
 export async function failSharedRun(client: Queryable, run: string, failure: TaskFailure): Promise<void> {
   await client.query(

@@ -155,6 +155,20 @@ export async function requeueTask(client: Queryable, id: string): Promise<void> 
   await client.query("update task set state = 'queued' where id = $1 and state = 'running'", [id]);
 }
 
+/** Lets a task begin, or, while it hasn't, wait for the turn of another node to end. */
+export async function setTurn(
+  client: Queryable,
+  work: Pick<Task, "run" | "step" | "proof">,
+  isOwnTurn: boolean,
+): Promise<void> {
+  const [from, to] = isOwnTurn ? ["standby", "queued"] : ["queued", "standby"];
+  await client.query(
+    `update task set state = $5, waits_for = null
+     where run = $1 and step = $2 and proof is not distinct from $3 and state = $4`,
+    [work.run, work.step, work.proof, from, to],
+  );
+}
+
 /** Says why a task waits; shown in its status. */
 export async function setWaitsFor(database: Queryable, id: string, waitsFor: string): Promise<void> {
   await database.query(

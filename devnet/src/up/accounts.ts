@@ -17,8 +17,11 @@ export function devnetSecretKey(role: "account" | "node", index: number): Uint8A
   return sha3_256(new TextEncoder().encode(`gevulot devnet ${role} ${index}`));
 }
 
-/** Writes the developers' key files, and the node's. */
-export async function writeKeyFiles(keysDir: string): Promise<{ accounts: Account[]; nodeKeyFile: string }> {
+/** Writes the key files of the developers and the nodes. */
+export async function writeKeyFiles(
+  keysDir: string,
+  nodes: number,
+): Promise<{ accounts: Account[]; nodeKeyFiles: string[] }> {
   await mkdir(keysDir, { recursive: true });
   const write = async (name: string, secretKey: Uint8Array): Promise<string> => {
     const path = join(keysDir, name);
@@ -31,5 +34,9 @@ export async function writeKeyFiles(keysDir: string): Promise<{ accounts: Accoun
     const keyFile = await write(`account${index}.key`, secretKey);
     accounts.push({ publicKey: publicKeyOf(secretKey), secretKey: bytesToHex(secretKey), keyFile });
   }
-  return { accounts, nodeKeyFile: await write("node0.key", devnetSecretKey("node", 0)) };
+  const nodeKeyFiles: string[] = [];
+  for (let index = 0; index < nodes; index++) {
+    nodeKeyFiles.push(await write(`node${index}.key`, devnetSecretKey("node", index)));
+  }
+  return { accounts, nodeKeyFiles };
 }

@@ -6,7 +6,8 @@ import { createStack, type DisposeStack } from "../disposeStack.ts";
 import { removeTree } from "../removeTree.ts";
 import { type Account, writeKeyFiles } from "./accounts.ts";
 import { createDevnetNode, type DevnetNode } from "./devnetNode.ts";
-import { type DevnetOptions, START_TIMEOUT_MS } from "./devnetOptions.ts";
+import { type DevnetOptions, MAX_NODES, START_TIMEOUT_MS } from "./devnetOptions.ts";
+import { untilMesh } from "./mesh.ts";
 import { createPostgres, type Postgres } from "./postgres.ts";
 import { ensureStateDir } from "./stateDir.ts";
 
@@ -31,29 +32,26 @@ export interface Devnet extends AsyncDisposable {
 }
 
 /**
- * Starts a Gevulot network on this machine: PostgreSQL, then a node that runs provers and verifiers in VMs.
+ * Starts a Gevulot network on this machine: PostgreSQL, then nodes that run provers and verifiers in VMs. It resolves
+ * when all nodes know each other.
  *
  * @example
  * ```ts
  * await using net = await startDevnet();
  * const run = await net.client().prove({ prover, verifier, args: ["--nonce", "42"] });
  * ```
- * @throws GevulotError `DEVNET_NODES`, `NODE_START_FAILED`, `QEMU_NOT_FOUND` and those of `createPostgres`
+ * @throws GevulotError `DEVNET_NODES`, `DEVNET_NO_MESH`, `NODE_START_FAILED`, `QEMU_NOT_FOUND` and those of `createPostgres`
  */
 export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> {
-  const { nodes = 1, onProgress = () => {} } = options;
-  if (nodes !== 1) {
-    throw new GevulotError(
-      "DEVNET_NODES",
-      `${nodes} nodes were asked for; this version runs one. Leave --nodes out.`,
-      {
-        context: { nodes },
-      },
-    );
+  const { nodes: count = 1, onProgress = () => {} } = options;
+  if (!Number.isInteger(count) || count < 1 || count > MAX_NODES) {
+    throw new GevulotError("DEVNET_NODES", `A devnet has 1 to ${MAX_NODES} nodes, not ${count}.`, {
+      context: { nodes: count },
+    });
   }
   await using stack = createStack();
   const stateDir = await prepareStateDir(stack, options);
-  const { accounts, nodeKeyFile } = await writeKeyFiles(join(stateDir, "keys"));
+  const { accounts, nodeKeyFiles } = await writeKeyFiles(join(stateDir, "keys"), count);
   const postgres = stack.use(
     await createPostgres({
       dataDir: join(stateDir, "postgres"),
@@ -65,23 +63,42 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
     }),
   );
   const warnings: string[] = [];
-  const databaseUrl = await postgres.createDatabase("node0");
-  const node = await createDevnetNode(stack, options, { stateDir, nodeKeyFile, databaseUrl, warnings });
+  const create = async (index: number, discovery: readonly string[]): Promise<DevnetNode> => {
+    const databaseUrl = await postgres.createDatabase(`node${index}`);
+    const nodeKeyFile = nodeKeyFiles[index] as string;
+    const place = { index, stateDir, discovery, nodeKeyFile, databaseUrl, warnings };
+    return createDevnetNode(stack, options, place);
+  };
+  const joined = options.join === undefined ? [] : [options.join];
+  const first = await create(0, joined);
+  const others = await startAll(count - 1, (each) => create(each + 1, [first.p2pAddress, ...joined]));
+  const nodes: Devnet["nodes"] = [first, ...others];
+  if (nodes.length > 1) onProgress("waiting for the nodes to find each other");
+  await untilMesh(nodes, options);
   const running = stack.move();
   const close = async () => {
     await running[Symbol.asyncDispose]();
   };
   return {
-    nodes: [node],
+    nodes,
     accounts: accounts as [Account, ...Account[]],
     postgres,
     stateDir,
     warnings,
     client: (more = {}) =>
-      new GevulotClient({ url: node.rpcUrl, key: accounts[0]?.secretKey as string, ...more }),
+      new GevulotClient({ url: first.rpcUrl, key: accounts[0]?.secretKey as string, ...more }),
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** At once; where one fails, the others have ended their starts, so that the stack knows of them. */
+async function startAll(count: number, start: (index: number) => Promise<DevnetNode>): Promise<DevnetNode[]> {
+  const started = await Promise.allSettled(Array.from({ length: count }, (_, index) => start(index)));
+  return started.map((each) => {
+    if (each.status === "rejected") throw each.reason;
+    return each.value;
+  });
 }
 
 async function prepareStateDir(stack: DisposeStack, options: DevnetOptions): Promise<string> {

@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isGevulotError } from "gevulot-sdk";
 import type { DisposeStack } from "../disposeStack.ts";
+import type { NodeOptionsInput } from "../options.ts";
 import { type DevnetOptions, START_TIMEOUT_MS } from "./devnetOptions.ts";
 import { type NodeProcess, startNodeProcess } from "./nodeProcess.ts";
 import { DEFAULT_PORTS, preferredPort } from "./ports.ts";
@@ -22,12 +23,18 @@ export interface DevnetNode {
   readonly pid: number | null;
   /** Ends the process: SIGTERM stops it in order, SIGKILL is a crash. */
   kill(signal?: NodeJS.Signals): Promise<void>;
-  /** Starts it again, on the same ports. */
+  /** Starts it again, on the same ports; one that is paused goes on. */
   start(): Promise<void>;
+  /** Stops it where it is, as a machine that hangs; `start` lets it go on. */
+  pause(): void;
 }
 
 export interface NodePlace {
+  /** From 0. */
+  readonly index: number;
   readonly stateDir: string;
+  /** Peers to begin with, `host:port`. */
+  readonly discovery: readonly string[];
   readonly nodeKeyFile: string;
   readonly databaseUrl: string;
   readonly warnings: string[];
@@ -39,58 +46,44 @@ export async function createDevnetNode(
   options: DevnetOptions,
   place: NodePlace,
 ): Promise<DevnetNode> {
-  const dataDir = join(place.stateDir, "node0");
+  const name = `node${place.index}`;
+  const dataDir = join(place.stateDir, name);
   const logFile = join(dataDir, "node.log");
   await mkdir(dataDir, { recursive: true });
-  const ports = await choosePorts(options.defaultPorts ?? false, place.warnings);
+  // Only the first node has the ports that everybody knows.
+  const ports = await choosePorts((options.defaultPorts ?? false) && place.index === 0, place.warnings);
   let current: NodeProcess;
-  const start = async (rpc: number, http: number): Promise<NodeProcess> => {
-    options.onProgress?.("starting the node");
+  let isPaused = false;
+  const start = async ({ rpc, http, p2p }: Ports): Promise<NodeProcess> => {
+    options.onProgress?.(`starting ${name}`);
     return startNodeProcess({
-      options: {
-        dataDirectory: dataDir,
-        dbUrl: place.databaseUrl,
-        jsonRpcListenAddr: `127.0.0.1:${rpc}`,
-        logDirectory: join(dataDir, "log"),
-        noExecution: options.execution === false,
-        allowUnmountedImages: options.allowUnmountedImages === true,
-        nodeKeyFile: place.nodeKeyFile,
-        p2pListenAddr: `127.0.0.1:${ports.p2p}`,
-        httpDownloadPort: http,
-        provider: options.provider ?? "auto",
-        numCpus: options.numCpus,
-        memGb: options.memGb,
-        logLevel: options.logLevel,
-        taskDeadlineSeconds: options.taskDeadlineSeconds,
-        taskIdleSeconds: options.taskIdleSeconds,
-        maxOutputGb: options.maxOutputGb,
-        maxOutputFiles: options.maxOutputFiles,
-        volumesDirectory: options.volumesDirectory,
-        maxBodyMib: options.maxBodyMib,
-        // Any port: several networks may run side by side.
-        httpHealthcheckListenAddr: "127.0.0.1:0",
-        acl: "off",
-      },
+      options: nodeOptionsOf(options, place, dataDir, { rpc, http, p2p }),
       logFile,
       timeoutMs: options.startTimeoutMs ?? START_TIMEOUT_MS,
       ...(options.signal && { signal: options.signal }),
       ...(options.onNodeLine && { onLine: options.onNodeLine }),
-      onExit: (reason) => options.onExit?.(`the node: ${reason}`),
+      onExit: (reason) => options.onExit?.(`${name}: ${reason}`),
     });
   };
-  current = await start(ports.rpc, ports.http).catch((error: unknown) => {
+  current = await start(ports).catch((error: unknown) => {
     // Another devnet that starts in the same moment may have taken a port since we looked.
     const isTaken =
       isGevulotError(error, "NODE_START_FAILED") && error.context.lastLine.includes("is in use by");
-    if (!isTaken || !(ports.rpc || ports.http)) throw error;
+    if (!isTaken || !(ports.rpc || ports.http || ports.p2p)) throw error;
     place.warnings.push("a default port was taken meanwhile; free ones are used");
-    return start(0, 0);
+    return start({ rpc: 0, http: 0, p2p: 0 });
   });
-  stack.defer(() => current.kill("SIGTERM"));
+  // A stopped process hears no other signal.
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (isPaused && current.running) process.kill(current.pid, "SIGCONT");
+    isPaused = false;
+    await current.kill(signal);
+  };
+  stack.defer(() => end("SIGTERM"));
   const { rpcUrl, httpUrl, p2pAddress, publicKey, vsock } = current.ready;
   const portOf = (url: string) => Number(new URL(url).port);
   return {
-    name: "node0",
+    name,
     rpcUrl,
     httpUrl,
     p2pAddress,
@@ -102,14 +95,67 @@ export async function createDevnetNode(
     get pid() {
       return current.running ? current.pid : null;
     },
-    kill: (signal = "SIGTERM") => current.kill(signal),
+    kill: (signal = "SIGTERM") => end(signal),
     start: async () => {
-      if (!current.running) current = await start(portOf(rpcUrl), portOf(httpUrl));
+      if (isPaused && current.running) process.kill(current.pid, "SIGCONT");
+      isPaused = false;
+      const p2p = portOf(`http://${p2pAddress}`);
+      if (!current.running) current = await start({ rpc: portOf(rpcUrl), http: portOf(httpUrl), p2p });
+    },
+    pause: () => {
+      if (!current.running) return;
+      process.kill(current.pid, "SIGSTOP");
+      isPaused = true;
     },
   };
 }
 
-async function choosePorts(defaults: boolean, warnings: string[]) {
+function nodeOptionsOf(
+  options: DevnetOptions,
+  place: NodePlace,
+  dataDir: string,
+  { rpc, http, p2p }: Ports,
+): NodeOptionsInput {
+  return {
+    dataDirectory: dataDir,
+    dbUrl: place.databaseUrl,
+    jsonRpcListenAddr: `127.0.0.1:${rpc}`,
+    logDirectory: join(dataDir, "log"),
+    noExecution: options.execution === false,
+    allowUnmountedImages: options.allowUnmountedImages === true,
+    nodeKeyFile: place.nodeKeyFile,
+    p2pListenAddr: `127.0.0.1:${p2p}`,
+    p2pDiscoveryAddrs: place.discovery.join(),
+    p2pPskPassphrase: options.passphrase,
+    execution: options.mode ?? "assigned",
+    provers: options.provers,
+    verifiers: options.verifiers,
+    attempts: options.attempts,
+    machineFolder: join(place.stateDir, "machine"),
+    httpDownloadPort: http,
+    provider: options.provider ?? "auto",
+    numCpus: options.numCpus,
+    memGb: options.memGb,
+    logLevel: options.logLevel,
+    taskDeadlineSeconds: options.taskDeadlineSeconds,
+    taskIdleSeconds: options.taskIdleSeconds,
+    maxOutputGb: options.maxOutputGb,
+    maxOutputFiles: options.maxOutputFiles,
+    volumesDirectory: options.volumesDirectory,
+    maxBodyMib: options.maxBodyMib,
+    // Any port: several networks may run side by side.
+    httpHealthcheckListenAddr: "127.0.0.1:0",
+    acl: "off",
+  };
+}
+
+interface Ports {
+  readonly rpc: number;
+  readonly http: number;
+  readonly p2p: number;
+}
+
+async function choosePorts(defaults: boolean, warnings: string[]): Promise<Ports> {
   const choose = async (what: string, preferred: number): Promise<number> => {
     const port = defaults ? await preferredPort(preferred) : 0;
     if (defaults && port === 0) warnings.push(`port ${preferred} (${what}) is taken; a free one is used`);
@@ -118,6 +164,6 @@ async function choosePorts(defaults: boolean, warnings: string[]) {
   return {
     rpc: await choose("JSON-RPC", DEFAULT_PORTS.rpc),
     http: await choose("files", DEFAULT_PORTS.http),
-    p2p: DEFAULT_PORTS.p2p,
+    p2p: await choose("peers", DEFAULT_PORTS.p2p),
   };
 }

@@ -1,6 +1,17 @@
 export interface DevnetOptions {
-  /** One, until nodes talk to each other. */
+  /** How many nodes, 1 to 50. Default 1. */
   readonly nodes?: number;
+  /** Who works on a Run: the nodes that its hash assigns, or all. Default `assigned`. */
+  readonly mode?: "assigned" | "all";
+  /** How many nodes prove, and verify, an assigned Run. Default 1 and 3. */
+  readonly provers?: number;
+  readonly verifiers?: number;
+  /** How many nodes are tried for a result. Default 3. */
+  readonly attempts?: number;
+  /** `host:port` of a node of a network to join. */
+  readonly join?: string;
+  /** Of that network, where it has one of its own. */
+  readonly passphrase?: string;
   /** What runs tasks. Default `auto`: QEMU, or an error that says how to install it. */
   readonly provider?: "auto" | "qemu" | "process";
   /** False: the node keeps transactions and runs nothing. Default true. */
@@ -37,3 +48,4 @@ export interface DevnetOptions {
 }
 
 export const START_TIMEOUT_MS = 60_000;
+export const MAX_NODES = 50;

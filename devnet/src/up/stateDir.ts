@@ -11,7 +11,7 @@ declare module "gevulot-sdk/errors" {
 
 /** Marks a folder as a devnet's own: what is in it may be removed. */
 const MARKER = ".gevulot-devnet";
-const PARTS = ["postgres", "node0", "keys"];
+const PARTS = /^(postgres|node\d+|keys|machine)$/;
 
 /**
  * Makes a devnet's state folder, or takes the one that is there. A folder with other things in it is left alone.
@@ -29,7 +29,9 @@ export async function ensureStateDir(
     if (path === "" || entries.length > 0) throw foreign(stateDir);
     await writeFile(join(stateDir, MARKER), "This folder belongs to gevulot-devnet.\n");
   }
-  if (options.fresh) for (const part of PARTS) await removeTree(join(stateDir, part));
+  if (options.fresh) {
+    for (const entry of entries) if (PARTS.test(entry)) await removeTree(join(stateDir, entry));
+  }
   return stateDir;
 }
 

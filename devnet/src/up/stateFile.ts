@@ -2,6 +2,7 @@ import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { startOf } from "../processTable.ts";
+import type { ControlAddress } from "./control.ts";
 import type { Devnet } from "./devnet.ts";
 
 const text = z.string();
@@ -10,6 +11,8 @@ const schema = z.object({
   /** Tells the process from a later one with the same id. */
   processStart: text,
   warnings: z.array(text),
+  /** Where the process takes orders. */
+  control: z.object({ port: z.number().int(), token: text }),
   data: z.object({
     stateDir: text,
     nodes: z.array(
@@ -41,11 +44,12 @@ export function describeDevnet(devnet: Devnet): DevnetState["data"] {
   return { stateDir: devnet.stateDir, nodes, accounts: [...devnet.accounts] };
 }
 
-export async function writeState(devnet: Devnet): Promise<void> {
+export async function writeState(devnet: Devnet, control: ControlAddress): Promise<void> {
   const state: DevnetState = {
     pid: process.pid,
     processStart: startOf(process.pid) ?? "",
     warnings: [...devnet.warnings],
+    control,
     data: describeDevnet(devnet),
   };
   const file = fileOf(devnet.stateDir);

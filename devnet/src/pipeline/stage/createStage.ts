@@ -57,19 +57,14 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const queue = stack.use(await createTaskQueue({ log, database }));
   const protos = loadProtos();
   const metrics = createPipelineMetrics();
+  const credentials = await clientCredentials(config);
 
   const verify = createVerifyStep(config.steps.verify, config.deadline_seconds.verify);
   let dispatcher: Dispatcher | null = null;
   const wake = (): void => dispatcher?.wake();
   const pool = stack.use(
     createNodePool(
-      {
-        log,
-        prover: protos.prover,
-        credentials: await clientCredentials(config),
-        now: Date.now,
-        onRoom: wake,
-      },
+      { log, credentials, prover: protos.prover, now: Date.now, onRoom: wake },
       { proverAddrs: config.prover_addrs, baseId, verifies: verify !== null },
     ),
   );
@@ -102,8 +97,9 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   server.addService(protos.stageData, createDataService(data));
   // An earlier process of this stage is gone: its tasks are taken back at once.
   await replaceStage(database, stageId, place);
-  const runParts = { log, database, blobs, driver, pool };
-  const api = config.api_addr && stack.use(await createRunApi(runParts, options, config.api_addr));
+  const api =
+    config.api_addr &&
+    stack.use(await createRunApi({ log, database, blobs, driver, pool }, options, config.api_addr));
   if (config.metrics_addr) stack.use(await createMetricsEndpoint(metrics, config.metrics_addr));
   if (config.fileserver_addr) stack.use(await createProofServer(config.base_dir, config.fileserver_addr));
   port = await bindServer(server, config.addr, await serverCredentials(config));

@@ -35,7 +35,7 @@ import {
   reopenTasks,
   type TaskSetback,
 } from "../store/tasks.ts";
-import { failureOf, failureText, nameOf } from "./runFailure.ts";
+import { countSetback, failureOf, failureText, nameOf } from "./runFailure.ts";
 
 /** What a finished task brings. */
 export interface TaskOutput extends Blob {
@@ -101,13 +101,9 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
 
   return {
     async begin(run, inputs) {
-      const begun = await database.transaction(async (client) => {
-        if (!(await insertRun(client, run))) return false;
-        await insertTasks(client, run.id, planTasks(run.shape, { known: 0, total: null }), inputs);
-        return true;
-      });
-      if (begun) deps.onChanged(run.id);
-      return begun;
+      const isBegun = await database.transaction((client) => begin(client, run, inputs));
+      if (isBegun) deps.onChanged(run.id);
+      return isBegun;
     },
     async addSegments(runId, hashes, from) {
       let known = 0;
@@ -125,16 +121,15 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
       })),
     setBack: async (task, setback) =>
       void (await changing(task.proofId, async (client, run) => {
-        const failures = task.failures + (setback.outcome === "failed" || setback.outcome === "late" ? 1 : 0);
-        const losses = task.losses + (setback.outcome === "lost" ? 1 : 0);
-        if (failures >= options.maxFailures || losses >= options.maxLosses) {
+        const after = countSetback(task, setback);
+        if (after.failures >= options.maxFailures || after.losses >= options.maxLosses) {
           await failTask(client, task.id, setback);
           const end = failureOf(task.kind, run.shape);
           return endRun(client, run, { ...end, error: failureText(task, setback) });
         }
         await putTaskBack(client, task.id, setback);
         const queued = { id: task.id, kind: task.kind, priority: run.priority };
-        await (failures > task.failures ? queue.retry(client, queued) : queue.giveBack(client, queued));
+        await (after.failures > task.failures ? queue.retry(client, queued) : queue.giveBack(client, queued));
       })),
     blame: async (task, culprit, reason) =>
       void (await changing(task.proofId, async (client, run) => {
@@ -144,18 +139,26 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
         await endRun(client, run, { ...failureOf(culprit.kind, run.shape), error });
       })),
     async retry(runId) {
-      const isRetried = await database.transaction(async (client) => {
-        if (!(await reopenRun(client, runId))) return false;
-        // Their old places in the queue would keep them from getting new ones.
-        await queue.drop(client, await reopenTasks(client, runId));
-        return true;
-      });
+      const isRetried = await database.transaction((client) => reopen(client, queue, runId));
       if (isRetried) deps.onChanged(runId);
       return isRetried;
     },
     end: async (runId, status, error) =>
       changing(runId, (client, run) => endRun(client, run, { status, step: run.step, error })),
   };
+}
+
+async function begin(client: Queryable, run: NewRun, inputs: ReadonlyMap<string, string>): Promise<boolean> {
+  if (!(await insertRun(client, run))) return false;
+  await insertTasks(client, run.id, planTasks(run.shape, { known: 0, total: null }), inputs);
+  return true;
+}
+
+async function reopen(client: Queryable, queue: TaskQueue, runId: string): Promise<boolean> {
+  if (!(await reopenRun(client, runId))) return false;
+  // Their old places in the queue would keep them from getting new ones.
+  await queue.drop(client, await reopenTasks(client, runId));
+  return true;
 }
 
 /** @returns how many segments are known then */

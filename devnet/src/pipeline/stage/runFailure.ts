@@ -26,3 +26,15 @@ export function failureText(task: PipelineTask, setback: TaskSetback): string {
 export function nameOf(task: PipelineTask): string {
   return task.kind === "prove" ? `the proof of segment ${task.planned.index}` : `task ${task.planned.key}`;
 }
+
+/** A task's count of failures and losses after a setback. */
+export function countSetback(
+  task: PipelineTask,
+  { outcome }: TaskSetback,
+): { failures: number; losses: number } {
+  const isFailure = outcome === "failed" || outcome === "late";
+  return {
+    failures: task.failures + (isFailure ? 1 : 0),
+    losses: task.losses + (outcome === "lost" ? 1 : 0),
+  };
+}

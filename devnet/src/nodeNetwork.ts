@@ -1,0 +1,187 @@
+import type { Transaction } from "gevulot-sdk/protocol";
+import type { Logger } from "pino";
+import type { DisposeStack } from "./disposeStack.ts";
+import type { Intake, Origin } from "./intake/intake.ts";
+import { createNativeCrypto } from "./intake/nativeCrypto.ts";
+import type { Metrics } from "./observe/metrics.ts";
+import type { NodeOptions } from "./options.ts";
+import { type AliveNodes, createAliveNodes } from "./p2p/aliveNodes.ts";
+import { createPeerNetwork } from "./p2p/createPeerNetwork.ts";
+import {
+  P2P_VERSION,
+  type PeerNetwork,
+  type PeerNetworkOptions,
+  type PeerResources,
+} from "./p2p/peerNetwork.ts";
+import type { NodeInfoReply } from "./rpc/wireSchemas.ts";
+import { createReportInbox } from "./schedule/reportInbox.ts";
+import { createSettler, type Settler, type SettlerDeps } from "./schedule/settler.ts";
+import type { Database } from "./store/database.ts";
+import { createItemStores } from "./store/items.ts";
+import { findRun } from "./store/readTransactions.ts";
+import { addKnownNodes, type Sharing } from "./store/sharedRuns.ts";
+
+/** A node's part in the network: what it tells, hears, and decides with others. */
+export interface NodeNetwork {
+  readonly address: string;
+  readonly peers: PeerNetwork["peers"];
+  info(): NodeInfoReply;
+  /** How a Run that comes now is shared. */
+  sharing(): Sharing;
+  /** Something about the tasks of a Run changed here. */
+  runChanged(run: string): void;
+  stored(tx: Transaction, origin: Origin): void;
+}
+
+export interface NodeNetworkDeps {
+  readonly log: Logger;
+  readonly database: Database;
+  readonly intake: Intake;
+  readonly metrics: Metrics;
+  readonly secretKey: Uint8Array;
+  readonly publicKey: string;
+  readonly httpPort: number;
+  /** For tasks; nothing where this node runs none. */
+  readonly resources: PeerResources;
+  /** The queue is to be looked at again. */
+  readonly wakeScheduler: () => void;
+  /** Listeners of a Run are to look again. */
+  readonly notifyRun: (run: string) => void;
+}
+
+const NOTHING: PeerResources = { memMib: 0, cpus: 0, gpus: 0 };
+/** What a node has for its result besides the longest time of a task: boot, transport, its own queue. */
+const DELIVERY_MARGIN_MS = 60_000;
+
+export async function createNodeNetwork(
+  stack: DisposeStack,
+  deps: NodeNetworkDeps,
+  options: NodeOptions,
+): Promise<NodeNetwork> {
+  const { log, database, intake, metrics, publicKey, notifyRun } = deps;
+  const execute = !options.noExecution;
+  const own = { publicKey, resources: deps.resources };
+  await addKnownNodes(database, [publicKey]);
+
+  const runChanged = (run: string): void => {
+    notifyRun(run);
+    settler.touch(run);
+  };
+  const inbox = createReportInbox({ database, crypto: createNativeCrypto(), onRunChanged: runChanged });
+  // Made before what it settles can come, but nothing settles before the network is there.
+  let network: PeerNetwork | null = null;
+  const others = createAliveNodes(() => network, publicKey);
+  const nodes = () => [...(execute ? [own] : []), ...others.list()];
+  const announce = (report: Uint8Array) => network?.announce(report);
+  const settler = stack.use(openSettler({ ...deps, nodes, announce }, options));
+  const remember = createNodeMemory(log, database, others, settler.touchAll);
+  network = stack.use(
+    await createPeerNetwork(
+      {
+        ...{ log, secretKey: deps.secretKey, metrics: () => metrics.text() },
+        resources: () => (execute ? deps.resources : NOTHING),
+        receive: (tx, from) => intake.receive(tx, from.address),
+        receiveReport: async (report, from) => (await inbox.receive(report, from.address)) === "taken",
+        stores: createItemStores(database),
+        events: { onChange: remember, onMessage: metrics.p2pMessage },
+      },
+      addressesOf(deps, options),
+    ),
+  );
+  metrics.watch({
+    connectedPeers: () => network?.peers().length ?? 0,
+    p2pProtocolVersion: () => P2P_VERSION,
+  });
+  const runOf = (tx: Transaction): Promise<string | null> =>
+    tx.payload.kind === "cancel" ? Promise.resolve(tx.payload.parent) : findRun(database, tx.hash);
+
+  return {
+    address: network.address,
+    peers: network.peers,
+    info: () => infoOf(network as PeerNetwork, publicKey, execute ? options.execution : "none"),
+    sharing: () => (others.list().length > 0 ? options.execution : null),
+    runChanged: settler.touch,
+    stored(tx, origin) {
+      if (origin === "here") network?.broadcast(tx);
+      network?.relay(tx.hash);
+      if (tx.payload.kind === "run") inbox.runStored(tx.hash);
+      runOf(tx).then(
+        (run) => run !== null && settler.touch(run),
+        // The next look at all open Runs finds it.
+        (error: Error) => log.debug({ reason: error.message }, "a run is looked at later"),
+      );
+    },
+  };
+}
+
+function addressesOf(deps: NodeNetworkDeps, options: NodeOptions): PeerNetworkOptions {
+  return {
+    listen: options.p2pListenAddr,
+    advertised: options.p2pAdvertisedListenAddr,
+    discovery: options.p2pDiscoveryAddrs,
+    passphrase: options.p2pPskPassphrase,
+    httpPort: deps.httpPort,
+  };
+}
+
+function openSettler(
+  deps: NodeNetworkDeps & Pick<SettlerDeps, "nodes" | "announce">,
+  options: NodeOptions,
+): Settler {
+  const { provers, verifiers, attempts, noExecution, taskDeadlineSeconds } = options;
+  const deliveryMs = taskDeadlineSeconds * 1_000 + DELIVERY_MARGIN_MS;
+  return createSettler(
+    {
+      ...deps,
+      ownKey: deps.publicKey,
+      nodeSecretKey: deps.secretKey,
+      onSettled: deps.wakeScheduler,
+      onRunChanged: deps.notifyRun,
+    },
+    { execute: !noExecution, provers, verifiers, attempts, deliveryMs },
+  );
+}
+
+function infoOf(
+  network: PeerNetwork,
+  publicKey: string,
+  execution: NodeInfoReply["execution"],
+): NodeInfoReply {
+  const peers = network.peers().map((peer) => ({
+    address: peer.address,
+    httpUrl: peer.httpUrl,
+    protocolVersion: peer.protocolVersion,
+    publicKey: peer.publicKey,
+    resources: peer.resources,
+    connectedAt: new Date(peer.connectedAtMs).toISOString(),
+    lastSeenAt: new Date(peer.lastSeenAtMs).toISOString(),
+  }));
+  const nodes = network.nodes().map((node) => ({ publicKey: node.publicKey, resources: node.resources }));
+  return { publicKey, p2pAddress: network.address, execution, peers, nodes };
+}
+
+/** Keeps the keys of the nodes that were ever there: their results count. */
+function createNodeMemory(
+  log: Logger,
+  database: Database,
+  others: AliveNodes,
+  onChange: () => void,
+): () => void {
+  const known = new Set<string>();
+  let last = "";
+  return () => {
+    const keys = others.list().map(({ publicKey }) => publicKey);
+    const fresh = keys.filter((key) => !known.has(key));
+    const now = keys.sort().join();
+    if (now === last) return;
+    last = now;
+    if (fresh.length === 0) return onChange();
+    addKnownNodes(database, fresh).then(
+      () => {
+        for (const key of fresh) known.add(key);
+        onChange();
+      },
+      (error: Error) => log.warn({ reason: error.message }, "a new node is noted later"),
+    );
+  };
+}

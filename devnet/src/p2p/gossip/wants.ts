@@ -1,0 +1,168 @@
+import type { Peer } from "../mesh/peer.ts";
+import type { ItemKind } from "../wire/peerMessage.ts";
+
+/** Items that are elsewhere and not here: each is asked for from one peer at a time. */
+export interface Wants {
+  /** Resolves with true once the item was dealt with, with false once nobody who was named has given it. */
+  add(kind: ItemKind, id: string, source: Peer): Promise<boolean>;
+  /** It has come, and is being taken in: it is late no more. */
+  arrived(kind: ItemKind, id: string): void;
+  settle(kind: ItemKind, id: string, isDone: boolean): void;
+  /** A peer answered that it has it no more; true where nobody is left to ask, and that is the end of it. */
+  gone(kind: ItemKind, id: string, peer: Peer): void;
+  peerLeft(peer: Peer): void;
+  /** Looks for answers that are late. */
+  tick(): void;
+  readonly size: number;
+}
+
+export interface WantsOptions {
+  readonly maxWanted: number;
+  /** How many of one peer at once. */
+  readonly maxAsked: number;
+  readonly timeoutMs: number;
+  readonly now: () => number;
+  readonly ask: (peer: Peer, kind: ItemKind, ids: readonly string[]) => void;
+}
+
+interface Want {
+  readonly kind: ItemKind;
+  readonly id: string;
+  readonly sources: Set<Peer>;
+  asked: Peer | null;
+  isOver: boolean;
+  deadlineMs: number;
+  readonly resolve: (isDone: boolean) => void;
+  readonly settled: Promise<boolean>;
+}
+
+export function createWants(options: WantsOptions): Wants {
+  const wants = new Map<string, Want>();
+  const keyOf = (kind: ItemKind, id: string) => `${kind}${id}`;
+  const asking = createAsking(options);
+  const finish = (want: Want, isDone: boolean): void => {
+    wants.delete(keyOf(want.kind, want.id));
+    want.isOver = true;
+    want.resolve(isDone);
+    asking.release(want);
+  };
+  /** The peer won't give it: the others that have it are asked. */
+  const pass = (want: Want, peer: Peer, isDone: boolean): void => {
+    want.sources.delete(peer);
+    if (want.sources.size === 0) finish(want, isDone);
+    if (want.sources.size === 0 || want.asked !== peer) return;
+    asking.release(want);
+    for (const source of want.sources) asking.queue(want, source);
+  };
+
+  return {
+    add(kind, id, source) {
+      const known = wants.get(keyOf(kind, id));
+      if (!known && wants.size >= options.maxWanted) return Promise.resolve(false);
+      const want = known ?? newWant(kind, id);
+      wants.set(keyOf(kind, id), want);
+      if (!want.sources.has(source)) {
+        want.sources.add(source);
+        if (want.asked === null) asking.queue(want, source);
+      }
+      return want.settled;
+    },
+    arrived(kind, id) {
+      const want = wants.get(keyOf(kind, id));
+      if (want) want.deadlineMs = Number.POSITIVE_INFINITY;
+    },
+    settle(kind, id, isDone) {
+      const want = wants.get(keyOf(kind, id));
+      if (want) finish(want, isDone);
+    },
+    gone(kind, id, peer) {
+      const want = wants.get(keyOf(kind, id));
+      if (want?.sources.has(peer)) pass(want, peer, true);
+    },
+    peerLeft(peer) {
+      asking.forget(peer);
+      for (const want of [...wants.values()]) if (want.sources.has(peer)) pass(want, peer, false);
+    },
+    tick() {
+      for (const want of asking.late()) if (want.asked) pass(want, want.asked, false);
+    },
+    get size() {
+      return wants.size;
+    },
+  };
+}
+
+function newWant(kind: ItemKind, id: string): Want {
+  let resolve: (isDone: boolean) => void = () => {};
+  const settled = new Promise<boolean>((done) => {
+    resolve = done;
+  });
+  return { kind, id, sources: new Set(), asked: null, isOver: false, deadlineMs: 0, resolve, settled };
+}
+
+/** Who is asked for what: of each peer only so much at once. */
+interface Asking {
+  /** The peer has it, and may be asked. */
+  queue(want: Want, peer: Peer): void;
+  /** Its peer is not asked for it any more, and may be asked for the next. */
+  release(want: Want): void;
+  forget(peer: Peer): void;
+  late(): Want[];
+}
+
+function createAsking(options: WantsOptions): Asking {
+  const asked = new Map<Peer, Set<Want>>();
+  const queues = new Map<Peer, Set<Want>>();
+  const setOf = (map: Map<Peer, Set<Want>>, peer: Peer): Set<Want> => {
+    const found = map.get(peer) ?? new Set();
+    map.set(peer, found);
+    return found;
+  };
+
+  const pump = (peer: Peer): void => {
+    const queue = queues.get(peer);
+    if (!queue) return;
+    const under = setOf(asked, peer);
+    // Half of them at once, not each by itself.
+    if (under.size > options.maxAsked / 2) return;
+    const next: Want[] = [];
+    for (const want of queue) {
+      if (under.size >= options.maxAsked) break;
+      queue.delete(want);
+      if (want.asked !== null || want.isOver || !want.sources.has(peer)) continue;
+      want.asked = peer;
+      want.deadlineMs = options.now() + options.timeoutMs;
+      under.add(want);
+      next.push(want);
+    }
+    for (const kind of new Set(next.map((want) => want.kind))) {
+      const ids = next.filter((want) => want.kind === kind).map(({ id }) => id);
+      options.ask(peer, kind, ids);
+    }
+  };
+  return {
+    queue(want, peer) {
+      setOf(queues, peer).add(want);
+      pump(peer);
+    },
+    release(want) {
+      const peer = want.asked;
+      want.asked = null;
+      if (peer === null) return;
+      const under = setOf(asked, peer);
+      under.delete(want);
+      // It answers: what it was asked for besides is on its way.
+      const deadlineMs = options.now() + options.timeoutMs;
+      for (const other of under) other.deadlineMs = Math.max(other.deadlineMs, deadlineMs);
+      if (queues.has(peer)) pump(peer);
+      else if (under.size === 0) asked.delete(peer);
+    },
+    forget(peer) {
+      queues.delete(peer);
+    },
+    late() {
+      const nowMs = options.now();
+      return [...asked.values()].flatMap((under) => [...under].filter((want) => want.deadlineMs <= nowMs));
+    },
+  };
+}

@@ -1,0 +1,289 @@
+import { setMaxListeners } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import type { Logger } from "pino";
+import { listen } from "../../listen.ts";
+import { ConnectionFault, createConnection } from "../connection/connection.ts";
+import { HandshakeError, openConnection } from "../connection/openConnection.ts";
+import type { PeerLimits } from "../peerLimits.ts";
+import type { Greeting } from "../wire/greeting.ts";
+import {
+  formatAddress,
+  isLoopback,
+  isUnspecified,
+  normalHost,
+  type SocketAddress,
+  seenAddress,
+  splitHostPort,
+} from "../wire/socketAddress.ts";
+import { type AddressBook, createAddressBook } from "./addressBook.ts";
+import { type Bans, createBans } from "./bans.ts";
+import type { Introduce } from "./introduce.ts";
+import type { Peer } from "./peer.ts";
+import { createPeerTable, type PeerTable } from "./peerTable.ts";
+
+/** A half-open connection that the system notices before our own pings do. */
+const KEEP_ALIVE_MS = 30_000;
+
+/** Connections to other nodes: listens, dials, and keeps one to each. */
+export interface Mesh extends AsyncDisposable {
+  readonly port: number;
+  readonly table: PeerTable;
+  /** Tries addresses whose time has come. */
+  tick(): void;
+  learn(address: SocketAddress, via: string): void;
+  drop(peer: Peer, reason: string): void;
+  ban(peer: Peer, reason: string): void;
+}
+
+export interface MeshDeps {
+  readonly log: Logger;
+  readonly now: () => number;
+  /** What a side sends before anything else, and who is at the other. */
+  readonly introduce: Introduce;
+  /** Names also these, which are about to be peers. */
+  readonly greeting: (arriving: readonly SocketAddress[]) => Greeting;
+  readonly onJoined: (peer: Peer) => void;
+  readonly onLeft: (peer: Peer) => void;
+  readonly onMessage: (peer: Peer, message: Uint8Array) => Promise<void>;
+}
+
+export interface MeshOptions {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly discovery: readonly string[];
+  readonly psk: Uint8Array;
+  readonly protocolVersion: number;
+  readonly limits: PeerLimits;
+}
+
+/** What the parts of a mesh share. */
+interface MeshState {
+  readonly deps: MeshDeps;
+  readonly options: MeshOptions;
+  readonly stop: AbortController;
+  readonly table: PeerTable;
+  readonly bans: Bans;
+  readonly book: AddressBook;
+  /** Not peers yet. */
+  readonly opening: Set<Socket>;
+  readonly arriving: Map<Socket, SocketAddress>;
+  /** Static keys of connections that are being opened. */
+  readonly ownStatics: Set<string>;
+  readonly running: Set<Promise<void>>;
+}
+
+export async function createMesh(deps: MeshDeps, options: MeshOptions): Promise<Mesh> {
+  const { limits } = options;
+  const { now } = deps;
+  const mesh: MeshState = {
+    deps,
+    options,
+    stop: new AbortController(),
+    table: createPeerTable(),
+    bans: createBans(limits.banMs, now),
+    book: createAddressBook({
+      configured: options.discovery,
+      maxAddresses: limits.maxAddresses,
+      minWaitMs: limits.redialMinMs,
+      maxWaitMs: limits.redialMaxMs,
+      attempts: limits.redialAttempts,
+      random: Math.random,
+    }),
+    opening: new Set(),
+    arriving: new Map(),
+    ownStatics: new Set(),
+    running: new Set(),
+  };
+  // One for each connection that is being opened, both ways.
+  setMaxListeners(2 * limits.maxHandshakes + 1, mesh.stop.signal);
+  const server = createServer((socket) => {
+    const ip = normalHost(socket.remoteAddress ?? "");
+    if (mesh.opening.size >= limits.maxHandshakes || ip === null || mesh.bans.has([`ip:${ip}`])) {
+      socket.destroy();
+    } else start(mesh, socket, null);
+  });
+  await listen(server, { ...options.listen, flag: "--p2p-listen-addr" });
+  const { port } = server.address() as AddressInfo;
+  const { table, book, opening } = mesh;
+
+  return {
+    port,
+    table,
+    learn: (address, via) => learn(mesh, address, via),
+    drop: (peer, reason) => leave(mesh, peer, reason),
+    ban: (peer, reason) => ban(mesh, peer, reason),
+    tick() {
+      if (table.size >= limits.maxPeers) return;
+      const room = limits.maxHandshakes - opening.size;
+      for (const address of book.due(now(), table.has, room)) dial(mesh, address);
+    },
+    async [Symbol.asyncDispose]() {
+      mesh.stop.abort();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of opening) socket.destroy();
+      for (const peer of table.all()) {
+        table.remove(peer);
+        peer.connection.close("flush");
+        deps.onLeft(peer);
+      }
+      await Promise.all([closed, ...mesh.running]);
+    },
+  };
+}
+
+function learn({ book }: MeshState, address: SocketAddress, via: string): void {
+  // Where this machine says "here" it means itself, not the machine that told it.
+  if (isUnspecified(address) || address.port === 0 || (isLoopback(address.host) && !isLoopback(via))) return;
+  book.learn(formatAddress(address));
+}
+
+function dial(mesh: MeshState, address: string): void {
+  const { deps, options, book, opening } = mesh;
+  const target = splitHostPort(address);
+  if (!target) return;
+  const socket = connect({ ...target, timeout: options.limits.handshakeTimeoutMs });
+  opening.add(socket);
+  const fail = (error: Error) => {
+    opening.delete(socket);
+    socket.destroy();
+    book.failed(address, deps.now());
+    deps.log.debug({ address, reason: error.message }, "a peer can't be reached");
+  };
+  const late = () => fail(new Error("no connection in time"));
+  socket.once("error", fail);
+  socket.once("timeout", late);
+  socket.once("connect", () => {
+    socket.off("error", fail);
+    socket.off("timeout", late);
+    socket.setTimeout(0);
+    start(mesh, socket, address);
+  });
+}
+
+function start(mesh: MeshState, socket: Socket, dialled: string | null): void {
+  const { running, opening, arriving } = mesh;
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  // What ends it is told by whoever reads or waits.
+  socket.on("error", () => {});
+  opening.add(socket);
+  const work = serve(mesh, socket, dialled)
+    .catch((error: Error) => {
+      socket.destroy();
+      if (!mesh.stop.signal.aborted) noteFailure(mesh, dialled, error);
+    })
+    .finally(() => {
+      running.delete(work);
+      opening.delete(socket);
+      arriving.delete(socket);
+    });
+  running.add(work);
+}
+
+/** From the handshake to the end of the connection. */
+async function serve(mesh: MeshState, socket: Socket, dialled: string | null): Promise<void> {
+  const { deps, table } = mesh;
+  const remoteIp = normalHost(socket.remoteAddress ?? "") ?? "";
+  const { peer, messages, remoteGreeting } = await meet(mesh, socket, dialled, remoteIp);
+  const surplus = table.add(peer);
+  mesh.opening.delete(socket);
+  mesh.arriving.delete(socket);
+  // Their list helps even where the connection is one too many.
+  for (const address of remoteGreeting.peers) learn(mesh, address, remoteIp);
+  const own = splitHostPort(peer.info.address);
+  if (own) learn(mesh, own, remoteIp);
+  mesh.book.reached(peer.info.address, peer.identity);
+  if (surplus === peer) {
+    peer.connection.close("now");
+    return;
+  }
+  if (surplus) retire(mesh, surplus, "another connection to the same peer is used");
+  deps.log.info({ peer: peer.info.address, version: peer.info.protocolVersion }, "a peer is connected");
+  deps.onJoined(peer);
+  try {
+    for await (const message of messages) {
+      if (!table.isListed(peer)) return;
+      await deps.onMessage(peer, message);
+    }
+    leave(mesh, peer, "it closed the connection");
+  } catch (error) {
+    if (isFault(error)) ban(mesh, peer, (error as Error).message);
+    else leave(mesh, peer, (error as Error).message);
+  }
+}
+
+interface Met {
+  readonly peer: Peer;
+  readonly messages: AsyncGenerator<Uint8Array>;
+  readonly remoteGreeting: Greeting;
+}
+
+/** The handshakes, and whether the peer is welcome. */
+async function meet(mesh: MeshState, socket: Socket, dialled: string | null, remoteIp: string): Promise<Met> {
+  const { deps, options, table, arriving } = mesh;
+  const role = dialled === null ? "responder" : "initiator";
+  const opened = await openConnection(socket, {
+    role,
+    psk: options.psk,
+    protocolVersion: options.protocolVersion,
+    // With those that are about to be peers: of two that come at once, one at least learns of the other.
+    greeting: () => deps.greeting([...arriving.values()]),
+    onGreeting: ({ listenAddress }) => arriving.set(socket, seenAddress(listenAddress, remoteIp)),
+    timeoutMs: options.limits.handshakeTimeoutMs,
+    ownStatics: mesh.ownStatics,
+    signal: mesh.stop.signal,
+  });
+  const isModern = Math.min(opened.remoteVersion, options.protocolVersion) >= 2;
+  const connection = createConnection(opened, isModern);
+  const messages = connection.messages();
+  const peer = await deps.introduce({ opened, connection, messages, isModern, role, dialled, remoteIp });
+  if (dialled !== null) mesh.book.reached(dialled, peer.identity);
+  if (mesh.bans.has(peer.marks)) throw new HandshakeError("banned for what it did before");
+  if (!table.has(peer.identity) && table.size >= options.limits.maxPeers) {
+    throw new HandshakeError("enough peers");
+  }
+  return { peer, messages, remoteGreeting: opened.remoteGreeting };
+}
+
+function leave(mesh: MeshState, peer: Peer, reason: string): void {
+  const { table, book, deps } = mesh;
+  if (!table.isListed(peer)) return;
+  table.remove(peer);
+  for (const address of new Set([peer.dialled, peer.info.address])) {
+    if (address !== null) book.lost(address, deps.now());
+  }
+  retire(mesh, peer, reason);
+}
+
+function retire({ deps }: MeshState, peer: Peer, reason: string): void {
+  peer.connection.close("now");
+  deps.log.info({ peer: peer.info.address, reason }, "a peer is gone");
+  deps.onLeft(peer);
+}
+
+function ban(mesh: MeshState, peer: Peer, reason: string): void {
+  const { table, deps, options } = mesh;
+  const isShared = table.list().some((other) => other !== peer && other.remoteIp === peer.remoteIp);
+  const ip = isShared || isLoopback(peer.remoteIp) ? [] : [`ip:${peer.remoteIp}`];
+  mesh.bans.add([...peer.marks, ...ip]);
+  const seconds = options.limits.banMs / 1_000;
+  deps.log.warn({ peer: peer.info.address, reason, seconds }, "a peer is banned");
+  leave(mesh, peer, reason);
+}
+
+/** What no honest node sends, where the sender is known; `BINCODE_INVALID` comes of what it sent, as nothing else is read. */
+function isFault(error: unknown): boolean {
+  return error instanceof ConnectionFault || (error as { code?: string }).code === "BINCODE_INVALID";
+}
+
+function noteFailure({ deps, book }: MeshState, dialled: string | null, error: Error): void {
+  const isHandshake = error instanceof HandshakeError;
+  if (dialled !== null && isHandshake && error.isSelf) {
+    book.isSelf(dialled);
+    return;
+  }
+  if (dialled !== null) book.failed(dialled, deps.now());
+  deps.log[dialled !== null && isHandshake ? "warn" : "debug"](
+    { address: dialled, reason: error.message },
+    "a connection did not come about",
+  );
+}

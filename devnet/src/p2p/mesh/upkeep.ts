@@ -1,0 +1,65 @@
+import type { DiagnosticsDesk } from "../gossip/diagnostics.ts";
+import type { Gossip } from "../gossip/gossip.ts";
+import type { PeerLimits } from "../peerLimits.ts";
+import type { Mesh } from "./mesh.ts";
+import type { NodeList } from "./nodeList.ts";
+import type { Peer } from "./peer.ts";
+import type { Self } from "./self.ts";
+
+/** An old peer need not answer questions; one that did, and then is silent for so many times as long, is gone. */
+const OLD_PEER_PATIENCE = 3;
+
+export interface UpkeepDeps {
+  readonly mesh: Mesh;
+  readonly gossip: Gossip;
+  readonly desk: DiagnosticsDesk;
+  readonly nodes: NodeList;
+  readonly self: Self;
+  readonly now: () => number;
+  readonly onChange: () => void;
+}
+
+/** What is done from time to time, until it is disposed of: then it says good-bye. */
+export function createUpkeep(deps: UpkeepDeps, limits: PeerLimits): AsyncDisposable {
+  const { mesh, gossip, desk, nodes, self, now } = deps;
+  let announcedAtMs = now();
+  let syncedAtMs = now();
+
+  const look = (peer: Peer): void => {
+    const nowMs = now();
+    const silentMs = nowMs - peer.info.lastSeenAtMs;
+    // While this node does not read it can't hear.
+    const { count, bytes } = peer.receiving;
+    const isReading = count < limits.maxReceiving && bytes < limits.maxReceivingBytes;
+    const hasSpoken = peer.isModern || peer.info.softwareVersion !== null;
+    const patience = peer.isModern ? 1 : OLD_PEER_PATIENCE;
+    if (hasSpoken && isReading && silentMs > limits.silenceMs * patience) {
+      mesh.drop(peer, `silent for ${Math.round(silentMs / 1_000)} s`);
+    } else if (nowMs - peer.lastSentAtMs >= limits.pingMs) {
+      if (peer.isModern) peer.send({ type: "ping" });
+      else desk.ask(peer, "version");
+    }
+  };
+  const tick = (): void => {
+    for (const peer of mesh.table.all()) look(peer);
+    mesh.tick();
+    gossip.tick();
+    if (nodes.expire()) deps.onChange();
+    if (now() - announcedAtMs >= limits.announceMs) {
+      announcedAtMs = now();
+      self.announce(mesh.table.list(), "alive");
+    }
+    if (now() - syncedAtMs >= limits.syncMs) {
+      syncedAtMs = now();
+      gossip.sync();
+    }
+  };
+  mesh.tick();
+  const timer = setInterval(tick, limits.tickMs);
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      self.announce(mesh.table.list(), "leaving");
+    },
+  };
+}
