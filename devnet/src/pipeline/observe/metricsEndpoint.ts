@@ -1,4 +1,5 @@
 import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { closeServer, listen } from "../../listen.ts";
 import { splitAddress } from "../wire/splitAddress.ts";
 import type { PipelineMetrics } from "./pipelineMetrics.ts";
@@ -7,7 +8,7 @@ import type { PipelineMetrics } from "./pipelineMetrics.ts";
 export async function createMetricsEndpoint(
   metrics: PipelineMetrics,
   addr: string,
-): Promise<AsyncDisposable> {
+): Promise<AsyncDisposable & { readonly port: number }> {
   const server = createServer((_, response) => {
     metrics.text().then(
       (text) => response.writeHead(200, { "content-type": metrics.contentType }).end(text),
@@ -15,5 +16,6 @@ export async function createMetricsEndpoint(
     );
   });
   await listen(server, { ...splitAddress(addr), flag: "metrics_addr" });
-  return { [Symbol.asyncDispose]: () => closeServer(server) };
+  const { port } = server.address() as AddressInfo;
+  return { port, [Symbol.asyncDispose]: () => closeServer(server) };
 }

@@ -37,7 +37,10 @@ import { createVerifyStep } from "./verifyStep.ts";
 /** A running stage: takes runs, and gives their tasks to prover nodes. */
 export interface Stage extends AsyncDisposable {
   readonly port: number;
+  /** Null where the configuration has no address for it; so the next two. */
   readonly apiPort: number | null;
+  readonly metricsPort: number | null;
+  readonly filePort: number | null;
 }
 
 /** A step that breaks off so often on its way, e.g. because nodes die, fails the run. */
@@ -100,18 +103,17 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const api =
     config.api_addr &&
     stack.use(await createRunApi({ log, database, blobs, driver, pool }, options, config.api_addr));
-  if (config.metrics_addr) stack.use(await createMetricsEndpoint(metrics, config.metrics_addr));
-  if (config.fileserver_addr) stack.use(await createProofServer(config.base_dir, config.fileserver_addr));
+  const { metrics_addr: metricsAddr, fileserver_addr: fileAddr } = config;
+  const observed = metricsAddr && stack.use(await createMetricsEndpoint(metrics, metricsAddr));
+  const files = fileAddr && stack.use(await createProofServer(config.base_dir, fileAddr));
   port = await bindServer(server, config.addr, await serverCredentials(config));
   stack.defer(() => server.forceShutdown());
   stack.use(await createHousekeeping({ log, database, driver, dispatcher: active, stageId, addr: place }));
   active.wake();
   const running = stack.move();
-  return {
-    port,
-    apiPort: api ? api.port : null,
-    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
-  };
+  const portOf = (part: { readonly port: number } | undefined | "") => (part ? part.port : null);
+  const ports = { apiPort: portOf(api), metricsPort: portOf(observed), filePort: portOf(files) };
+  return { port, ...ports, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
 }
 
 /** Puts the finished proof where its URL points, and gives it as text where it is text. */
