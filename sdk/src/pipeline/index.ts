@@ -1,3 +1,5 @@
+import "./errorCodes.ts";
+
 export { createEthereumKey, type EthereumKey } from "./ethereumKey.ts";
 export {
   createPipelineClient,
