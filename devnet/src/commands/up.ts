@@ -36,6 +36,8 @@ export const upCommand: CommandModule<object, UpArgs> = {
           const value = args[name];
           if (value !== undefined && !(Number(value) > 0)) return `--${name} must be a number above 0.`;
         }
+        if (args.join !== undefined && !/.:\d{1,5}$/.test(args.join))
+          return "--join wants host:port, a node's address for peers.";
         return true;
       })
       .example("$0 up", "in the foreground, Ctrl-C stops it")
