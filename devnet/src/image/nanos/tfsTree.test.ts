@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { encodeVarint } from "./cursor.ts";
+import { nanosInfo } from "./nanosInfo.ts";
 import { listTfs } from "./tfsTree.ts";
-import type { TfsTuple, TfsValue } from "./tfsValue.ts";
+import type { TfsTuple, TfsValue, TfsVector } from "./tfsValue.ts";
 import { createTupleDecoder } from "./tupleDecoder.ts";
 
 const tupleOf = (fields: Record<string, TfsValue>): TfsTuple => new Map(Object.entries(fields));
@@ -18,4 +19,18 @@ test("refuses a list of extents that very many files share", () => {
   const shared = tupleOf({ filelength: "1", extents });
   const children: TfsTuple = new Map(Array.from({ length: 2_000 }, (_, at) => [`f${at}`, shared]));
   expect(() => listTfs(tupleOf({ children }), 2 ** 20)).toThrow(/more than 4000000 extents/);
+});
+
+test("a list that holds itself many times is shown in part", () => {
+  const selfish: TfsVector = ["x"];
+  for (let at = 0; at < 100; at++) selfish.push(selfish);
+  const tfs = {
+    root: tupleOf({ trace: selfish, debug: "t" }),
+    version: 5,
+    label: "",
+    uuid: Buffer.alloc(16),
+  } as const;
+  const info = nanosInfo({ ...tfs, region: { offset: 0, length: 0 }, entries: [] }, 0);
+  expect(info.flags).toMatchObject({ debug: "t", trace: expect.arrayContaining(["x"]) });
+  expect(JSON.stringify(info).length).toBeLessThan(100_000);
 });
