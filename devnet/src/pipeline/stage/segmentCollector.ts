@@ -52,7 +52,9 @@ export function createSegmentCollector(deps: CollectorDeps): SegmentCollector {
 
   return {
     collect(task, run, sharesBase) {
-      const split: Split = { run, hashes: [], told: 0, telling: Promise.resolve() };
+      // A node that still sends for an earlier process of the stage goes on where that one was.
+      const told = run.segments.known;
+      const split: Split = { run, hashes: [], told, telling: Promise.resolve() };
       splits.set(task.id, split);
       const stopped = new AbortController();
       const watching = sharesBase ? watch(deps, split, stopped.signal) : Promise.resolve();
