@@ -55,6 +55,16 @@ export const TOOLS = [
     why: "sees which files a program opens",
     packages: { apt: "strace", dnf: "strace", pacman: "strace" },
   },
+  {
+    programs: ["ip", "tc"],
+    why: "gives tests machines with addresses of their own",
+    packages: { apt: "iproute2", dnf: "iproute iproute-tc", pacman: "iproute2" },
+  },
+  {
+    programs: ["nft"],
+    why: "gives tests a router",
+    packages: { apt: "nftables", dnf: "nftables", pacman: "nftables" },
+  },
 ];
 
 /** @type {Tool} */
