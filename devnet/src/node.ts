@@ -90,6 +90,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
     { log, database, layout, files, access, onStored },
     { execute: !noExecution, allowUnmountedImages, sharing },
   );
+  stack.defer(() => intake[Symbol.dispose]());
 
   if (!noExecution) {
     const node = { nodeSecretKey: secretKey, fileBaseUrl: `http://${rpcHost}` };

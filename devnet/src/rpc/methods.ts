@@ -88,7 +88,7 @@ export function createMethods(deps: MethodDeps): Record<string, Method> {
       summary: "Where a Run stands, with its tasks and their attempts",
       result: { name: "status", schema: runStatus },
       run: async (hash) => {
-        const status = await readRunStatus(database, hash);
+        const status = await readRunStatus(database, hash, deps.nodeInfo().publicKey);
         if (status === null) throw unknown(hash, "Run");
         return status;
       },

@@ -4,8 +4,7 @@ import type { NodeList } from "../mesh/nodeList.ts";
 import type { Peer } from "../mesh/peer.ts";
 import type { PeerLimits } from "../peerLimits.ts";
 import type { PeerNetworkDeps } from "../peerNetwork.ts";
-import { MAX_CHUNKED_BYTES } from "../wire/chunks.ts";
-import { decodeMessage, MAX_TRANSACTION_BYTES } from "../wire/message.ts";
+import { decodeMessage } from "../wire/message.ts";
 import { decodePeerMessage, type ItemKind, type PeerMessage } from "../wire/peerMessage.ts";
 import { parseAddress, type SocketAddress } from "../wire/socketAddress.ts";
 import { createCatchUp } from "./catchUp.ts";
@@ -13,12 +12,11 @@ import type { DiagnosticsDesk } from "./diagnostics.ts";
 import { createOutbox } from "./outbox.ts";
 import { createItemReceiver, reportId } from "./receiveItems.ts";
 import { createItemServer } from "./serveItems.ts";
+import { isTooLargeFor } from "./tooLarge.ts";
 import { createWants, type WantOutcome } from "./wants.ts";
 
 /** Of one peer at once; its answers wait in the socket until they are read. */
 const MAX_ASKED = 64;
-/** What a message has around an item. */
-const ITEM_OVERHEAD_BYTES = 64;
 
 /** What travels between connected peers. It knows no sockets, and no addresses. */
 export interface Gossip {
@@ -109,11 +107,6 @@ export function createGossip(deps: GossipDeps, limits: PeerLimits): Gossip {
     },
     [Symbol.dispose]: () => outbox[Symbol.dispose](),
   };
-}
-
-/** Whether a transaction of so many bytes can't be sent to a peer at all. */
-export function isTooLargeFor(bytes: number, { isModern }: { readonly isModern: boolean }): boolean {
-  return bytes > (isModern ? MAX_CHUNKED_BYTES - ITEM_OVERHEAD_BYTES : MAX_TRANSACTION_BYTES);
 }
 
 function broadcast(deps: GossipDeps, limits: PeerLimits, { items, outbox }: ItemFlow, tx: Transaction): void {
