@@ -44,15 +44,31 @@ interface Session {
   waiting: { readonly kind: ItemKind; readonly resolve: (page: Page | null) => void } | null;
 }
 
-export function createCatchUp(deps: CatchUpDeps): CatchUp {
-  const sessions = new Map<Peer, Session>();
+function createPlaces({ now, retryMs }: Pick<CatchUpDeps, "now" | "retryMs">) {
   /** They survive the connection, not the process. */
   const places = createBoundedMap<string, Place>(MAX_CURSORS);
-  const placeOf = (name: string): Place => {
-    const place = places.get(name) ?? { cursor: null, tries: 0, left: null, retryMs: deps.retryMs };
-    if (place.left === null || place.left.atMs > deps.now()) return place;
-    return { ...place, cursor: place.left.cursor, tries: 0, left: null };
+  return {
+    of(name: string): Place {
+      const place = places.get(name) ?? { cursor: null, tries: 0, left: null, retryMs };
+      if (place.left === null || place.left.atMs > now()) return place;
+      return { ...place, cursor: place.left.cursor, tries: 0, left: null };
+    },
+    set: places.set,
+    moveOn(name: string, place: Place, cursor: string | null, isLeft: boolean): void {
+      const moved = { ...place, cursor, tries: 0 };
+      if (!isLeft) {
+        places.set(name, moved);
+        return;
+      }
+      const left = place.left ?? { cursor: place.cursor, atMs: now() + place.retryMs };
+      places.set(name, { ...moved, left, retryMs: Math.min(2 * place.retryMs, MAX_RETRY_MS) });
+    },
   };
+}
+
+export function createCatchUp(deps: CatchUpDeps): CatchUp {
+  const sessions = new Map<Peer, Session>();
+  const places = createPlaces(deps);
 
   const askPage = (peer: Peer, session: Session, kind: ItemKind, cursor: string | null) =>
     new Promise<Page | null>((resolve) => {
@@ -70,7 +86,7 @@ export function createCatchUp(deps: CatchUpDeps): CatchUp {
   /** Whether there may be more. */
   const takePage = async (peer: Peer, session: Session, kind: ItemKind): Promise<boolean> => {
     const name = `${kind} ${peer.identity}`;
-    const place = placeOf(name);
+    const place = places.of(name);
     const page = await askPage(peer, session, kind, place.cursor);
     if (page === null || page.ids.length === 0) return false;
     const outcomes = await deps.fetch(peer, kind, page.ids);
@@ -80,17 +96,9 @@ export function createCatchUp(deps: CatchUpDeps): CatchUp {
       places.set(name, { ...place, tries: place.tries + 1 });
       return false;
     }
-    const moved = { ...place, cursor: page.cursor, tries: 0 };
-    if (missing === 0) places.set(name, moved);
-    else {
-      const { retryMs } = place;
-      deps.log.warn(
-        { peer: peer.info.address, kind, missing, retryMs },
-        "items of a peer are left for later",
-      );
-      const left = place.left ?? { cursor: place.cursor, atMs: deps.now() + retryMs };
-      places.set(name, { ...moved, left, retryMs: Math.min(2 * retryMs, MAX_RETRY_MS) });
-    }
+    if (missing > 0)
+      deps.log.warn({ peer: peer.info.address, kind, missing }, "items of a peer are left for later");
+    places.moveOn(name, place, page.cursor, missing > 0);
     return page.cursor !== place.cursor;
   };
   const run = async (peer: Peer, session: Session): Promise<void> => {

@@ -1,3 +1,4 @@
+import { createCounts } from "../mesh/counts.ts";
 import type { Peer } from "../mesh/peer.ts";
 import type { ItemKind } from "../wire/peerMessage.ts";
 
@@ -44,17 +45,12 @@ interface Want {
 
 export function createWants(options: WantsOptions): Wants {
   const wants = new Map<string, Want>();
-  const named = new Map<Peer, number>();
+  const named = createCounts<Peer>();
   const keyOf = (kind: ItemKind, id: string) => `${kind}${id}`;
-  const countNamed = (peer: Peer, change: 1 | -1): void => {
-    const count = (named.get(peer) ?? 0) + change;
-    if (count > 0) named.set(peer, count);
-    else named.delete(peer);
-  };
   const asking = createAsking(options);
   const finish = (want: Want, outcome: WantOutcome): void => {
     wants.delete(keyOf(want.kind, want.id));
-    for (const source of want.sources) countNamed(source, -1);
+    for (const source of want.sources) named.change(source, -1);
     want.sources.clear();
     want.isOver = true;
     want.resolve(outcome);
@@ -63,7 +59,7 @@ export function createWants(options: WantsOptions): Wants {
   /** The peer won't give it: the others that have it are asked. */
   const pass = (want: Want, peer: Peer, outcome: WantOutcome): void => {
     want.sources.delete(peer);
-    countNamed(peer, -1);
+    named.change(peer, -1);
     if (want.sources.size === 0) finish(want, outcome);
     if (want.sources.size === 0 || want.asked !== peer) return;
     asking.release(want);
@@ -75,12 +71,12 @@ export function createWants(options: WantsOptions): Wants {
       const known = wants.get(keyOf(kind, id));
       if (!known && wants.size >= options.maxWanted) return Promise.resolve("failed");
       const isNamed = known?.sources.has(source) ?? false;
-      if (!isNamed && (named.get(source) ?? 0) >= options.maxWantedOfOne) return Promise.resolve("failed");
+      if (!isNamed && named.of(source) >= options.maxWantedOfOne) return Promise.resolve("failed");
       const want = known ?? newWant(kind, id);
       wants.set(keyOf(kind, id), want);
       if (!isNamed) {
         want.sources.add(source);
-        countNamed(source, 1);
+        named.change(source, 1);
         if (want.asked === null) asking.queue(want, source);
       }
       return want.settled;

@@ -1,3 +1,5 @@
+import { createCounts } from "./counts.ts";
+
 /** Where other nodes may be, and when to try them. Pure: it neither dials nor waits. */
 export interface AddressBook {
   /**
@@ -47,40 +49,26 @@ interface Entry {
 export function createAddressBook(options: AddressBookOptions): AddressBook {
   const entries = new Map<string, Entry>();
   /** How many unproven addresses each source has told. */
-  const told = new Map<string, number>();
+  const told = createCounts<string>();
   const settle = (entry: Entry): void => {
-    if (entry.source === null) return;
-    const left = (told.get(entry.source) ?? 1) - 1;
-    if (left > 0) told.set(entry.source, left);
-    else told.delete(entry.source);
+    if (entry.source !== null) told.change(entry.source, -1);
     entry.source = null;
   };
-  const add = (address: string, source: string | null) => {
-    if (source !== null) told.set(source, (told.get(source) ?? 0) + 1);
-    const begin = { state: "idle", failures: 0, nextAtMs: 0, identity: null, isReached: false } as const;
-    entries.set(address, { isConfigured: source === null, source, ...begin });
+  const forget = (address: string, entry: Entry): void => {
+    settle(entry);
+    entries.delete(address);
   };
-  for (const address of options.configured) add(address, null);
-
-  /** Makes room: one that led to nobody, and failed, is worth less than a new one. */
-  const forgetDoubtful = (): boolean => {
-    for (const [address, entry] of entries) {
-      if (entry.source === null || entry.failures === 0 || entry.state !== "idle") continue;
-      settle(entry);
-      entries.delete(address);
-      return true;
-    }
-    return false;
-  };
-  const waitMs = (failures: number): number => {
-    const longest = Math.min(options.maxWaitMs, options.minWaitMs * 2 ** Math.min(failures, 30));
-    return longest * (0.5 + options.random() / 2);
-  };
+  for (const address of options.configured) entries.set(address, newEntry(null));
 
   return {
     learn(address, source) {
-      if (entries.has(address) || (told.get(source) ?? 0) >= options.maxOfOneSource) return;
-      if (entries.size < options.maxAddresses || forgetDoubtful()) add(address, source);
+      if (entries.has(address) || told.of(source) >= options.maxOfOneSource) return;
+      const isFull = entries.size >= options.maxAddresses;
+      const worse = isFull && doubtful(entries);
+      if (worse) forget(...worse);
+      if (isFull && !worse) return;
+      told.change(source, 1);
+      entries.set(address, newEntry(source));
     },
     due(nowMs, isConnected, most) {
       const due: string[] = [];
@@ -110,15 +98,14 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
       const entry = entries.get(address);
       if (!entry) return;
       if (entry.state === "trying") entry.state = "idle";
-      entry.nextAtMs = nowMs + waitMs(entry.failures);
+      entry.nextAtMs = nowMs + waitMs(options, entry.failures);
       entry.failures += 1;
       if (entry.isConfigured || entry.failures < options.attempts) return;
-      settle(entry);
-      entries.delete(address);
+      forget(address, entry);
     },
     lost(address, nowMs) {
       const entry = entries.get(address);
-      if (entry) entry.nextAtMs = nowMs + waitMs(0);
+      if (entry) entry.nextAtMs = nowMs + waitMs(options, 0);
     },
     isSelf(address) {
       const entry = entries.get(address);
@@ -128,4 +115,21 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
       return entries.size;
     },
   };
+}
+
+/** One that led to nobody, and failed: it is worth less than a new one. */
+function doubtful(entries: ReadonlyMap<string, Entry>): [string, Entry] | undefined {
+  return [...entries].find(
+    ([, { source, failures, state }]) => source !== null && failures > 0 && state === "idle",
+  );
+}
+
+function waitMs({ maxWaitMs, minWaitMs, random }: AddressBookOptions, failures: number): number {
+  const longest = Math.min(maxWaitMs, minWaitMs * 2 ** Math.min(failures, 30));
+  return longest * (0.5 + random() / 2);
+}
+
+function newEntry(source: string | null): Entry {
+  const begin = { state: "idle", failures: 0, nextAtMs: 0, identity: null, isReached: false } as const;
+  return { isConfigured: source === null, source, ...begin };
 }
