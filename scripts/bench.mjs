@@ -8,7 +8,7 @@ const [name = "rpc", ...args] = process.argv.slice(2);
 const program = `test/bench/${name}.ts`;
 
 if (!/^[a-z0-9-]+$/.test(name) || !existsSync(`${root}${program}`)) {
-  console.error(`There is no benchmark ${name}: ${program} is not there. Try rpc, vm, or p2p.`);
+  console.error(`There is no benchmark ${name}: ${program} is not there. Try rpc, vm, p2p, or pipeline.`);
   process.exit(2);
 }
 for (const command of [

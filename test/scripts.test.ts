@@ -79,6 +79,9 @@ describe("system packages", () => {
       "zstd",
       "cpio",
       "strace",
+      "ip",
+      "tc",
+      "nft",
     ]);
   });
 

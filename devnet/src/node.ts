@@ -90,6 +90,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
     { log, database, layout, files, access, onStored },
     { execute: !noExecution, allowUnmountedImages, sharing },
   );
+  stack.defer(() => intake[Symbol.dispose]());
 
   if (!noExecution) {
     const node = { nodeSecretKey: secretKey, fileBaseUrl: `http://${rpcHost}` };
@@ -110,7 +111,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
 
   stack.use(createPruner({ log, database, layout }, options));
   // Last, because whoever can call finds everything behind it running.
-  const api = { database, intake, rpcHost, nodeInfo: network.info };
+  const api = { database, intake, rpcHost, publicKey: ownKey, nodeInfo: network.info };
   const rpcPort = await openRpc(stack, { log, metrics, hub, gates, ...api }, options);
   health.started();
   stack.defer(health.stopping);
@@ -175,7 +176,7 @@ async function openFiles(
 /** @returns its port */
 async function openRpc(
   stack: DisposeStack,
-  deps: Pick<MethodDeps, "database" | "intake" | "rpcHost" | "nodeInfo"> & {
+  deps: Pick<MethodDeps, "database" | "intake" | "rpcHost" | "publicKey" | "nodeInfo"> & {
     readonly log: Logger;
     readonly metrics: Metrics;
     readonly hub: RunHub;

@@ -1,4 +1,4 @@
-import type { Transaction } from "gevulot-sdk/protocol";
+import { encodeTransaction, type Transaction } from "gevulot-sdk/protocol";
 import type { Logger } from "pino";
 import type { DisposeStack } from "./disposeStack.ts";
 import type { Intake, Origin } from "./intake/intake.ts";
@@ -7,6 +7,7 @@ import type { Metrics } from "./observe/metrics.ts";
 import type { NodeOptions } from "./options.ts";
 import { type AliveNodes, createAliveNodes } from "./p2p/aliveNodes.ts";
 import { createPeerNetwork } from "./p2p/createPeerNetwork.ts";
+import { isTooLargeFor } from "./p2p/gossip/tooLarge.ts";
 import {
   P2P_VERSION,
   type PeerNetwork,
@@ -20,6 +21,7 @@ import type { Database } from "./store/database.ts";
 import { createItemStores } from "./store/items.ts";
 import { findRun } from "./store/readTransactions.ts";
 import { addKnownNodes, type Sharing } from "./store/sharedRuns.ts";
+import { addUnreachedPeers } from "./store/unreachedPeers.ts";
 
 /** A node's part in the network: what it tells, hears, and decides with others. */
 export interface NodeNetwork {
@@ -104,6 +106,7 @@ export async function createNodeNetwork(
     stored(tx, origin) {
       if (origin === "here") network?.broadcast(tx);
       network?.relay(tx.hash);
+      noteUnreached(deps, network?.peers() ?? [], tx);
       if (tx.payload.kind === "run") inbox.runStored(tx.hash);
       runOf(tx).then(
         (run) => run !== null && settler.touch(run),
@@ -112,6 +115,25 @@ export async function createNodeNetwork(
       );
     },
   };
+}
+
+/** Also of what came from a peer: who is connected to all of us gets it from none. */
+function noteUnreached(
+  { log, database }: NodeNetworkDeps,
+  connected: ReturnType<PeerNetwork["peers"]>,
+  tx: Transaction,
+): void {
+  const old = connected.filter(({ protocolVersion, isBeacon }) => protocolVersion < P2P_VERSION && !isBeacon);
+  if (old.length === 0) return;
+  const bytes = encodeTransaction(tx).length;
+  if (!isTooLargeFor(bytes, { isModern: false })) return;
+  const peers = old.map(({ address }) => address);
+  addUnreachedPeers(database, { tx: tx.hash, bytes, peers }).catch((error: Error) =>
+    log.warn(
+      { tx: tx.hash, peers, reason: error.message },
+      "that these peers miss a transaction is not noted",
+    ),
+  );
 }
 
 function addressesOf(deps: NodeNetworkDeps, options: NodeOptions): PeerNetworkOptions {

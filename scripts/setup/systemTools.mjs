@@ -6,7 +6,9 @@ import { delimiter, join } from "node:path";
  * looked for by its programs, not in the package manager's lists: it may have come from elsewhere.
  *
  * @typedef {"apt" | "brew" | "dnf" | "pacman"} Manager
- * @typedef {{ programs: readonly string[], why: string, packages: Partial<Record<Manager, string>> }} Tool
+ * Optional ones serve one command or some tests, which say so where they are missing.
+ *
+ * @typedef {{ programs: readonly string[], why: string, isOptional?: boolean, packages: Partial<Record<Manager, string>> }} Tool
  * @type {readonly Tool[]}
  */
 export const TOOLS = [
@@ -53,7 +55,20 @@ export const TOOLS = [
   {
     programs: ["strace"],
     why: "sees which files a program opens",
+    isOptional: true,
     packages: { apt: "strace", dnf: "strace", pacman: "strace" },
+  },
+  {
+    programs: ["ip", "tc"],
+    why: "gives tests machines with addresses of their own",
+    isOptional: true,
+    packages: { apt: "iproute2", dnf: "iproute iproute-tc", pacman: "iproute2" },
+  },
+  {
+    programs: ["nft"],
+    why: "gives tests a router",
+    isOptional: true,
+    packages: { apt: "nftables", dnf: "nftables", pacman: "nftables" },
   },
 ];
 

@@ -1,4 +1,4 @@
-import type { Hash } from "./protocol/transaction.ts";
+import type { Hash, PublicKey } from "./protocol/transaction.ts";
 
 /**
  * Where a Run stands, as `getRunStatus` answers (our extension of the RPC; all fields are JSON as they stand,
@@ -13,8 +13,19 @@ export interface RunStatus {
   readonly tasks: readonly TaskStatus[];
   readonly proofs: readonly Hash[];
   readonly verifications: readonly Hash[];
+  /** What of this Run does not reach everybody, as far as the node that was asked knows. */
+  readonly unreached: readonly UnreachedPeers[];
   /** Why the Run failed; set in state `failed` only. */
   readonly failure: TaskFailure | null;
+}
+
+/** Nodes of the existing network that can't get a transaction: their messages hold 65,519 bytes. */
+export interface UnreachedPeers {
+  /** The Run, or a Proof or Verification of it. */
+  readonly tx: Hash;
+  readonly bytes: number;
+  /** `host:port` of each. */
+  readonly peers: readonly string[];
 }
 
 /** `complete`: a Verification exists, or for a Run of one step its Proof. `failed`: no attempt is left. */
@@ -22,6 +33,8 @@ export type RunState = "submitted" | "proving" | "verifying" | "complete" | "fai
 
 export interface TaskStatus {
   readonly id: string;
+  /** Who runs it; null where the node that was asked tells only of its own tasks, and not its name. */
+  readonly node: PublicKey | null;
   /** Index of the workflow step, from 0. */
   readonly step: number;
   readonly kind: "proof" | "verification";

@@ -53,14 +53,14 @@ async function throughput(): Promise<void> {
   const [sender, receiver] = await meshOf(2);
   const sent = Array.from({ length: THROUGHPUT_COUNT }, (_, nonce) => proofOf(THROUGHPUT_BYTES, nonce));
   const startedMs = performance.now();
-  for (const tx of sent) {
-    sender!.submit(tx);
-    await until("it is there", () => receiver!.transactions.has(tx.hash), 60_000);
-  }
+  // Sent one behind the other, not awaited: the ratio is of ciphers, frames and codecs, not of waiting. What does not
+  // fit into the queue is announced, and asked for, as with any peer.
+  for (const tx of sent) sender!.submit(tx);
+  await until("all are there", () => receiver!.transactions.size === sent.length, 60_000);
   const ms = performance.now() - startedMs;
   const mib = (THROUGHPUT_COUNT * THROUGHPUT_BYTES) / MIB;
   line(
-    `${mib} MiB in transactions of 4 MiB, ${(mib / (ms / 1_000)).toFixed(0)} MiB/s`,
+    `${mib} MiB in transactions of 4 MiB, pipelined, ${(mib / (ms / 1_000)).toFixed(0)} MiB/s`,
     ms,
     await plainSocketMs(mib * MIB),
   );

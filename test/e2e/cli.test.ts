@@ -229,7 +229,9 @@ describe("what it does beyond that", () => {
     ];
     const shown = await runScript(`${process.execPath} ${binPath("gevulot")} ${words.join(" ")}`);
     const [, ...drawn] = shown.split("\r\u001b[2K");
-    expect(drawn[0]).toMatch(/^(hashing|the node fetches) large\.img: \d+% of 400\.0 MiB$/);
+    expect(drawn).toContainEqual(
+      expect.stringMatching(/^(hashing|the node fetches) large\.img: \d+% of 400\.0 MiB$/),
+    );
     expect(drawn.at(-1)).toMatch(/^Prover hash:[0-9a-f]{64}\r\n/);
     await rm(join(dir, "large.img"));
   });
@@ -263,9 +265,9 @@ describe("what a new user may type", () => {
   test.each<[string[], number, RegExp]>([
     [[], 2, /Give a command\.\nSee gevulot --help/],
     [["deplyo"], 2, /There is no command or option "deplyo"/],
-    [["get-tx"], 2, /Something is missing after the command\.\nSee gevulot get-tx --help/],
+    [["get-tx"], 2, /missing after the command: gevulot get-tx <hash>\nSee gevulot get-tx --help/],
     [["get-tx", UNKNOWN, "--jsonulr", "x"], 2, /jsonulr/],
-    [["get-tx", "0x12"], 1, /"0x12" is not a hash; give 64 hex digits without 0x/],
+    [["get-tx", "0x12"], 2, /"0x12" is not a hash; give 64 hex digits without 0x/],
     [["get-tx", UNKNOWN, "-j", "localhost"], 2, /--jsonurl: "localhost" is no address; give one like http/],
     [["get-tx", UNKNOWN, "-j", "http://127.0.0.1:1"], 3, /Can't reach the node .* Check that it runs/],
     [["get-tx", UNKNOWN, "--rpctimeout", "x"], 2, /--rpctimeout: give a number of seconds/],
@@ -278,6 +280,11 @@ describe("what a new user may type", () => {
     [["deploy", "-n", "x", "-p", "empty", "-v", "empty", "-l", "here"], 2, /--listen-addr: "here"/],
     [["deploy", "-n", "x", "-p", "empty", "-v", "empty", "--provermem", "-1"], 1, /its memMib is -1/],
     [
+      ["deploy", "-n", "x", "-p", "empty", "-v", "empty", "--provermem", "2g"],
+      2,
+      /--provermem: give a whole/,
+    ],
+    [
       ["deploy", "-n", "x", "-p", "empty", "-v", "empty", "-k", "none.pki"],
       1,
       /no key file none\.pki; make one/,
@@ -287,12 +294,13 @@ describe("what a new user may type", () => {
     [["exec", "-t", '[{"program":"zz"}]'], 2, /"zz" is not a hash/],
     [["exec", "-t", "@none.json"], 2, /can't read none\.json/],
     [["run", "-t", "[]", "--timeout", "0"], 2, /--timeout: give a number of seconds above 0/],
+    [["run", "-t", "[]", "--output-dir", "x"], 2, /--output-dir: .* give --wait too/],
     [["calculate-hash", "-f", "none"], 1, /Can't read the file none \(ENOENT\)/],
     [["calculate-hash", "-f", "."], 1, /EISDIR/],
     [["show-public-key", "-k", "empty"], 1, /empty is not a key file/],
     [["show-public-key", "-k", "."], 1, /./],
     [["generate-key"], 1, /localkey\.pki exists already and is left as it is/],
-    [["cancel", "zz"], 1, /"zz" is not a hash/],
+    [["cancel", "zz"], 2, /"zz" is not a hash/],
     [["list", "things"], 2, /what: give one of "runs", "programs", "tasks"; it is "things"/],
     [["list", "runs", "--limit", "0"], 2, /limit: give a whole number from 1 to 100; it is 0/],
     [["list", "runs", "--limit", "many"], 2, /limit: give a whole number .* it is NaN/],

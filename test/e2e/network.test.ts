@@ -64,6 +64,51 @@ describe("five nodes with assigned work", () => {
     }
   });
 
+  test("every node tells of the tasks of all, in status and events", async () => {
+    const run = await send(["ok", "told"]);
+    const keys = net.nodes.map(({ publicKey }) => publicKey);
+    const done = ({ tasks }: RunStatus) => tasks.length === 4 && tasks.every(({ state }) => state === "done");
+    const statuses = await everywhere(net, run.hash, done);
+    for (const { tasks } of statuses) {
+      expect(tasks.map(({ node }) => node).sort()).toEqual(
+        [ranked(run.hash)[0], ...ranked(run.hash).slice(0, 3)].sort(),
+      );
+      expect(keys).toEqual(expect.arrayContaining(tasks.map(({ node }) => node)));
+    }
+    for (const node of net.nodes) {
+      const names: string[] = [];
+      for await (const { name } of clientOf(net, node).getRun(run.hash).events()) names.push(name);
+      const count = (wanted: string) => names.filter((name) => name === wanted).length;
+      expect([count("proving"), count("proof"), count("verifying"), names.at(-1)]).toEqual([
+        ...[1, 1, 3, "verified"],
+      ]);
+    }
+  });
+
+  test("what is too large for a peer of version 1 is said by every node", async () => {
+    const deps = {
+      log: pino({ level: "silent" }),
+      secretKey: new Uint8Array(32).fill(79),
+      resources: () => ({ memMib: 0, cpus: 0, gpus: 0 }),
+      metrics: async () => "",
+      receive: async () => "known" as const,
+      receiveReport: async () => false,
+      stores: null,
+    };
+    const discovery = net.nodes.map(({ p2pAddress }) => p2pAddress);
+    await using old = await createPeerNetwork(deps, {
+      listen: { host: "127.0.0.1", port: 0 },
+      discovery,
+      protocolVersion: 1,
+    });
+    await old.untilConnected(5, { timeoutMs: 20_000 });
+    const run = await send(["exit", "1", "x".repeat(70_000)]);
+    for (const { unreached } of await everywhere(net, run.hash, (status) => status.unreached.length > 0)) {
+      expect(unreached).toEqual([{ tx: run.hash, bytes: expect.any(Number), peers: [old.address] }]);
+      expect(unreached[0]?.bytes).toBeGreaterThan(70_000);
+    }
+  });
+
   test("a client of any node hears that the attempts are used up", async () => {
     const run = await send(["exit", "3"]);
     await everywhere(net, run.hash, ({ state }) => state === "failed");
@@ -139,6 +184,13 @@ describe("five nodes with assigned work", () => {
     await client.sendTransaction(cancel(net.accounts[0].secretKey));
     const statuses = await everywhere(net, run.hash, ({ state }) => state === "failed");
     expect(statuses.map(({ failure }) => failure?.code)).toEqual(Array(5).fill("CANCELLED"));
+    // For good, and without a wait for results that never come.
+    for (const node of net.nodes) {
+      await expect(clientOf(net, node).getRun(run.hash).result({ timeoutMs: 5_000 })).rejects.toMatchObject({
+        code: "TASK_FAILED",
+        context: { failure: { code: "CANCELLED" } },
+      });
+    }
     await expect
       .poll(
         () =>

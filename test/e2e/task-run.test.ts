@@ -83,6 +83,14 @@ test.each<[string, readonly string[], unknown, number, RegExp]>([
   expect(await readdir(ended.workspace)).toEqual(["task.json"]);
 });
 
+test("a file that the task names and the workspace lacks is missed before the start", async () => {
+  const { code, stderr } = await taskRun(onHost, { ...taskOf("ok"), files: ["/workspace/in.txt"] });
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringMatching(/^error: .*\/workspace\/in\.txt is not there\. Put it/),
+  ]);
+});
+
 test("what is neither image nor program is refused", async () => {
   const workspace = join(folder, "none");
   await mkdir(workspace);

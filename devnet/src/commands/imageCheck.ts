@@ -56,6 +56,7 @@ export const imageCheckCommand: CommandModule<object, Arguments> = {
         describe: "Say what an image lacks for a GPU; nothing is run",
       })
       .option("json", { type: "boolean", default: false, describe: "One line of JSON" })
+      .check((argv) => (argv["timeout-seconds"] as number) > 0 || "--timeout-seconds must be more than 0.")
       .example("$0 image check ./prover -c prover.json -- --size 2KiB", ""),
   handler: async (given) => {
     if (given.gpu) return checkForGpu(given);

@@ -1,4 +1,4 @@
-import { cp, mkdir, readFile } from "node:fs/promises";
+import { access, cp, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GevulotError, type TaskFailure } from "gevulot-sdk";
 import type { Logger } from "pino";
@@ -44,6 +44,9 @@ export interface AloneResult {
   readonly files: readonly { readonly vmPath: string; readonly checksum: string }[];
 }
 
+/** Where programs find the workspace. */
+const MOUNT = "/workspace/";
+
 const taskSchema = z.object({ id: z.string(), args: z.array(z.string()), files: z.array(z.string()) });
 
 /**
@@ -58,6 +61,7 @@ export async function runAlone(
 ): Promise<AloneResult> {
   const { workspaceDir } = options;
   const task = await readTask(options.taskPath ?? join(workspaceDir, "task.json"));
+  await requireFiles(task.files, workspaceDir);
   await mkdir(workspaceDir, { recursive: true });
   const fill = async (workspace: string): Promise<void> => {
     // A link would lead nowhere in the VM.
@@ -70,6 +74,23 @@ export async function runAlone(
   if ("failure" in result) return { ...facts, consoleTail, failure: result.failure, dataBytes: 0, files: [] };
   const files = result.files.map(({ vmPath, checksum }) => ({ vmPath, checksum }));
   return { ...facts, consoleTail, failure: null, dataBytes: result.data.length, files };
+}
+
+/** A node would not start the task either. */
+async function requireFiles(files: readonly string[], workspaceDir: string): Promise<void> {
+  for (const vmPath of files) {
+    if (!vmPath.startsWith(MOUNT)) continue;
+    const path = join(workspaceDir, vmPath.slice(MOUNT.length));
+    try {
+      await access(path);
+    } catch (cause) {
+      throw new GevulotError(
+        "TASK_FILE_INVALID",
+        `The task's file ${vmPath} is not there. Put it into ${path}, or take it out of the task's files.`,
+        { context: { path, reason: "missing" }, cause },
+      );
+    }
+  }
 }
 
 async function readTask(path: string): Promise<z.infer<typeof taskSchema>> {

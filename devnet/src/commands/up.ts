@@ -32,10 +32,17 @@ export const upCommand: CommandModule<object, UpArgs> = {
     yargs
       .options(upOptions)
       .check((args) => {
-        for (const name of ["nodes", "task-deadline-seconds", "task-idle-seconds", "mem-gb", "num-cpus"]) {
+        for (const name of ["task-deadline-seconds", "task-idle-seconds", "mem-gb", "num-cpus"]) {
           const value = args[name];
           if (value !== undefined && !(Number(value) > 0)) return `--${name} must be a number above 0.`;
         }
+        for (const name of ["nodes", "provers", "verifiers", "attempts"]) {
+          const value = args[name];
+          const isCount = Number.isInteger(value) && Number(value) > 0;
+          if (value !== undefined && !isCount) return `--${name} must be a whole number above 0.`;
+        }
+        if (args.join !== undefined && !/.:\d{1,5}$/.test(args.join))
+          return "--join wants host:port, a node's address for peers.";
         return true;
       })
       .example("$0 up", "in the foreground, Ctrl-C stops it")
@@ -73,6 +80,9 @@ async function upForeground(args: UpArgs): Promise<void> {
     stateDir,
     nodes: args.nodes,
     mode: args.execution,
+    ...(args.provers && { provers: args.provers }),
+    ...(args.verifiers && { verifiers: args.verifiers }),
+    ...(args.attempts && { attempts: args.attempts }),
     ...(args.join && { join: args.join }),
     ...(args.passphrase && { passphrase: args.passphrase }),
     fresh: args.fresh,

@@ -20,7 +20,18 @@ export const upOptions = {
     choices: ["assigned", "all"],
     default: "assigned",
     requiresArg: true,
-    describe: "Who works on a Run: the nodes that it assigns, one prover and three verifiers, or all nodes",
+    describe: "Who works on a Run: the nodes that its hash assigns, or all nodes",
+  },
+  provers: { type: "number", requiresArg: true, describe: "Nodes that prove an assigned step; default 1" },
+  verifiers: {
+    type: "number",
+    requiresArg: true,
+    describe: "Nodes that verify an assigned Proof; default 3",
+  },
+  attempts: {
+    type: "number",
+    requiresArg: true,
+    describe: "Nodes that are tried for an assigned result; default 3",
   },
   join: { type: "string", requiresArg: true, describe: "host:port of a node of another network, to join it" },
   passphrase: {

@@ -112,6 +112,8 @@ function createSharedReader(database: Database): (run: string) => Promise<RunEve
 
 function createStream(response: ServerResponse, after: number) {
   let lastId = after;
+  let isFirst = true;
+  const told = new Set<number>();
   return {
     open() {
       response.writeHead(200, {
@@ -124,10 +126,14 @@ function createStream(response: ServerResponse, after: number) {
     send({ events, ended }: RunEvents) {
       if (response.writableEnded || response.destroyed) return;
       for (const event of events) {
-        if (event.id <= lastId) continue;
-        lastId = event.id;
-        response.write(toText(event));
+        if (told.has(event.id)) continue;
+        told.add(event.id);
+        if (isFirst && event.id <= after) continue;
+        // Whoever resumes must not hear again what came before an event of a task that runs beside.
+        lastId = Math.max(lastId, event.id);
+        response.write(toText({ ...event, id: lastId }));
       }
+      isFirst = false;
       if (ended) response.end();
       else if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
     },

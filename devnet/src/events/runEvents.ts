@@ -25,7 +25,7 @@ export interface RunEvents {
 }
 
 const SUBMITTED_ID = 1;
-/** A task with its attempts, a Proof, or both. */
+/** A task with its attempts, or a Proof. */
 const IDS_PER_PLACE = 1_000;
 const IDS_PER_ATTEMPT = 4;
 /** The last attempts share the last ids; a task has three, but each stop of the node adds one. */
@@ -34,8 +34,8 @@ const LAST_ID = 1_000_000_000;
 
 /**
  * The events of a Run, from what is stored of it. Tasks and Proofs have places in the order in which they were added, a
- * Proof before the task that verifies it. So an event that is added later has a higher id, and "what came after id n"
- * needs no memory but the database.
+ * Proof before the task that verifies it. So "what came after id n" needs no memory but the database. Only of tasks that
+ * run side by side an event may be added that has a lower id than one that is there.
  */
 export function deriveRunEvents(run: string, course: RunCourse): RunEvents {
   const { proofs, verifications, steps } = course;
@@ -70,16 +70,10 @@ interface Place {
   readonly proof: CourseResult | undefined;
 }
 
-/** One for each task, with the Proof that it verifies, and for each Proof that no task of this node verifies. */
 function placesOf({ tasks, proofs }: RunCourse): readonly Place[] {
-  const verified = new Set(tasks.map(({ proof }) => proof));
   const places: Place[] = [
-    ...proofs
-      .filter(({ tx }) => !verified.has(tx))
-      .map((proof) => ({ at: proof.at, proof, task: undefined })),
-    ...tasks.map((task) => {
-      return { at: task.queuedAt, task, proof: proofs.find(({ tx }) => tx === task.proof) };
-    }),
+    ...proofs.map((proof) => ({ at: proof.at, proof, task: undefined })),
+    ...tasks.map((task) => ({ at: task.knownAt, task, proof: undefined })),
   ];
   // The order is stable: of one commit, a Proof comes before the task that it made ready.
   return places.sort((a, b) => a.at.getTime() - b.at.getTime());
@@ -89,7 +83,7 @@ function failureOf({ shared, tasks }: RunCourse) {
   if (shared !== null) {
     return shared.failure && { failure: shared.failure, endedAt: shared.endedAt, task: undefined };
   }
-  const task = tasks.find(({ failure }) => failure !== null);
+  const task = tasks.find(({ isHeard, failure }) => !isHeard && failure !== null);
   return task?.failure ? { failure: task.failure, endedAt: task.endedAt, task: task.id } : null;
 }
 

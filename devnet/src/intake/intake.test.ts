@@ -24,6 +24,7 @@ import { createIntake, type Intake } from "./intake.ts";
 
 const log = pino({ level: "silent" });
 const secretKey = new Uint8Array(32).fill(3);
+const NODE_KEY = publicKeyOf(secretKey);
 const otherKey = new Uint8Array(32).fill(4);
 const checksum = (text: string) => bytesToHex(blake3(new TextEncoder().encode(text)));
 
@@ -94,7 +95,7 @@ describe("intake", () => {
     await intake.accept(tx);
     expect(await readFile(layout.inputPath(tx.hash, "/workspace/witness.bin"), "utf8")).toBe("witness");
     expect(await readTransaction(db.database, tx.hash)).toEqual(tx);
-    expect(await readRunStatus(db.database, tx.hash)).toMatchObject({
+    expect(await readRunStatus(db.database, tx.hash, NODE_KEY)).toMatchObject({
       state: "submitted",
       tasks: [{ step: 0, kind: "proof", state: "queued", programName: "prover", attempts: [] }],
     });
@@ -116,7 +117,7 @@ describe("intake", () => {
     await Promise.all([intake.accept(tx), intake.accept(tx), intake.accept(tx)]);
     await intake.accept(tx);
     expect(host.requests.length - before).toBe(1);
-    expect((await readRunStatus(db.database, tx.hash))?.tasks).toHaveLength(1);
+    expect((await readRunStatus(db.database, tx.hash, NODE_KEY))?.tasks).toHaveLength(1);
     expect(stored.filter(({ hash }) => hash === tx.hash)).toHaveLength(1);
   });
 
@@ -150,7 +151,7 @@ describe("intake", () => {
       files: [],
     });
     await intake.accept(verification);
-    const status = await readRunStatus(db.database, tx.hash);
+    const status = await readRunStatus(db.database, tx.hash, NODE_KEY);
     expect(status).toMatchObject({
       state: "complete",
       proofs: [proof.hash],
@@ -332,7 +333,7 @@ describe("what the intake refuses", () => {
       otherKey,
     );
     await expect(intake.accept(forged)).rejects.toThrow(/not the step of the Run that verifies/);
-    expect((await readRunStatus(db.database, tx.hash))?.state).toBe("verifying");
+    expect((await readRunStatus(db.database, tx.hash, NODE_KEY))?.state).toBe("verifying");
   });
 
   test("a cancelled Run stays failed: a Proof that comes later makes no task", async () => {
@@ -343,7 +344,7 @@ describe("what the intake refuses", () => {
     await intake.accept(
       sign({ kind: "proof", parent: tx.hash, prover, proof: new Uint8Array(), files: [] }, otherKey),
     );
-    expect(await readRunStatus(db.database, tx.hash)).toMatchObject({
+    expect(await readRunStatus(db.database, tx.hash, NODE_KEY)).toMatchObject({
       state: "failed",
       failure: { code: "CANCELLED", step: 0 },
       tasks: [{ state: "failed" }],

@@ -4,13 +4,14 @@ import type { Logger } from "pino";
 import type { FileFetcher } from "../files/fetchFile.ts";
 import type { FileLayout } from "../files/layout.ts";
 import type { ReceiveVerdict } from "../p2p/peerNetwork.ts";
-import { createWaitingRoom } from "../schedule/waitingRoom.ts";
+import { createWaitingRoom, type WaitingRoom } from "../schedule/waitingRoom.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { createBatchedLoader } from "../store/loadBatched.ts";
 import { readDeployedPrograms, readTransactionBytes } from "../store/readTransactions.ts";
 import type { AccessList } from "./accessList.ts";
 import { createTransactionCheck, isSameTransaction, MAX_LOOKUP } from "./checkTransaction.ts";
 import { fetchFiles, hasFiles } from "./fetchFiles.ts";
+import { createFileRetries } from "./fileRetries.ts";
 import { createGroupCommit, type GroupCommitOptions } from "./groupCommit.ts";
 import { requireMounts } from "./requireMounts.ts";
 import { requireParents } from "./requireParents.ts";
@@ -26,7 +27,8 @@ declare module "gevulot-sdk/errors" {
 /** How many transactions may be under way at once; each may hold a download. */
 const MAX_UNDER_WAY = 1_024;
 
-export interface Intake {
+/** Its end: files of peers' transactions are asked for no more. */
+export interface Intake extends Disposable {
   /**
    * Verifies a transaction, fetches its files and stores it; resolves when it is stored. One that is stored or
    * under way already is not done again: it gets the answer of the first.
@@ -34,7 +36,7 @@ export interface Intake {
   accept(tx: Transaction, options?: AcceptOptions): Promise<void>;
   /**
    * As `accept`, for a transaction from a peer: what refers to something unknown waits for it, and files are fetched
-   * after the answer. Rejects with `PEER_FAULT` where the transaction is not its author's.
+   * after the answer, more than once where nobody gives them. Rejects with `PEER_FAULT` where the transaction is not its author's.
    *
    * @param peer names the sender: each has its share of the room
    */
@@ -65,6 +67,8 @@ export interface IntakeDeps {
 export interface IntakeOptions extends GroupCommitOptions {
   /** Takes Nanos images whose programs will find no task. Default false. */
   readonly allowUnmountedImages?: boolean;
+  /** How long before each next try for files of a peer's transaction. Default {@link RETRY_DELAYS_MS}. */
+  readonly fileRetryDelaysMs?: readonly number[];
 }
 
 export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): Intake {
@@ -74,17 +78,14 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
   const check = createTransactionCheck(deps);
   const store = createStore(deps, intakeOptions);
   const { parents, isThere } = createLookUp(database);
-
   const finish = async (verified: Verified, options: AcceptOptions, origin: Origin): Promise<void> => {
     await store(verified, options, origin);
+    retries.done(verified.hash);
     for (const known of providedBy(verified)) goOnWith(known);
   };
 
-  /** Takes up those that waited for it. */
   const goOnWith = (known: string): void => {
-    for (const { item, sender } of room.take(known)) {
-      admit(item, sender).catch((error: unknown) => noteRefused(log, item, error));
-    }
+    for (const { item, sender } of room.take(known)) admitAgain(item, sender);
   };
 
   /** One from a peer that is verified. */
@@ -93,28 +94,30 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
       await requireParents(parents, verified);
     } catch (error) {
       if (!isGevulotError(error, "TX_PARENT_MISSING")) throw error;
-      const [key, { missing }] = [verified.hash, error.context];
-      const bytes = encodeTransaction(verified).length;
-      const isIn = room.add(verified, { key, needs: missing, sender: peer, bytes });
-      log.debug({ tx: key, missing, peer, isIn }, "a transaction came before what it needs");
+      const { missing } = error.context;
+      if (!seat(log, room, verified, { missing, peer })) return "refused";
       // It may have come while we looked.
-      if (isIn && (await isThere(missing))) goOnWith(missing);
-      return isIn ? "waiting" : "refused";
+      if (await isThere(missing)) goOnWith(missing);
+      return "waiting";
     }
     if (underWay.count() >= MAX_UNDER_WAY) return "refused";
     const done = underWay.once(verified, () => finish(verified, {}, "peer"));
     if (!hasFiles(verified)) return done.then(() => "taken");
     // A peer must not wait for downloads, nor others behind it.
-    done.catch((error: unknown) => noteRefused(log, verified, error));
+    done.catch((error: unknown) => {
+      if (!retries.add(verified, peer, error)) noteRefused(log, verified, error);
+    });
     return "waiting";
   };
+  const admitAgain = (tx: Verified, peer: string): void =>
+    void admit(tx, peer).catch((error: unknown) => noteRefused(log, tx, error));
+  const retries = createFileRetries({ log, retry: admitAgain }, intakeOptions.fileRetryDelaysMs);
 
   return {
     async accept(tx, options = {}) {
       // This node's own results are work done: strangers must not crowd them out.
-      if (underWay.count() >= MAX_UNDER_WAY && !options.alsoCommit && !underWay.has(tx)) {
-        throw busy(underWay.count());
-      }
+      const isFull = underWay.count() >= MAX_UNDER_WAY;
+      if (isFull && !options.alsoCommit && !underWay.has(tx)) throw busy(underWay.count());
       await underWay.once(tx, async () => {
         const verified = await check(tx);
         if (verified === null) return;
@@ -135,7 +138,21 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
         return refuse(log, tx, error);
       }
     },
+    [Symbol.dispose]: () => retries[Symbol.dispose](),
   };
+}
+
+/** @returns whether there is room for what came before that which it needs. */
+function seat(
+  log: Logger,
+  room: WaitingRoom<Verified>,
+  tx: Verified,
+  { missing, peer }: { readonly missing: string; readonly peer: string },
+): boolean {
+  const bytes = encodeTransaction(tx).length;
+  const isIn = room.add(tx, { key: tx.hash, needs: missing, sender: peer, bytes });
+  log.debug({ tx: tx.hash, missing, peer, isIn }, "a transaction came before what it needs");
+  return isIn;
 }
 
 function busy(waiting: number): GevulotError {

@@ -6,6 +6,7 @@ import { GevulotError } from "gevulot-sdk";
 import {
   bytesToHex,
   createProgramMetadata,
+  encodeTransaction,
   type Payload,
   publicKeyOf,
   signTransaction,
@@ -20,6 +21,8 @@ import { createFileLayout, type FileLayout } from "../files/layout.ts";
 import { readTransaction } from "../store/readTransactions.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import "./requireParents.ts";
+import { isTooLargeFor } from "../p2p/gossip/tooLarge.ts";
+import { MAX_TRANSACTION_BYTES } from "../result/createResultTransaction.ts";
 
 const secretKey = new Uint8Array(32).fill(3);
 const stranger = new Uint8Array(32).fill(4);
@@ -31,6 +34,7 @@ let host: FileHost;
 let dir: string;
 let layout: FileLayout;
 let intake: Intake;
+const logged: { tx?: string; msg: string; tries?: number; retryMs?: number }[] = [];
 const origins = new Map<string, string>();
 let nonce = 0n;
 
@@ -41,7 +45,7 @@ beforeAll(async () => {
   layout = createFileLayout(dir);
   intake = createIntake(
     {
-      log: pino({ level: "silent" }),
+      log: pino({ level: "info" }, { write: (line: string) => logged.push(JSON.parse(line)) }),
       database: db.database,
       layout,
       files: createFileFetcher(layout.incomingDir, {
@@ -56,10 +60,11 @@ beforeAll(async () => {
       },
       onStored: (tx, origin) => origins.set(tx.hash, origin),
     },
-    { execute: true },
+    { execute: true, fileRetryDelaysMs: [50, 50, 50] },
   );
 });
 afterAll(async () => {
+  intake?.[Symbol.dispose]();
   await db?.[Symbol.asyncDispose]();
   await host?.[Symbol.asyncDispose]();
   await rm(dir, { recursive: true, force: true });
@@ -151,6 +156,52 @@ describe("transactions of peers", () => {
     expect(await intake.receive(proof, "a")).toBe("waiting");
     await expect.poll(() => isStored(proof)).toBe(true);
     expect(await readFile(layout.outputPath(proof.hash, file.checksum, file.name), "utf8")).toBe(text);
+  });
+
+  const withoutImage = (name: string, url: string, image: string) => {
+    const prover = createProgramMetadata({
+      name,
+      imageFileName: "late.img",
+      imageFileUrl: `${host.url}${url}`,
+      imageFileChecksum: checksum(image),
+      resources: null,
+    });
+    return sign({ kind: "deploy", name, prover, verifier: program(`${name}-v`) });
+  };
+  const linesOf = (tx: Transaction) => logged.filter((line) => line.tx === tx.hash).map(({ msg }) => msg);
+
+  test("a file that nobody gives is asked for again until somebody does", async () => {
+    const deploy = withoutImage("late", "/late", "it came late");
+    expect(await intake.receive(deploy, "a")).toBe("waiting");
+    await expect.poll(() => linesOf(deploy)).toContainEqual(expect.stringContaining("asked for again"));
+    expect(await isStored(deploy)).toBe(false);
+    host.files.set("/late", "it came late");
+    await expect.poll(() => isStored(deploy)).toBe(true);
+  });
+
+  test("a file that nobody ever gives is given up after the last try, and that is said", async () => {
+    const deploy = withoutImage("never", "/never", "it never comes");
+    expect(await intake.receive(deploy, "a")).toBe("waiting");
+    const isGivenUp = () => linesOf(deploy).some((line) => line.includes("left out"));
+    await expect.poll(isGivenUp, { timeout: 5_000 }).toBe(true);
+    expect(linesOf(deploy)).toHaveLength(4);
+    expect(logged.findLast(({ tx }) => tx === deploy.hash)).toMatchObject({ tries: 4 });
+  });
+
+  test("what is too large to travel is refused, by RPC and from peers; the largest is taken", async () => {
+    const verified = { kind: "proof", parent: "ab".repeat(32), prover: "cd".repeat(32), files: [] } as const;
+    const sized = (bytes: number) => sign({ ...verified, proof: new Uint8Array(bytes) });
+    const frame = encodeTransaction(sized(0)).length;
+    const tooLarge = sized(MAX_TRANSACTION_BYTES - frame + 1);
+    await expect(intake.accept(tooLarge)).rejects.toMatchObject({
+      code: "TX_TOO_LARGE",
+      message: expect.stringContaining("Hand large data over as files"),
+    });
+    expect(await intake.receive(tooLarge, "a")).toBe("refused");
+    const largest = sized(MAX_TRANSACTION_BYTES - frame);
+    await expect(intake.accept(largest)).rejects.toMatchObject({ code: "TX_PARENT_MISSING" });
+    expect(isTooLargeFor(MAX_TRANSACTION_BYTES, { isModern: true })).toBe(false);
+    expect(isTooLargeFor(MAX_TRANSACTION_BYTES + 1, { isModern: true })).toBe(true);
   });
 
   test("a peer that changes a transaction is at fault; one that passes on what we don't take is not", async () => {

@@ -1,5 +1,6 @@
 import { GevulotError } from "gevulot-sdk";
 import {
+  encodeTransaction,
   type Payload,
   type ProgramMetadata,
   type Transaction,
@@ -7,12 +8,14 @@ import {
   verifyTransaction,
 } from "gevulot-sdk/protocol";
 import { relativePathProblem, vmPathProblem } from "../files/layout.ts";
+import { MAX_TRANSACTION_BYTES } from "../result/createResultTransaction.ts";
 import type { Verified } from "./stages.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     /** The transaction is well signed, but this node can't take it. Sending it again changes nothing. */
     TX_REFUSED: { hash: string };
+    TX_TOO_LARGE: { hash: string; bytes: number; maxBytes: number };
   }
 }
 
@@ -27,10 +30,22 @@ const CHECKSUM = /^[0-9a-f]{64}$/;
  * transaction. Throws what the sender has to mend.
  */
 export function verify(tx: Transaction, deps: VerifyDeps): Verified {
+  requireSize(tx);
   verifyTransaction(tx, deps);
   const problem = payloadProblem(tx.payload);
   if (problem !== null) throw new GevulotError("TX_REFUSED", problem, { context: { hash: tx.hash } });
   return tx as Verified;
+}
+
+/** First: a hash of much is work. */
+function requireSize(tx: Transaction): void {
+  const bytes = encodeTransaction(tx).length;
+  if (bytes <= MAX_TRANSACTION_BYTES) return;
+  throw new GevulotError(
+    "TX_TOO_LARGE",
+    `The transaction has ${bytes} bytes, ${MAX_TRANSACTION_BYTES} are allowed. Hand large data over as files.`,
+    { context: { hash: tx.hash, bytes, maxBytes: MAX_TRANSACTION_BYTES } },
+  );
 }
 
 function payloadProblem(payload: Payload): string | null {

@@ -143,6 +143,9 @@ test("peers of version 0 and 1 get what fits, nothing else, and nothing that oth
       .sort(),
   ).toEqual([false, false, true]);
   expect(modern.network.nodes()).toHaveLength(2);
+  const told = [old, oldest].map(({ network }) => modern.network.metricsOf(network.address));
+  // Version 0 has no question for metrics.
+  expect(await Promise.all(told)).toEqual(["seed 3\n", null]);
 });
 
 test("another passphrase keeps nodes apart", async () => {

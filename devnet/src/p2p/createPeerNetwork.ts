@@ -115,7 +115,7 @@ function createParts(deps: PeerNetworkDeps, limits: PeerLimits) {
       peers,
       fault: (peer, reason) => mesh?.ban(peer, reason),
       drop: (peer, reason) => mesh?.drop(peer, reason),
-      onAddress: (listensAt, from) => mesh?.learn(listensAt, from.remoteIp),
+      onAddress: (listensAt, from) => mesh?.learn(listensAt, from),
       onAnnouncement: onChange,
       onTooLarge(tx, bytes, tooOld) {
         const infos = tooOld.map(({ info }) => info);

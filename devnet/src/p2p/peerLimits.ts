@@ -37,6 +37,10 @@ export interface PeerLimits {
   readonly duplicatesPerSecond: number;
   /** How often peers of version 2 are asked for what came since the last time. */
   readonly syncMs: number;
+  /** When items that could not be taken in are asked for again; longer each time. */
+  readonly leftItemsMs: number;
+  /** A peer that takes nothing of what waits for it for so long is gone. */
+  readonly stallMs: number;
   /** How often this node looks after all this. */
   readonly tickMs: number;
 }
@@ -64,5 +68,7 @@ export const DEFAULT_PEER_LIMITS: PeerLimits = {
   duplicatesAtOnce: 2_000,
   duplicatesPerSecond: 20,
   syncMs: 60_000,
+  leftItemsMs: 600_000,
+  stallMs: 200_000,
   tickMs: 250,
 };

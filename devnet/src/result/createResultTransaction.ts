@@ -1,7 +1,16 @@
-import { randomNonce, signTransaction, type Transaction, type TxFile } from "gevulot-sdk/protocol";
+import {
+  encodeTransaction,
+  randomNonce,
+  signTransaction,
+  type Transaction,
+  type TxFile,
+} from "gevulot-sdk/protocol";
 import type { FileLayout } from "../files/layout.ts";
 import type { Task } from "../store/tasks.ts";
-import { type CollectedFile, placeFile } from "./collectFiles.ts";
+import { type CollectedFile, OutputFileProblem, placeFile } from "./collectFiles.ts";
+
+/** Of a transaction as bincode: what nodes can send to each other in one message (docs/p2p-v2.md), less its frame. */
+export const MAX_TRANSACTION_BYTES = 9 * 2 ** 20 - 64;
 
 export interface ResultDeps {
   readonly layout: FileLayout;
@@ -43,6 +52,12 @@ export async function createResultTransaction(
           },
           ...sign,
         });
+  const bytes = encodeTransaction(tx).length;
+  if (bytes > MAX_TRANSACTION_BYTES) {
+    throw new OutputFileProblem(
+      `The ${task.kind} would have ${bytes} bytes, ${MAX_TRANSACTION_BYTES} are allowed: hand large data over as files.`,
+    );
+  }
   for (const file of collected) {
     await placeFile(file, deps.layout.outputPath(tx.hash, file.checksum, file.vmPath));
   }

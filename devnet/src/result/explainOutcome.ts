@@ -68,7 +68,8 @@ export function explainOutcome(
   if (result.kind === "missing") {
     return fail(
       "RESULT_INVALID",
-      "The program ended without leaving a result (task_result.json is missing).",
+      "The program ended without leaving a result (task_result.json is missing). " +
+        "One that knows nothing of tasks goes into its image with --exec.",
       {
         exitCode,
       },

@@ -13,14 +13,14 @@ afterEach(() => rm(workspace, { recursive: true }));
 
 const write = (text: string) => writeFile(join(workspace, "task_result.json"), text);
 const problemOf = async (): Promise<string> => {
-  const result = await readResult(workspace, "t1");
+  const result = await readResult(workspace, ["t1"]);
   return result.kind === "invalid" ? result.problem : result.kind;
 };
 
 describe("readResult", () => {
   test("reads data and files", async () => {
     await write('{"Ok":{"id":"t1","data":[0,255],"files":["/workspace/proof.bin"]}}');
-    expect(await readResult(workspace, "t1")).toEqual({
+    expect(await readResult(workspace, ["t1"])).toEqual({
       kind: "ok",
       data: Uint8Array.of(0, 255),
       files: ["/workspace/proof.bin"],
@@ -29,7 +29,7 @@ describe("readResult", () => {
 
   test("reads the program's own error", async () => {
     await write('{"Err":"the witness is wrong"}');
-    expect(await readResult(workspace, "t1")).toEqual({ kind: "err", message: "the witness is wrong" });
+    expect(await readResult(workspace, ["t1"])).toEqual({ kind: "err", message: "the witness is wrong" });
   });
 
   test.each([

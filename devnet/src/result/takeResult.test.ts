@@ -50,3 +50,11 @@ test("a file that is not what the program says fails the task", () => {
   expect(compare(CHECKSUM)).not.toThrow();
   expect(compare("02".repeat(32))).toThrow(OutputFileProblem);
 });
+
+test("a result file may name the task as either way gave it", async () => {
+  const exchange = createTaskExchange(TASK);
+  await leave({ Ok: { id: "ab", data: [3], files: [] } });
+  expect(await takeResult(exchange, folder, "1")).toEqual({ kind: "ok", data: Uint8Array.of(3), files: [] });
+  await leave({ Ok: { id: "cd", data: [3], files: [] } });
+  expect(await takeResult(exchange, folder, "1")).toMatchObject({ kind: "invalid" });
+});

@@ -12,10 +12,12 @@ export async function takeResult(
   taskId: string,
 ): Promise<ProgramResult> {
   const { submitted } = exchange;
-  if (submitted === null) return readResult(workspaceDir, taskId);
+  // A program may take its task over VSOCK, where it has the transaction's hash for a name, and leave a file all the same.
+  const ids = [taskId, exchange.txHash];
+  if (submitted === null) return readResult(workspaceDir, ids);
   if (submitted.kind === "failed") {
     // Ours leaves the reason there, for which the wire has no room.
-    const left = await readResult(workspaceDir, taskId);
+    const left = await readResult(workspaceDir, ids);
     return left.kind === "err" ? left : { kind: "err", message: NO_REASON };
   }
   return {

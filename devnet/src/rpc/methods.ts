@@ -38,6 +38,8 @@ export interface MethodDeps {
   readonly intake: Intake;
   /** `host:port` of this node's file server, for the URLs of output files. */
   readonly rpcHost: string;
+  /** This node's. */
+  readonly publicKey: string;
   readonly nodeInfo: () => NodeInfoReply;
   /** Whether clients may put files there. */
   readonly takesUploads: boolean;
@@ -88,7 +90,7 @@ export function createMethods(deps: MethodDeps): Record<string, Method> {
       summary: "Where a Run stands, with its tasks and their attempts",
       result: { name: "status", schema: runStatus },
       run: async (hash) => {
-        const status = await readRunStatus(database, hash);
+        const status = await readRunStatus(database, hash, deps.publicKey);
         if (status === null) throw unknown(hash, "Run");
         return status;
       },

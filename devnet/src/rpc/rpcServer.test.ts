@@ -36,6 +36,7 @@ beforeAll(async () => {
     intake,
     rpcHost: "127.0.0.1:9995",
     takesUploads: true,
+    publicKey: `04${"ab".repeat(64)}`,
     nodeInfo: () => {
       throw new Error("no network in this test");
     },

@@ -64,6 +64,9 @@ export const runStatus = z.object({
   tasks: z.array(z.record(z.string(), z.unknown())),
   proofs: z.array(hashHex),
   verifications: z.array(hashHex),
+  unreached: z
+    .array(z.object({ tx: hashHex, bytes: z.int(), peers: z.array(z.string()) }))
+    .describe("what is too large for peers of version 1"),
   failure: failure.nullable(),
 });
 

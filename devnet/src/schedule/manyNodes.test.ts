@@ -194,7 +194,7 @@ async function send(...programs: string[]): Promise<Transaction<"run">> {
 }
 
 const statusAt = async (node: TestNode, tx: Transaction): Promise<RunStatus | null> =>
-  readRunStatus(node.database, tx.hash);
+  readRunStatus(node.database, tx.hash, node.key);
 async function everywhere(tx: Transaction, wanted: (status: RunStatus) => boolean): Promise<RunStatus[]> {
   const up = () => nodes.filter(({ isUp }) => isUp);
   const look = async () => {

@@ -22,7 +22,7 @@ export interface ReporterDeps {
 export async function reportTasks(deps: ReporterDeps, run: string): Promise<void> {
   const { database, ownKey: author } = deps;
   if ((await readSharing(database, run)) === null) return;
-  const own = (await readTaskStatuses(database, run)).map(({ status }) => status).filter(isTelling);
+  const own = (await readTaskStatuses(database, run, author)).map(({ status }) => status).filter(isTelling);
   if (own.length === 0) return;
   const sent = new Map<string, { readonly task: TaskStatus; readonly sentAt: Date }>();
   for (const report of await readReports(database, run)) {

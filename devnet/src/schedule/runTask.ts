@@ -6,6 +6,7 @@ import type { Intake } from "../intake/intake.ts";
 import { removeTree } from "../removeTree.ts";
 import { OutputFileProblem } from "../result/collectFiles.ts";
 import { readConsoleTail } from "../result/readConsoleTail.ts";
+import { storableText } from "../result/storableText.ts";
 import type { Database } from "../store/database.ts";
 import { readProgram, readProofs, readTransaction } from "../store/readTransactions.ts";
 import { beginAttempt, endAttempt, endTask, requeueTask, type Task } from "../store/tasks.ts";
@@ -73,6 +74,7 @@ export async function runTask(
     end = { failure: unexpected(task, error, signals.cancel), transaction: null };
     if (end.failure.code === "NODE_ERROR") log.error({ err: error }, "a task broke");
   }
+  if (end.failure) end = { ...end, failure: storable(end.failure) };
   const consoleTail = await readConsoleTail(consolePath);
   if (end.failure !== null && signals.stop.aborted) {
     log.info("the node stops; the task goes back to the queue");
@@ -89,6 +91,11 @@ export async function runTask(
   if (end.failure)
     log.warn({ code: end.failure.code, reason: end.failure.message }, `${task.kind} task failed`);
   else log.info({ result: end.transaction.hash }, `${task.kind} task done`);
+}
+
+/** Its message may hold what the program said. */
+function storable(failure: TaskFailure): TaskFailure {
+  return { ...failure, message: storableText(failure.message) };
 }
 
 async function storeEnd(

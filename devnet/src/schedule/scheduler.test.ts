@@ -6,6 +6,7 @@ import type { RunStatus } from "gevulot-sdk";
 import {
   createProgramMetadata,
   type ProgramData,
+  publicKeyOf,
   signTransaction,
   type Transaction,
 } from "gevulot-sdk/protocol";
@@ -23,6 +24,7 @@ import { createScheduler, type Scheduler } from "./scheduler.ts";
 
 const log = pino({ level: "silent" });
 const secretKey = new Uint8Array(32).fill(6);
+const NODE_KEY = publicKeyOf(secretKey);
 const nodeSecretKey = new Uint8Array(32).fill(9);
 const fileBaseUrl = "http://127.0.0.1:9995";
 type Program = (task: VmTask, options: VmRunOptions) => Promise<VmOutcome>;
@@ -128,7 +130,7 @@ async function run(args: string[] = [], fromProver: string[] = []): Promise<Tran
 }
 
 const status = async (tx: Transaction): Promise<RunStatus> =>
-  (await readRunStatus(db.database, tx.hash)) as RunStatus;
+  (await readRunStatus(db.database, tx.hash, NODE_KEY)) as RunStatus;
 const until = async (tx: Transaction, ready: (status: RunStatus) => boolean): Promise<RunStatus> => {
   await expect.poll(async () => ready(await status(tx)), { timeout: 10_000 }).toBe(true);
   return status(tx);

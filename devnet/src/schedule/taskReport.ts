@@ -38,10 +38,8 @@ const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const time = z.iso.datetime();
 const count = z.int().min(0);
 const failure = z.object({
-  code: z.enum([
-    ...["PROGRAM_FAILED", "RESULT_INVALID", "INPUT_MISSING", "OUT_OF_MEMORY", "BOOT_FAILED", "VM_DIED"],
-    ...["DEADLINE", "CANCELLED", "LOST", "CANNOT_FIT", "NODE_ERROR"],
-  ] as [string, ...string[]]),
+  // A later version may know more of them.
+  code: z.string().regex(/^[A-Z_]{1,40}$/),
   message: text,
   step: count,
   exitCode: z.int().nullable(),
@@ -52,6 +50,8 @@ const attempt = z.object({
   number: count,
   provider: text,
   accelerator: text,
+  // Nodes of before said nothing of it.
+  vsock: text.nullable().default(null),
   imageChecksum: text,
   queuedAt: time,
   startedAt: time,
@@ -119,7 +119,7 @@ export function openReport(bytes: Uint8Array, deps: VerifyDeps = {}): TaskReport
     author: bytesToHex(author),
     run,
     sentAt: new Date(sentAt),
-    task: { ...task, attempts } as unknown as TaskStatus,
+    task: { ...task, node: bytesToHex(author), attempts } as unknown as TaskStatus,
   };
 }
 

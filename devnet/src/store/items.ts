@@ -17,8 +17,11 @@ export interface ItemStore {
   ): Promise<{ readonly ids: readonly string[]; readonly cursor: string | null }>;
 }
 
-/** `<transaction of the database>.<place>` */
-const CURSOR = /^(\d{1,20})\.(\d{1,18})$/;
+/**
+ * `<PostgreSQL's number of its data>.<transaction of the database>.<place>`. Without the first, a cursor from before the
+ * data was made anew could stand behind what came since.
+ */
+const CURSOR = /^(\d{1,20})\.(\d{1,20})\.(\d{1,18})$/;
 const MAX_XACT = 2n ** 64n - 1n;
 
 export function createItemStores(database: Queryable): ItemStores {
@@ -26,6 +29,13 @@ export function createItemStores(database: Queryable): ItemStores {
     transactions: createItemStore(database, "transaction_bytes", "hash"),
     reports: createItemStore(database, "task_report", "id"),
   };
+}
+
+async function systemOf(database: Queryable): Promise<string> {
+  const found = await database.query<{ id: string }>(
+    "select system_identifier::text as id from pg_control_system()",
+  );
+  return (found.rows[0] as { id: string }).id;
 }
 
 function createItemStore(database: Queryable, table: string, id: string): ItemStore {
@@ -45,8 +55,9 @@ function createItemStore(database: Queryable, table: string, id: string): ItemSt
     },
     async since(cursor, limit) {
       const match = CURSOR.exec(cursor ?? "");
-      const isCursor = match !== null && BigInt(match[1] as string) <= MAX_XACT;
-      const [xact, place] = isCursor ? [match[1], match[2]] : ["0", "0"];
+      const here = await systemOf(database);
+      const isCursor = match?.[1] === here && BigInt(match[2] as string) <= MAX_XACT;
+      const [xact, place] = isCursor ? [match[2], match[3]] : ["0", "0"];
       // What is still open may get a place before the one that is read last.
       const found = await database.query<{ id: string; xact: string; place: string }>(
         `select ${id} as id, xact::text, place::text from ${table} t
@@ -57,7 +68,7 @@ function createItemStore(database: Queryable, table: string, id: string): ItemSt
       const last = found.rows.at(-1);
       return {
         ids: found.rows.map((row) => row.id),
-        cursor: last ? `${last.xact}.${last.place}` : isCursor ? cursor : null,
+        cursor: last ? `${here}.${last.xact}.${last.place}` : isCursor ? cursor : null,
       };
     },
   };

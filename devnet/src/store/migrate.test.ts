@@ -25,8 +25,18 @@ const EXISTING = [
   "create table acl_whitelist (key varchar(130) primary key)",
   "insert into acl_whitelist values ('04ab')",
 ];
-const SCHEMA = `select table_name, column_name, data_type, character_maximum_length from information_schema.columns
-  where table_schema = current_schema() order by 1, 2`;
+/** All that a migration may make or change: relations, columns, keys, types and their values, functions, triggers. */
+const SCHEMA = `
+  with of_schema as (select oid from pg_namespace where nspname = current_schema())
+  select 'relation' as what, relname::text as name, relkind::text as detail from pg_class where relnamespace in (table of_schema)
+  union all select 'column', table_name || '.' || column_name,
+    concat_ws(' ', data_type, character_maximum_length, is_nullable, column_default)
+    from information_schema.columns where table_schema = current_schema()
+  union all select 'constraint', conname, pg_get_constraintdef(oid) from pg_constraint where connamespace in (table of_schema)
+  union all select 'value', t.typname, e.enumlabel from pg_enum e join pg_type t on t.oid = e.enumtypid
+  union all select 'function', proname, prosrc from pg_proc where pronamespace in (table of_schema)
+  union all select 'trigger', tgname, pg_get_triggerdef(oid) from pg_trigger
+  order by 1, 2, 3`;
 
 describe("migrate", () => {
   test("brings an empty database up, once, also when two do it at once; again is nothing", async () => {
@@ -34,7 +44,12 @@ describe("migrate", () => {
     const applied = await Promise.all([migrate(database), migrate(database)]);
     expect(applied.map(({ length }) => length).sort((a, b) => a - b)).toEqual([0, applied.flat().length]);
     expect(applied.flat()).toContain("001.do.contract.sql");
+    const before = (await database.query(SCHEMA)).rows;
     expect(await migrate(database)).toEqual([]);
+    expect((await database.query(SCHEMA)).rows).toEqual(before);
+    // What it looks at would show a change.
+    await database.query("create index extra on cancel (tx)");
+    expect((await database.query(SCHEMA)).rows).not.toEqual(before);
   });
 
   test.each([
@@ -44,10 +59,13 @@ describe("migrate", () => {
     await using database = await empty();
     for (const sql of [...EXISTING, ...more]) await database.query(sql);
     const before = (await database.query(SCHEMA)).rows;
-    await expect(migrate(database)).rejects.toMatchObject({
-      code: "DATABASE_FOREIGN",
-      message: expect.stringMatching(/existing Gevulot node.*left as it is.*--db-url/),
-    });
+    expect(before.length).toBeGreaterThan(10);
+    for (const refused of [migrate(database), migrate(database)]) {
+      await expect(refused).rejects.toMatchObject({
+        code: "DATABASE_FOREIGN",
+        message: expect.stringMatching(/existing Gevulot node.*left as it is.*--db-url/),
+      });
+    }
     expect((await database.query(SCHEMA)).rows).toEqual(before);
     expect((await database.query("select key from acl_whitelist")).rows).toEqual([{ key: "04ab" }]);
   });

@@ -1,5 +1,6 @@
 import type { TaskFailure } from "gevulot-sdk";
 import type { Queryable } from "./database.ts";
+import { type HeardTask, readHeardTasks } from "./taskReports.ts";
 
 /** What is stored of a Run's course, with times; lists are in the order in which their rows were added. */
 export interface RunCourse {
@@ -16,9 +17,10 @@ export interface CourseTask {
   readonly id: string;
   readonly step: number;
   readonly kind: "proof" | "verification";
-  /** The Proof that made it ready. */
-  readonly proof: string | null;
-  readonly queuedAt: Date;
+  /** It is another node's, which reported it. */
+  readonly isHeard: boolean;
+  /** When this node had it in its queue, or first heard of it from the node that runs it. */
+  readonly knownAt: Date;
   readonly endedAt: Date | null;
   readonly failure: TaskFailure | null;
   readonly attempts: readonly CourseAttempt[];
@@ -38,14 +40,14 @@ export interface CourseResult {
 
 /** @returns null where the hash is no Run that is stored here. */
 export async function readRunCourse(database: Queryable, run: string): Promise<RunCourse | null> {
-  const [submitted, tasks, attempts, results, shared] = await Promise.all([
+  const [submitted, tasks, attempts, results, shared, heard] = await Promise.all([
     database.query<{ at: Date; steps: number }>(
       `select created_at as at, (select count(*)::int from workflow_step where tx = hash) as steps
        from transaction where hash = $1 and kind = 'run'`,
       [run],
     ),
-    database.query<Omit<CourseTask, "attempts">>(
-      `select id, step, kind, proof, queued_at as "queuedAt", ended_at as "endedAt", failure from task where run = $1
+    database.query<Omit<CourseTask, "attempts" | "isHeard">>(
+      `select id, step, kind, queued_at as "knownAt", ended_at as "endedAt", failure from task where run = $1
        order by queued_at, step, id`,
       [run],
     ),
@@ -66,19 +68,40 @@ export async function readRunCourse(database: Queryable, run: string): Promise<R
       `select failure, ended_at as "endedAt" from shared_run where run = $1`,
       [run],
     ),
+    readHeardTasks(database, run),
   ]);
   const row = submitted.rows[0];
   if (!row) return null;
+  const own = new Set(tasks.rows.map(({ id }) => id));
   const resultsOf = (kind: "proof" | "verification") => results.rows.filter((result) => result.kind === kind);
   return {
     submittedAt: row.at,
     steps: row.steps,
     shared: shared.rows[0] ?? null,
-    tasks: tasks.rows.map((task) => ({
-      ...task,
-      attempts: attempts.rows.filter((attempt) => attempt.task === task.id),
-    })),
+    tasks: [
+      ...tasks.rows.map((task) => ({
+        ...task,
+        isHeard: false,
+        attempts: attempts.rows.filter((attempt) => attempt.task === task.id),
+      })),
+      ...heard.filter(({ task }) => !own.has(task.id)).map(toCourseTask),
+    ],
     proofs: resultsOf("proof"),
     verifications: resultsOf("verification"),
+  };
+}
+
+function toCourseTask({ task, heardAt }: HeardTask): CourseTask {
+  const { id, step, kind, failure } = task;
+  const time = (text: string | null) => (text === null ? null : new Date(text));
+  return {
+    ...{ id, step, kind, failure, isHeard: true, knownAt: heardAt },
+    endedAt: time(task.attempts.at(-1)?.endedAt ?? null),
+    attempts: task.attempts.map(({ number, startedAt, bootedAt, programStartedAt }) => ({
+      number,
+      startedAt: new Date(startedAt),
+      bootedAt: time(bootedAt),
+      programStartedAt: time(programStartedAt),
+    })),
   };
 }

@@ -1,10 +1,18 @@
 import type { RunState, RunStatus, TaskAttempt, TaskFailure, TaskStatus } from "gevulot-sdk";
 import type { Queryable } from "./database.ts";
 import { readReports } from "./taskReports.ts";
+import { readUnreachedPeers } from "./unreachedPeers.ts";
 
-/** @returns where a Run stands, or null where it is unknown here. */
-export async function readRunStatus(database: Queryable, run: string): Promise<RunStatus | null> {
-  const [submitted, steps, own, proofs, verifications, shared, reports] = await Promise.all([
+/**
+ * @param node this node's public key
+ * @returns where a Run stands, or null where it is unknown here.
+ */
+export async function readRunStatus(
+  database: Queryable,
+  run: string,
+  node: string,
+): Promise<RunStatus | null> {
+  const [submitted, steps, own, proofs, verifications, shared, reports, unreached] = await Promise.all([
     database.query<{ created_at: Date }>(
       "select created_at from transaction where hash = $1 and kind = 'run'",
       [run],
@@ -12,7 +20,7 @@ export async function readRunStatus(database: Queryable, run: string): Promise<R
     database.query<{ program: string }>("select program from workflow_step where tx = $1 order by sequence", [
       run,
     ]),
-    readTaskStatuses(database, run),
+    readTaskStatuses(database, run, node),
     database.query<{ tx: string; prover: string; created_at: Date }>(
       "select tx, prover, created_at from counted_proof where run = $1 order by created_at, tx",
       [run],
@@ -26,6 +34,7 @@ export async function readRunStatus(database: Queryable, run: string): Promise<R
       [run],
     ),
     readReports(database, run),
+    readUnreachedPeers(database, run),
   ]);
   if (!submitted.rows[0]) return null;
   const ids = new Set(own.map(({ status }) => status.id));
@@ -52,6 +61,7 @@ export async function readRunStatus(database: Queryable, run: string): Promise<R
     tasks,
     proofs: proofs.rows.map((row) => row.tx),
     verifications: verifications.rows.map((row) => row.tx),
+    unreached,
     failure: state === "failed" ? failed.failure : null,
   };
 }
@@ -80,7 +90,7 @@ export interface TimedTask {
 }
 
 /** The tasks of this node, oldest first; without those that wait for another's turn to end. */
-export async function readTaskStatuses(database: Queryable, run: string): Promise<TimedTask[]> {
+export async function readTaskStatuses(database: Queryable, run: string, node: string): Promise<TimedTask[]> {
   const [tasks, attempts] = await Promise.all([
     database.query<TaskRow>(
       `select task.*, program.name as program_name from task join program on program.hash = task.program
@@ -96,6 +106,7 @@ export async function readTaskStatuses(database: Queryable, run: string): Promis
     endedAt: row.ended_at,
     status: {
       id: row.id,
+      node,
       step: row.step,
       kind: row.kind,
       program: row.program,

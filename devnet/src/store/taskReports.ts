@@ -62,6 +62,22 @@ export async function readReports(
   return found.rows.map((row) => ({ author: row.author, task: row.status, sentAt: row.sent_at }));
 }
 
+/** A task of another node. */
+export interface HeardTask {
+  readonly task: TaskStatus;
+  /** The first time. */
+  readonly heardAt: Date;
+}
+
+/** The tasks of a Run that nodes reported, in the order in which they were heard of. */
+export async function readHeardTasks(client: Queryable, run: string): Promise<HeardTask[]> {
+  const found = await client.query<HeardTask>(
+    `select status as task, heard_at as "heardAt" from task_report where run = $1 order by heard_at, author, task`,
+    [run],
+  );
+  return found.rows;
+}
+
 /** SHA-256, by which nodes ask each other for a report. */
 export function reportId(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");

@@ -38,6 +38,13 @@ describe("leaveExecResult", () => {
     expect(isFlood).toBe(false);
   });
 
+  test("a pattern that would hold the node for years is no match, or costs too much", async () => {
+    await put(STDOUT_FILE, "p");
+    await put("a".repeat(250), "");
+    const { result } = await resultOf({ outputs: [`${"*a".repeat(30)}*b`] });
+    expect(result.Err).toMatch(/no file matches/);
+  });
+
   test("takes a large proof file whole", async () => {
     await put("p/proof.bin", "x".repeat(200_001));
     const { result } = await resultOf({ proofFile: "p/proof.bin", outputs: ["in.txt"] });

@@ -10,6 +10,7 @@ import {
   STDOUT_FILE,
 } from "../image/execProgram.ts";
 import type { ExecTask } from "./execProvider.ts";
+import { GlobTooCostly, matchGlob } from "./matchGlob.ts";
 import type { VmOutcome } from "./provider.ts";
 
 export interface ExecEnd {
@@ -36,6 +37,8 @@ const WORKSPACE = "/workspace";
 const RESULT_FILE = "task_result.json";
 const MAX_ENTRIES = 100_000;
 const MAX_DEPTH = 64;
+/** Some seconds at worst, in which the node does nothing else. */
+const MAX_MATCH_STEPS = 20_000_000;
 const CHUNK_BYTES = 64 * 1024;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -157,8 +160,9 @@ async function matchOutputs(
   const isPattern = (output: string) => /[*?]/.test(output);
   const given = new Set([...inputs, `${WORKSPACE}/task.json`, `${WORKSPACE}/${RESULT_FILE}`]);
   const all = outputs.some(isPattern) ? await listPlain(workspaceDir) : [];
+  const budget = { steps: MAX_MATCH_STEPS };
   for (const output of outputs) {
-    const paths = isPattern(output) ? all.filter((path) => patternOf(output).test(path)) : [output];
+    const paths = isPattern(output) ? matching(all, output, budget) : [output];
     const vmPaths = paths.map((path) => `${WORKSPACE}/${path}`);
     const made = isPattern(output) ? vmPaths.filter((path) => !given.has(path)) : vmPaths;
     if (made.length === 0)
@@ -168,14 +172,15 @@ async function matchOutputs(
   return [...found];
 }
 
-function patternOf(pattern: string): RegExp {
-  const parts = pattern.split(/(\*\*\/|\*\*|\*|\?)/).map((part) => {
-    if (part === "**/") return "(?:.*/)?";
-    if (part === "**") return ".*";
-    if (part === "*") return "[^/]*";
-    return part === "?" ? "[^/]" : part.replace(/[.+^${}()|[\]\\]/g, "\\$&");
-  });
-  return new RegExp(`^${parts.join("")}$`, "su");
+function matching(paths: readonly string[], output: string, budget: { steps: number }): string[] {
+  try {
+    return paths.filter(matchGlob(output, budget));
+  } catch (error) {
+    if (!(error instanceof GlobTooCostly)) throw error;
+    throw new ExecFailure(
+      `to match the outputs with the files of the workspace takes too long: name the outputs`,
+    );
+  }
 }
 
 /** Plain files under the workspace, by their relative paths; links lead nowhere, and there is an end to it. */

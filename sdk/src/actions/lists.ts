@@ -60,7 +60,7 @@ export interface ListedProgram {
   readonly deployedAt: string;
 }
 
-export interface ListedTask extends Omit<TaskStatus, "attempts" | "failure"> {
+export interface ListedTask extends Omit<TaskStatus, "attempts" | "failure" | "node"> {
   readonly run: Hash;
   readonly author: PublicKey;
   /** How many there were. */

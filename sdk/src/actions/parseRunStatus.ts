@@ -1,6 +1,6 @@
 import { jsonArray, jsonNullable, jsonObject } from "../protocol/json/combinators.ts";
-import { jsonHashHex, jsonString } from "../protocol/json/leaves.ts";
-import type { RunStatus, TaskAttempt, TaskFailure, TaskStatus } from "../runStatus.ts";
+import { jsonHashHex, jsonPublicKeyHex, jsonString } from "../protocol/json/leaves.ts";
+import type { RunStatus, TaskAttempt, TaskFailure, TaskStatus, UnreachedPeers } from "../runStatus.ts";
 import { jsonInteger, jsonWord } from "./jsonStatus.ts";
 
 /** Of a task or a Run; null where it has not failed. */
@@ -33,6 +33,7 @@ const attempt = jsonObject<TaskAttempt>({
 
 const task = jsonObject<TaskStatus>({
   id: ["id", jsonString],
+  node: ["node", jsonNullable(jsonPublicKeyHex)],
   step: ["step", jsonInteger],
   kind: ["kind", jsonWord()],
   program: ["program", jsonHashHex],
@@ -45,6 +46,14 @@ const task = jsonObject<TaskStatus>({
   failure: ["failure", jsonTaskFailure],
 });
 
+const unreached = jsonArray(
+  jsonObject<UnreachedPeers>({
+    tx: ["tx", jsonHashHex],
+    bytes: ["bytes", jsonInteger],
+    peers: ["peers", jsonArray(jsonString)],
+  }),
+);
+
 const runStatus = jsonObject<RunStatus>({
   run: ["run", jsonHashHex],
   state: ["state", jsonWord()],
@@ -53,6 +62,8 @@ const runStatus = jsonObject<RunStatus>({
   tasks: ["tasks", jsonArray(task)],
   proofs: ["proofs", jsonArray(jsonHashHex)],
   verifications: ["verifications", jsonArray(jsonHashHex)],
+  // A node of before says nothing of it.
+  unreached: ["unreached", { ...unreached, fromJson: (json, path) => unreached.fromJson(json ?? [], path) }],
   failure: ["failure", jsonTaskFailure],
 });
 

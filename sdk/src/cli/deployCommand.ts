@@ -1,5 +1,6 @@
 import type { Argv, CommandModule, InferredOptionTypes } from "yargs";
 import type { ProgramSource } from "../actions/programSource.ts";
+import { optionInvalid } from "../context/checkOptions.ts";
 import { isHash } from "../protocol/hash.ts";
 import { type CommonArguments, createClient, fileOptions } from "./commonOptions.ts";
 import { runCommand } from "./output.ts";
@@ -28,6 +29,15 @@ const deployOptions = {
   verifiergpus: { type: "number", describe: "GPUs; default the image's own, else 0" },
 } as const;
 
+const RESOURCE_FLAGS = [
+  "provercpus",
+  "provermem",
+  "provergpus",
+  "verifiercpus",
+  "verifiermem",
+  "verifiergpus",
+] as const;
+
 type Arguments = CommonArguments & InferredOptionTypes<typeof deployOptions>;
 
 export const deployCommand: CommandModule<object, Arguments> = {
@@ -39,6 +49,8 @@ export const deployCommand: CommandModule<object, Arguments> = {
       .example("$0 deploy -n factors -p prover.img -v verifier.img", "from images") as Argv<Arguments>,
   handler: (args) =>
     runCommand("deploy", args, async () => {
+      const unread = RESOURCE_FLAGS.find((name) => Number.isNaN(args[name]));
+      if (unread) throw optionInvalid(`--${unread}`, "give a whole number");
       const client = createClient(args, args);
       const programs = {
         prover: programOf({

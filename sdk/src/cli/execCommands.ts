@@ -42,6 +42,8 @@ export const runRunCommand: CommandModule<object, RunArguments> = {
   handler: (args) =>
     runCommand("run", args, async () => {
       if (!(args.timeout > 0)) throw optionInvalid("--timeout", "give a number of seconds above 0");
+      if (args["output-dir"] !== undefined && !args.wait)
+        throw optionInvalid("--output-dir", "there are no files before the result; give --wait too");
       const run = await send(args);
       if (!args.wait) return { lines: [sentLine(run.hash)], data: { hash: run.hash } };
       if (!args.json) process.stdout.write(`${sentLine(run.hash)}\n`);

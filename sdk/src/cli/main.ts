@@ -1,5 +1,6 @@
 import yargs, { type CommandModule } from "yargs";
 import { hideBin } from "yargs/helpers";
+import { usageText } from "../node/usageText.ts";
 import { commonOptions } from "./commonOptions.ts";
 import { completionCommand } from "./completionCommand.ts";
 import { deployCommand } from "./deployCommand.ts";
@@ -11,6 +12,8 @@ import { printUsageError } from "./output.ts";
 import { calculateHashCommand, getTxCommand, printTxTreeCommand } from "./readCommands.ts";
 import { cancelCommand, logsCommand, statusCommand } from "./runCommands.ts";
 import { readVersion } from "./version.ts";
+
+const SCRIPT = "gevulot";
 
 const EPILOGUE = `Exit codes: 0 done; 1 failed; 2 wrong command line; 3 the node can't be reached; 4 the node refused;
 5 the run failed; 6 the run has not ended in time.`;
@@ -34,10 +37,9 @@ const COMMANDS = [
 ] as unknown as CommandModule[];
 
 const words = hideBin(process.argv);
-const commandNames = COMMANDS.map(({ command }) => String(command).split(" ")[0]);
 
 await yargs(words)
-  .scriptName("gevulot")
+  .scriptName(SCRIPT)
   .version(readVersion())
   .usage("$0 <command>\n\nDeploy provers and verifiers to a Gevulot node and run them.")
   .options(commonOptions)
@@ -47,12 +49,10 @@ await yargs(words)
   .parserConfiguration({ "duplicate-arguments-array": false })
   .strict()
   .epilogue(EPILOGUE)
-  .fail((message, error) => {
+  .fail((message, error, help) => {
     // What yargs finds wrong comes as a message, or as an error of its own.
     if (error && error.name !== "YError") throw error;
-    const command = words.find((word) => !word.startsWith("-")) ?? "";
-    const known = commandNames.includes(command) ? command : "";
-    printUsageError(message ?? error.message, known, words.includes("--json"));
+    printUsageError(usageText(message ?? error.message, SCRIPT, help), words.includes("--json"));
     process.exit();
   })
   .wrap(null)

@@ -1,5 +1,5 @@
 import { isGevulotError } from "../errors.ts";
-import { usageText } from "../node/usageText.ts";
+import type { UsageText } from "../node/usageText.ts";
 import { stringifyJson } from "../protocol/json/stringifyJson.ts";
 
 /** Exit codes; 0 only where all was done. */
@@ -14,6 +14,7 @@ export const EXIT = Object.freeze({
 
 const EXIT_OF_CODE: Readonly<Record<string, number>> = {
   OPTION_INVALID: EXIT.usage,
+  HASH_INVALID: EXIT.usage,
   CANNOT_REACH_NODE: EXIT.unreachable,
   REFUSED: EXIT.refused,
   TOKEN_REFUSED: EXIT.refused,
@@ -48,12 +49,12 @@ export async function runCommand(
   }
 }
 
-/** `command`: whose help to name. */
-export function printUsageError(found: string, command: string, json: boolean): void {
-  const message = usageText(found);
+export function printUsageError({ text, command }: UsageText, json: boolean): void {
   process.exitCode = EXIT.usage;
-  if (json) printEnvelope({ command, status: "error", data: null, error: { code: "USAGE", message } });
-  else process.stderr.write(`error: ${message}\nSee gevulot ${command}${command && " "}--help.\n`);
+  if (json) {
+    const name = command.split(" ").slice(1).join(" ");
+    printEnvelope({ command: name, status: "error", data: null, error: { code: "USAGE", message: text } });
+  } else process.stderr.write(`error: ${text}\nSee ${command} --help.\n`);
 }
 
 interface Envelope {

@@ -4,6 +4,9 @@ import { createClient } from "./commonOptions.ts";
 import { runCommand } from "./output.ts";
 import { type HashArguments, withHash } from "./readCommands.ts";
 
+/** As much of a key as the node's log has of an author. */
+const NODE_DIGITS = 16;
+
 export const statusCommand: CommandModule<object, HashArguments> = {
   command: "status <hash>",
   describe: "Show where a run stands",
@@ -22,13 +25,18 @@ function statusLines(status: RunStatus): string[] {
     ...status.tasks.map(taskLine),
     ...status.proofs.map((hash) => `Proof: ${hash}`),
     ...status.verifications.map((hash) => `Verification: ${hash}`),
+    ...status.unreached.map(
+      ({ tx, bytes, peers }) =>
+        `Too large for ${peers.length} peers of version 1: ${tx}, ${bytes} bytes (${peers.join(", ")})`,
+    ),
     ...(status.failure === null ? [] : [`Failed: ${status.failure.code}: ${status.failure.message}`]),
   ];
 }
 
-function taskLine({ step, kind, programName, state, waitsFor, attempts }: TaskStatus): string {
+function taskLine({ step, kind, programName, state, waitsFor, attempts, node }: TaskStatus): string {
   const why = waitsFor === null ? "" : `, ${waitsFor}`;
-  return `step ${step} ${kind} "${programName}": ${state}${why}, attempts ${attempts.length}`;
+  const where = node === null ? "" : `, node ${node.slice(0, NODE_DIGITS)}`;
+  return `step ${step} ${kind} "${programName}": ${state}${why}, attempts ${attempts.length}${where}`;
 }
 
 export const logsCommand: CommandModule<object, HashArguments> = {

@@ -18,13 +18,21 @@ export async function readImageResources(path: string): Promise<ImageResources> 
   if (bytes.length < HEADER_BYTES || bytes.toString("latin1", 0, MAGIC.length) !== MAGIC) return {};
   const json = bytes.subarray(HEADER_BYTES, HEADER_BYTES + bytes.readUInt32LE(20));
   if (!createHash("sha256").update(json).digest().equals(bytes.subarray(24, HEADER_BYTES))) return {};
-  const { resources } = JSON.parse(json.toString()) as { resources?: Readonly<Record<string, unknown>> };
+  const resources = resourcesOf(json.toString());
   return Object.fromEntries(
     FIELDS.flatMap((field) => {
       const value = resources?.[field];
       return Number.isSafeInteger(value) && (value as number) >= 0 ? [[field, value]] : [];
     }),
   );
+}
+
+function resourcesOf(json: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    return JSON.parse(json)?.resources;
+  } catch {
+    return undefined;
+  }
 }
 
 async function readDescription(path: string): Promise<Buffer> {

@@ -9,4 +9,4 @@ export {
 } from "./downloadFile.ts";
 export { createFileHost } from "./fileHost.ts";
 export { createKeyFile, readKeyFile } from "./keyFile.ts";
-export { usageText } from "./usageText.ts";
+export { type HelpSource, type UsageText, usageText } from "./usageText.ts";

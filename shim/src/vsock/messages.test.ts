@@ -86,6 +86,16 @@ test.each([
   expect(() => decodeResult(hex(bytes))).toThrow(ProtobufError);
 });
 
+test.each([
+  ["a message", Buffer.alloc(32 * 2 ** 20, hex("78 00"))],
+  ["a result", Buffer.concat([hex("12 80 80 80 08"), Buffer.alloc(16 * 2 ** 20, hex("1a 00"))])],
+  ["a file", Buffer.concat([hex("12 85 80 80 08 1a 80 80 80 08"), Buffer.alloc(16 * 2 ** 20, hex("78 00"))])],
+])("SubmitResult refuses %s of millions of fields, and soon", (_, bytes) => {
+  const startedMs = performance.now();
+  expect(() => decodeResult(bytes)).toThrow(/fields/);
+  expect(performance.now() - startedMs).toBeLessThan(1_000);
+});
+
 /** protobufjs, by the .proto file. */
 const peer = (() => {
   const definition = loader.loadSync(

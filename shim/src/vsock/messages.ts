@@ -39,6 +39,9 @@ export interface ResultMessage {
     | { readonly kind: "error"; readonly error: TaskError };
 }
 
+/** Of a result, which a node reads from a program that it does not trust; twice the files that one may have. */
+const MAX_FIELDS = { message: 8, task: 20_000, file: 8 } as const;
+
 export const GET_TASK = "/vm_service.VMService/GetTask";
 export const SUBMIT_RESULT = "/vm_service.VMService/SubmitResult";
 
@@ -94,7 +97,7 @@ export function encodeResult({ txHash, result }: ResultMessage): Buffer {
 export function decodeResult(bytes: Buffer): ResultMessage {
   let txHash = "";
   let result: ResultMessage["result"] | null = null;
-  for (const field of readFields(bytes)) {
+  for (const field of readFields(bytes, MAX_FIELDS.message)) {
     const task = field.number === 2 ? bytesOf(field) : null;
     const error = field.number === 3 ? numberOf(field) : null;
     if (field.number === 1) txHash = textOf(field) ?? txHash;
@@ -108,7 +111,7 @@ export function decodeResult(bytes: Buffer): ResultMessage {
 function decodeTaskResult(bytes: Buffer): Extract<ResultMessage["result"], { kind: "task" }> {
   let data: Uint8Array = new Uint8Array();
   const files: ResultFile[] = [];
-  for (const field of readFields(bytes)) {
+  for (const field of readFields(bytes, MAX_FIELDS.task)) {
     const value = bytesOf(field);
     if (value === null) continue;
     if (field.number === 2) data = value;
@@ -120,7 +123,7 @@ function decodeTaskResult(bytes: Buffer): Extract<ResultMessage["result"], { kin
 function decodeFile(bytes: Buffer): ResultFile {
   let path = "";
   let checksum: Uint8Array = new Uint8Array();
-  for (const field of readFields(bytes)) {
+  for (const field of readFields(bytes, MAX_FIELDS.file)) {
     if (field.number === 1) path = textOf(field) ?? path;
     if (field.number === 2) checksum = bytesOf(field) ?? checksum;
   }

@@ -43,9 +43,15 @@ export function numberField(number: number, value: number): Buffer {
   return Buffer.concat([encodeVarint(number * 8 + VARINT), encodeVarint(value)]);
 }
 
-/** The fields of a message, in their order. @throws ProtobufError */
-export function* readFields(bytes: Buffer): Generator<Field, void> {
+/**
+ * The fields of a message, in their order.
+ *
+ * @param maxFields what reading may cost, where a stranger wrote it: a field takes two bytes
+ * @throws ProtobufError
+ */
+export function* readFields(bytes: Buffer, maxFields = Number.POSITIVE_INFINITY): Generator<Field, void> {
   let at = 0;
+  let count = 0;
   const readVarint = (): bigint => {
     let value = 0n;
     for (let shift = 0n; shift < MAX_VARINT_BITS; shift += 7n) {
@@ -58,6 +64,7 @@ export function* readFields(bytes: Buffer): Generator<Field, void> {
     throw new ProtobufError(`the number before byte ${at} is too long`);
   };
   while (at < bytes.length) {
+    if (++count > maxFields) throw new ProtobufError(`the message has more than ${maxFields} fields`);
     const key = readVarint();
     const number = Number(key >> 3n);
     const wireType = Number(key & 7n);

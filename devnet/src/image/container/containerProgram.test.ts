@@ -131,6 +131,15 @@ describe("a container's root", () => {
     await expect(lstat(at(".gevulot"))).rejects.toThrow("ENOENT");
   });
 
+  test("takes no more of the disk for many names of one file", async () => {
+    const names = Array.from(
+      { length: 50 },
+      (_, at): TarItem => ({ path: `h${at}`, type: "1", target: "f" }),
+    );
+    const { at } = await read(await save(makeDockerArchive(layers([{ path: "f", data: "x" }, ...names]))));
+    expect((await lstat(at("h49"))).ino).toBe((await lstat(at("f"))).ino);
+  });
+
   test("is read as GNU tar packs it", async () => {
     const source = join(folder, "tree");
     const name = `${"n".repeat(120)}/${"m".repeat(120)}`;
@@ -206,6 +215,21 @@ describe("refuses", () => {
       "a hard link to nothing",
       withItems({ path: "a", type: "1", target: "../../etc/passwd" }),
       /leads upwards/,
+    ],
+    [
+      "an endless path",
+      withItems({ path: `${"a/".repeat(3000)}x`, data: "x" }),
+      /layer 2 of 2: the path .* too long/,
+    ],
+    [
+      "more folders than files are allowed, few as its files are",
+      withItems(
+        ...Array.from(
+          { length: 550 },
+          (_, at): TarItem => ({ path: `${at}/${"a/".repeat(2000)}x`, data: "" }),
+        ),
+      ),
+      /more than 1000000 files/,
     ],
     ["a hard link to no file", withItems({ path: "a", type: "1", target: "none" }), /no file of it/],
     ["a name too long", withItems({ path: "x".repeat(300), data: "" }), /can't be used/],

@@ -35,6 +35,8 @@ export interface LayerTree {
 const MAX_LINKS = 40;
 const MAX_NODES = 1_000_000;
 const MAX_NAME_BYTES = 255;
+/** Linux's own, with the NUL. */
+const MAX_PATH_BYTES = 4_095;
 const DEFAULT_MODE = 0o755;
 const WHITEOUT = ".wh.";
 const OPAQUE = ".wh..wh..opq";
@@ -42,24 +44,38 @@ const OPAQUE = ".wh..wh..opq";
 export function createLayerTree(): LayerTree {
   const root = folder(0, DEFAULT_MODE);
   let nodes = 0;
-  const put = (path: string, node: TreeNode): void => {
+  const count = (): void => {
     if (++nodes > MAX_NODES) throw new LayerProblem(`it has more than ${MAX_NODES} files`);
-    const [parent, name] = place(root, path, node.layer);
+  };
+  /** The folder that a path is in, made where it is missing, and the path's last part. Links on the way are followed. */
+  const place = (path: string, layer: number): [FolderNode, string] => {
+    const parts = partsOf(path);
+    const name = parts.pop();
+    if (name === undefined) throw new LayerProblem("it has a file without a name");
+    return [walk(root, parts, layer, count), name];
+  };
+  const put = (path: string, node: TreeNode): void => {
+    count();
+    const [parent, name] = place(path, node.layer);
     parent.children.set(name, node);
   };
   return {
     root,
     addFolder(path, mode, layer) {
       if (partsOf(path).length === 0) return;
-      const [parent, name] = place(root, path, layer);
+      const [parent, name] = place(path, layer);
       const there = parent.children.get(name);
       if (there?.kind === "directory") Object.assign(there, { mode, layer });
       else put(path, folder(layer, mode));
     },
     addFile: (path, file) => put(path, { kind: "file", ...file }),
-    addLink: (path, target, layer) => put(path, { kind: "link", target, layer }),
+    addLink(path, target, layer) {
+      if (target === "") throw new LayerProblem(`the link ${JSON.stringify(path)} leads nowhere`);
+      checkLength(target);
+      put(path, { kind: "link", target, layer });
+    },
     addHardLink(path, target, layer) {
-      const [parent, name] = place(root, target, layer);
+      const [parent, name] = place(target, layer);
       const there = parent.children.get(name);
       if (there === undefined || there.kind === "directory") {
         throw new LayerProblem(`the hard link ${path} leads to ${target}, which is no file of it`);
@@ -69,7 +85,7 @@ export function createLayerTree(): LayerTree {
     whiteOut(path, layer) {
       const name = partsOf(path).at(-1) ?? "";
       if (!name.startsWith(WHITEOUT)) return false;
-      const [parent] = place(root, path, layer);
+      const [parent] = place(path, layer);
       if (name === OPAQUE) prune(parent, layer);
       else removeLower(parent, name.slice(WHITEOUT.length), layer);
       return true;
@@ -81,7 +97,13 @@ function folder(layer: number, mode: number): FolderNode {
   return { kind: "directory", layer, mode, children: new Map() };
 }
 
+function checkLength(path: string): void {
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES)
+    throw new LayerProblem(`the path ${JSON.stringify(path.slice(0, MAX_NAME_BYTES))}… is too long`);
+}
+
 function partsOf(path: string): string[] {
+  checkLength(path);
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   for (const part of parts) {
     if (part === "..") throw new LayerProblem(`the path ${JSON.stringify(path)} leads upwards`);
@@ -92,15 +114,7 @@ function partsOf(path: string): string[] {
   return parts;
 }
 
-/** The folder that a path is in, made where it is missing, and the path's last part. Links on the way are followed. */
-function place(root: FolderNode, path: string, layer: number): [FolderNode, string] {
-  const parts = partsOf(path);
-  const name = parts.pop();
-  if (name === undefined) throw new LayerProblem("it has a file without a name");
-  return [walk(root, parts, layer), name];
-}
-
-function walk(root: FolderNode, wanted: readonly string[], layer: number): FolderNode {
+function walk(root: FolderNode, wanted: readonly string[], layer: number, count: () => void): FolderNode {
   const todo = [...wanted];
   const way: FolderNode[] = [root];
   let links = 0;
@@ -120,6 +134,7 @@ function walk(root: FolderNode, wanted: readonly string[], layer: number): Folde
     } else if (next?.kind === "directory") {
       way.push(next);
     } else {
+      count();
       const made = folder(layer, DEFAULT_MODE);
       here.children.set(part, made);
       way.push(made);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { chmod, copyFile, mkdir, rename, symlink } from "node:fs/promises";
+import { chmod, copyFile, link, mkdir, rename, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { containerInvalid } from "./containerError.ts";
@@ -97,10 +97,18 @@ async function writeFolder(path: string, folder: FolderNode, placed: Map<string,
     else {
       const first = placed.get(node.blob);
       if (first === undefined) await rename(node.blob, target);
-      else await copyFile(first, target);
+      else await linkOrCopy(first, target);
       placed.set(node.blob, target);
       await chmod(target, (node.mode & 0o777) | 0o600);
     }
   }
   await chmod(path, (folder.mode & 0o777) | 0o700);
+}
+
+/** Linked, so that many names of a large file take no more than one; a file system allows some tens of thousands. */
+async function linkOrCopy(first: string, target: string): Promise<void> {
+  await link(first, target).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EMLINK") throw error;
+    return copyFile(first, target);
+  });
 }

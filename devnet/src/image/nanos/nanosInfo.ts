@@ -32,6 +32,7 @@ export async function readNanosInfo(path: string): Promise<NanosInfo> {
 export function nanosInfo(tfs: OpenTfs, sizeBytes: number): NanosInfo {
   const { root } = tfs;
   const program = root.get("program");
+  const budget = { left: MAX_SHOWN };
   const flags = [...root].filter(([name]) => !KNOWN.has(name));
   return {
     kind: "nanos",
@@ -43,7 +44,7 @@ export function nanosInfo(tfs: OpenTfs, sizeBytes: number): NanosInfo {
     args: textsOf(root.get("arguments")),
     env: textMap(root.get("environment")),
     mounts: textMap(root.get("mounts")),
-    flags: Object.fromEntries(flags.map(([name, value]) => [name, plain(value, 0)])),
+    flags: Object.fromEntries(flags.map(([name, value]) => [name, plain(value, 0, budget)])),
   };
 }
 
@@ -89,12 +90,16 @@ function textMap(value: TfsValue | undefined): Record<string, string> {
 }
 
 const MAX_DEPTH = 16;
+/** Of all that is shown: a list may hold itself many times over. */
+const MAX_SHOWN = 10_000;
 
-function plain(value: TfsValue, depth: number): unknown {
+function plain(value: TfsValue, depth: number, budget: { left: number }): unknown {
   if (typeof value === "bigint") return String(value);
   if (typeof value === "string") return value;
   // A tuple may hold itself.
-  if (depth > MAX_DEPTH) return "…";
-  if (Array.isArray(value)) return value.map((one) => plain(one, depth + 1));
-  return Object.fromEntries([...value].map(([name, one]) => [name, plain(one, depth + 1)]));
+  if (depth > MAX_DEPTH || budget.left <= 0) return "…";
+  budget.left -= Array.isArray(value) ? value.length : value.size;
+  if (budget.left < 0) return "…";
+  if (Array.isArray(value)) return value.map((one) => plain(one, depth + 1, budget));
+  return Object.fromEntries([...value].map(([name, one]) => [name, plain(one, depth + 1, budget)]));
 }

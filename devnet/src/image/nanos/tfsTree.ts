@@ -23,6 +23,8 @@ export interface FileExtent {
 }
 
 const MAX_ENTRIES = 1_000_000;
+/** Of all files together: one list of extents may be that of many. */
+const MAX_EXTENTS = 4_000_000;
 const MAX_PATH_BYTES = 4096;
 const MAX_FILE_BYTES = 2 ** 53 - 1;
 const SELF_AND_PARENT = new Set([".", ".."]);
@@ -37,6 +39,7 @@ export function listTfs(root: TfsTuple, sizeBytes: number): TfsEntry[] {
   const entries: TfsEntry[] = [];
   /** Folders that are being looked at, from the root down. */
   const open = new Set<TfsTuple>();
+  let extents = 0;
   const walk = (folder: TfsTuple, path: string): void => {
     if (open.has(folder)) throw tfsInvalid(`the folder ${path} holds itself`);
     open.add(folder);
@@ -49,6 +52,9 @@ export function listTfs(root: TfsTuple, sizeBytes: number): TfsEntry[] {
       if (here.length > MAX_PATH_BYTES) throw tfsInvalid("a path in it is too long");
       if (entries.length >= MAX_ENTRIES) throw tfsInvalid(`it has more than ${MAX_ENTRIES} files`);
       if (!isTuple(node)) throw tfsInvalid(`${here} is neither file, folder nor link`);
+      const list = node.get("extents");
+      extents += isTuple(list) ? list.size : 0;
+      if (extents > MAX_EXTENTS) throw tfsInvalid(`its files have more than ${MAX_EXTENTS} extents`);
       const entry = readNode(node, here, sizeBytes);
       entries.push(entry);
       if (entry.kind === "directory") walk(node, here);

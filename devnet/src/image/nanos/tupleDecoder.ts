@@ -25,16 +25,18 @@ interface Header {
 type Named = string | TfsTuple | TfsVector;
 
 const MAX_DEPTH = 256;
+/** A byte makes a tuple, and a tuple takes two hundred bytes of memory. A file has about ten values. */
+const MAX_VALUES = 4_000_000;
 
 /**
- * Reads the tuples of one log. Work and memory are bounded by the number of bytes; a tuple may refer to itself.
+ * Reads the tuples of one log. Work and memory are bounded by the number of values; a tuple may refer to itself.
  *
  * @throws GevulotError `TFS_INVALID`, when pushed.
  */
 export function createTupleDecoder(version: TfsVersion): TupleDecoder {
   const named: Named[] = [];
   let root: TfsTuple | null = null;
-
+  let values = 0;
   const refer = (number: number): Named => {
     const found = named[number - 1];
     if (found !== undefined) return found;
@@ -76,6 +78,7 @@ export function createTupleDecoder(version: TfsVersion): TupleDecoder {
     return result;
   };
   const value = (input: Cursor, depth: number): TfsValue => {
+    if (++values > MAX_VALUES) throw tfsInvalid(`its metadata has more than ${MAX_VALUES} values`);
     const header = readHeader(input, version);
     const { type, isImmediate, length } = header;
     if (type === VALUE_TYPE.tuple) return tuple(input, header, depth);

@@ -6,12 +6,13 @@ import { zstdStored, zstdText } from "./zstd.ts";
 /** Longer metrics don't fit into a message; they are cut at a line. */
 const MAX_METRICS_BYTES = 60_000;
 const MAX_MIB = 2 ** 40;
+const METRICS_TIMEOUT_MS = 5_000;
 
 /** Asks peers about themselves, and answers what they ask (protocol section 7, point 4). */
 export interface DiagnosticsDesk {
   handle(peer: Peer, message: Extract<Message, { type: "request" | "response" }>): Promise<void>;
   ask(peer: Peer, kind: DiagnosticsKind): void;
-  /** The next metrics that the peer tells; null where it leaves first. */
+  /** The next metrics that the peer tells; null where it knows none (version 0), leaves, or says nothing for 5 s. */
   metricsOf(peer: Peer): Promise<string | null>;
   peerLeft(peer: Peer): void;
 }
@@ -61,8 +62,17 @@ export function createDiagnosticsDesk(deps: DiagnosticsDeps): DiagnosticsDesk {
     },
     ask: (peer, kind) => void peer.sendContract({ type: "request", kind }),
     metricsOf(peer) {
+      if (peer.info.protocolVersion === 0) return Promise.resolve(null);
       const told = new Promise<string | null>((resolve) => {
-        waiting.set(peer, [...(waiting.get(peer) ?? []), resolve]);
+        const tell = (text: string | null) => {
+          clearTimeout(timer);
+          resolve(text);
+        };
+        const timer = setTimeout(() => {
+          waiting.set(peer, waiting.get(peer)?.filter((each) => each !== tell) ?? []);
+          tell(null);
+        }, METRICS_TIMEOUT_MS);
+        waiting.set(peer, [...(waiting.get(peer) ?? []), tell]);
       });
       peer.sendContract({ type: "request", kind: "metrics" });
       return told;

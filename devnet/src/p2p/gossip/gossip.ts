@@ -4,8 +4,7 @@ import type { NodeList } from "../mesh/nodeList.ts";
 import type { Peer } from "../mesh/peer.ts";
 import type { PeerLimits } from "../peerLimits.ts";
 import type { PeerNetworkDeps } from "../peerNetwork.ts";
-import { MAX_CHUNKED_BYTES } from "../wire/chunks.ts";
-import { decodeMessage, MAX_TRANSACTION_BYTES } from "../wire/message.ts";
+import { decodeMessage } from "../wire/message.ts";
 import { decodePeerMessage, type ItemKind, type PeerMessage } from "../wire/peerMessage.ts";
 import { parseAddress, type SocketAddress } from "../wire/socketAddress.ts";
 import { createCatchUp } from "./catchUp.ts";
@@ -13,12 +12,11 @@ import type { DiagnosticsDesk } from "./diagnostics.ts";
 import { createOutbox } from "./outbox.ts";
 import { createItemReceiver, reportId } from "./receiveItems.ts";
 import { createItemServer } from "./serveItems.ts";
-import { createWants } from "./wants.ts";
+import { isTooLargeFor } from "./tooLarge.ts";
+import { createWants, type WantOutcome } from "./wants.ts";
 
 /** Of one peer at once; its answers wait in the socket until they are read. */
 const MAX_ASKED = 64;
-/** What a message has around an item. */
-const ITEM_OVERHEAD_BYTES = 64;
 
 /** What travels between connected peers. It knows no sockets, and no addresses. */
 export interface Gossip {
@@ -114,8 +112,7 @@ export function createGossip(deps: GossipDeps, limits: PeerLimits): Gossip {
 function broadcast(deps: GossipDeps, limits: PeerLimits, { items, outbox }: ItemFlow, tx: Transaction): void {
   const bytes = encodeTransaction(tx);
   items.markSeen("transaction", tx.hash, bytes);
-  const isTooLarge = (peer: Peer) =>
-    bytes.length > (peer.isModern ? MAX_CHUNKED_BYTES - ITEM_OVERHEAD_BYTES : MAX_TRANSACTION_BYTES);
+  const isTooLarge = (peer: Peer) => isTooLargeFor(bytes.length, peer);
   const peers = deps.peers().filter(({ info }) => !info.isBeacon);
   const unreached = peers.filter(isTooLarge);
   for (const peer of peers) {
@@ -136,6 +133,7 @@ function createItemFlow(deps: GossipDeps, limits: PeerLimits) {
   const outbox = createOutbox(limits.maxQueuedBytes);
   const wants = createWants({
     maxWanted: limits.maxWanted,
+    maxWantedOfOne: Math.ceil(limits.maxWanted / 8),
     maxAsked: MAX_ASKED,
     timeoutMs: limits.wantTimeoutMs,
     now: deps.now,
@@ -161,44 +159,64 @@ function createItemFlow(deps: GossipDeps, limits: PeerLimits) {
     stores && { transaction: stores.transactions, report: stores.reports },
     (peer, error) => log.warn({ peer: peer.info.address, reason: error.message }, "a peer's question waits"),
   );
-  /** Asks for those that are not here; resolves with how many could not be had. */
-  const fetch = async (peer: Peer, kind: ItemKind, ids: readonly string[]): Promise<number> => {
+  /** Which of these are not here. */
+  const missingOf = async (peer: Peer, kind: ItemKind, ids: readonly string[]): Promise<string[]> => {
     for (const id of ids) peer.known.set(id, true);
     const unseen = ids.filter((id) => !items.isSeen(kind, id));
-    if (unseen.length === 0) return 0;
+    if (unseen.length === 0) return [];
     const has = (await storeOf(kind)?.has(unseen)) ?? new Set(unseen);
-    const missing = unseen.filter((id) => !has.has(id));
-    const done = await Promise.all(missing.map((id) => wants.add(kind, id, peer)));
-    return done.filter((isDone) => !isDone).length;
+    return unseen.filter((id) => !has.has(id));
   };
-  const catchUp = createCatchUp({ log, fetch, pageTimeoutMs: limits.wantTimeoutMs });
-  return { freed, outbox, wants, tellAll, items, server, fetch, catchUp };
+  const fetch = async (peer: Peer, kind: ItemKind, ids: readonly string[]): Promise<WantOutcome[]> => {
+    const missing = await missingOf(peer, kind, ids);
+    // It left in the meantime.
+    if (peer.connection.isClosed) return missing.map(() => "failed");
+    return Promise.all(missing.map((id) => wants.add(kind, id, peer)));
+  };
+  const catchUp = createCatchUp({
+    log,
+    fetch,
+    pageTimeoutMs: limits.wantTimeoutMs,
+    retryMs: limits.leftItemsMs,
+    now: deps.now,
+  });
+  return { freed, outbox, wants, tellAll, items, server, missingOf, catchUp };
 }
 
+type Have = Extract<PeerMessage, { type: "have" }>;
 type ItemFlow = ReturnType<typeof createItemFlow>;
 
 /** What each message of version 2 does. */
 function createHandlers(deps: GossipDeps, flow: ItemFlow) {
   const { log, stores, fault } = deps;
-  const { items, server, fetch, catchUp, wants } = flow;
+  const { items, server, missingOf, catchUp, wants } = flow;
   const hearAnnouncement = (peer: Peer, bytes: Uint8Array): void => {
-    const { verdict, announcement } = deps.nodes.hear(bytes);
+    const { verdict, announcement } = deps.nodes.hear(
+      bytes,
+      peer.info.isKeyProven ? peer.info.publicKey : null,
+    );
     if (verdict === "bad") fault(peer, "an announcement that its node did not sign");
     if (verdict !== "new" || announcement === null) return;
     for (const other of deps.peers()) if (other !== peer) other.send({ type: "announcement", bytes });
     deps.onAddress(announcement.address, peer);
     deps.onAnnouncement();
   };
+  /** Waits for the look at the store, so that a peer can't ask for many at once; not for the items themselves. */
+  const wantMissing = async (peer: Peer, { kind, ids }: Have): Promise<void> => {
+    try {
+      const missing = await missingOf(peer, kind, ids);
+      if (!peer.connection.isClosed) for (const id of missing) void wants.add(kind, id, peer);
+    } catch (error) {
+      const reason = (error as Error).message;
+      log.warn({ peer: peer.info.address, reason }, "what a peer has is looked at later");
+    }
+  };
   const handleModern = async (peer: Peer, message: PeerMessage): Promise<void> => {
     switch (message.type) {
       case "item":
         return items.receive(peer, message.kind, message.bytes);
       case "have":
-        // Not waited for: it may need items that come after this message.
-        void fetch(peer, message.kind, message.ids).catch((error: Error) => {
-          log.warn({ peer: peer.info.address, reason: error.message }, "what a peer has is looked at later");
-        });
-        return;
+        return wantMissing(peer, message);
       case "want":
       case "since":
         if (!server.ask(peer, message)) fault(peer, "too many questions at once");

@@ -57,11 +57,14 @@ export function createItemReceiver(deps: ItemReceiverDeps, maxSeen: number): Ite
         : takeReport(peer, id, bytes));
       if (isKept) seen.set(kind + id, digest);
       peer.known.set(id, true);
-      wants.settle(kind, id, true);
+      wants.settle(kind, id, isKept ? "done" : "unsure");
     } catch (error) {
-      wants.settle(kind, id, false);
-      if (isLie(error)) fault(peer, `${kind} ${id.slice(0, 16)}: ${error.message}`);
-      else {
+      if (isLie(error)) {
+        // A forged copy must not end the search for the true one.
+        wants.refused(kind, id, peer);
+        fault(peer, `${kind} ${id.slice(0, 16)}: ${error.message}`);
+      } else {
+        wants.settle(kind, id, "failed");
         const reason = (error as Error).message;
         deps.log.warn({ [kind]: id, peer: peer.info.address, reason }, "not taken in from a peer");
       }
@@ -81,7 +84,7 @@ export function createItemReceiver(deps: ItemReceiverDeps, maxSeen: number): Ite
       if (isDuplicate && !peer.duplicates.take()) return fault(peer, "endless duplicates");
       if (seen.get(kind + id) === digest) {
         peer.known.set(id, true);
-        wants.settle(kind, id, true);
+        wants.settle(kind, id, "done");
         return;
       }
       // It is settled by the one that is under way.

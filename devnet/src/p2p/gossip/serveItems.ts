@@ -44,6 +44,8 @@ export function createItemServer(
         // Its answer will be late; the peer asks elsewhere, and again.
         onTrouble(peer, error);
       });
+      // Answers are longer than questions: who does not read them gets no more.
+      await peer.connection.drained();
       queue.shift();
       if (peer.connection.isClosed) queue.length = 0;
     }

@@ -1,13 +1,18 @@
+import { createCounts } from "../mesh/counts.ts";
 import type { Peer } from "../mesh/peer.ts";
 import type { ItemKind } from "../wire/peerMessage.ts";
 
+/** "unsure": it is kept until what it needs is here, and may yet be let go. "failed": nobody who was named gave it. */
+export type WantOutcome = "done" | "unsure" | "failed";
+
 /** Items that are elsewhere and not here: each is asked for from one peer at a time. */
 export interface Wants {
-  /** Resolves with true once the item was dealt with, with false once nobody who was named has given it. */
-  add(kind: ItemKind, id: string, source: Peer): Promise<boolean>;
+  add(kind: ItemKind, id: string, source: Peer): Promise<WantOutcome>;
   /** It has come, and is being taken in: it is late no more. */
   arrived(kind: ItemKind, id: string): void;
-  settle(kind: ItemKind, id: string, isDone: boolean): void;
+  settle(kind: ItemKind, id: string, outcome: WantOutcome): void;
+  /** What the peer gave for it was a lie: the others that have it are asked. */
+  refused(kind: ItemKind, id: string, peer: Peer): void;
   /** A peer answered that it has it no more; true where nobody is left to ask, and that is the end of it. */
   gone(kind: ItemKind, id: string, peer: Peer): void;
   peerLeft(peer: Peer): void;
@@ -18,6 +23,8 @@ export interface Wants {
 
 export interface WantsOptions {
   readonly maxWanted: number;
+  /** So many that one peer alone named: who names what nobody has must not keep out the others. */
+  readonly maxWantedOfOne: number;
   /** How many of one peer at once. */
   readonly maxAsked: number;
   readonly timeoutMs: number;
@@ -32,24 +39,28 @@ interface Want {
   asked: Peer | null;
   isOver: boolean;
   deadlineMs: number;
-  readonly resolve: (isDone: boolean) => void;
-  readonly settled: Promise<boolean>;
+  readonly resolve: (outcome: WantOutcome) => void;
+  readonly settled: Promise<WantOutcome>;
 }
 
 export function createWants(options: WantsOptions): Wants {
   const wants = new Map<string, Want>();
+  const named = createCounts<Peer>();
   const keyOf = (kind: ItemKind, id: string) => `${kind}${id}`;
   const asking = createAsking(options);
-  const finish = (want: Want, isDone: boolean): void => {
+  const finish = (want: Want, outcome: WantOutcome): void => {
     wants.delete(keyOf(want.kind, want.id));
+    for (const source of want.sources) named.change(source, -1);
+    want.sources.clear();
     want.isOver = true;
-    want.resolve(isDone);
+    want.resolve(outcome);
     asking.release(want);
   };
   /** The peer won't give it: the others that have it are asked. */
-  const pass = (want: Want, peer: Peer, isDone: boolean): void => {
+  const pass = (want: Want, peer: Peer, outcome: WantOutcome): void => {
     want.sources.delete(peer);
-    if (want.sources.size === 0) finish(want, isDone);
+    named.change(peer, -1);
+    if (want.sources.size === 0) finish(want, outcome);
     if (want.sources.size === 0 || want.asked !== peer) return;
     asking.release(want);
     for (const source of want.sources) asking.queue(want, source);
@@ -58,11 +69,14 @@ export function createWants(options: WantsOptions): Wants {
   return {
     add(kind, id, source) {
       const known = wants.get(keyOf(kind, id));
-      if (!known && wants.size >= options.maxWanted) return Promise.resolve(false);
+      if (!known && wants.size >= options.maxWanted) return Promise.resolve("failed");
+      const isNamed = known?.sources.has(source) ?? false;
+      if (!isNamed && named.of(source) >= options.maxWantedOfOne) return Promise.resolve("failed");
       const want = known ?? newWant(kind, id);
       wants.set(keyOf(kind, id), want);
-      if (!want.sources.has(source)) {
+      if (!isNamed) {
         want.sources.add(source);
+        named.change(source, 1);
         if (want.asked === null) asking.queue(want, source);
       }
       return want.settled;
@@ -71,20 +85,26 @@ export function createWants(options: WantsOptions): Wants {
       const want = wants.get(keyOf(kind, id));
       if (want) want.deadlineMs = Number.POSITIVE_INFINITY;
     },
-    settle(kind, id, isDone) {
+    settle(kind, id, outcome) {
       const want = wants.get(keyOf(kind, id));
-      if (want) finish(want, isDone);
+      if (want) finish(want, outcome);
+    },
+    refused(kind, id, peer) {
+      const want = wants.get(keyOf(kind, id));
+      if (!want) return;
+      want.deadlineMs = options.now() + options.timeoutMs;
+      if (want.sources.has(peer)) pass(want, peer, "failed");
     },
     gone(kind, id, peer) {
       const want = wants.get(keyOf(kind, id));
-      if (want?.sources.has(peer)) pass(want, peer, true);
+      if (want?.sources.has(peer)) pass(want, peer, "done");
     },
     peerLeft(peer) {
       asking.forget(peer);
-      for (const want of [...wants.values()]) if (want.sources.has(peer)) pass(want, peer, false);
+      for (const want of [...wants.values()]) if (want.sources.has(peer)) pass(want, peer, "failed");
     },
     tick() {
-      for (const want of asking.late()) if (want.asked) pass(want, want.asked, false);
+      for (const want of asking.late()) if (want.asked) pass(want, want.asked, "failed");
     },
     get size() {
       return wants.size;
@@ -93,8 +113,8 @@ export function createWants(options: WantsOptions): Wants {
 }
 
 function newWant(kind: ItemKind, id: string): Want {
-  let resolve: (isDone: boolean) => void = () => {};
-  const settled = new Promise<boolean>((done) => {
+  let resolve: (outcome: WantOutcome) => void = () => {};
+  const settled = new Promise<WantOutcome>((done) => {
     resolve = done;
   });
   return { kind, id, sources: new Set(), asked: null, isOver: false, deadlineMs: 0, resolve, settled };
@@ -159,6 +179,7 @@ function createAsking(options: WantsOptions): Asking {
     },
     forget(peer) {
       queues.delete(peer);
+      if (asked.get(peer)?.size === 0) asked.delete(peer);
     },
     late() {
       const nowMs = options.now();

@@ -48,6 +48,7 @@ export function createIntroduce(deps: IntroduceDeps): Introduce {
       remoteIp,
       dialled,
       address: formatAddress(address),
+      isHere: address.host === remoteIp,
       httpUrl: httpUrlOf(address.host, httpPort),
       protocolVersion: opened.remoteVersion,
       provenKey: hello?.publicKey ?? null,

@@ -30,7 +30,7 @@ export interface Mesh extends AsyncDisposable {
   readonly table: PeerTable;
   /** Tries addresses whose time has come. */
   tick(): void;
-  learn(address: SocketAddress, via: string): void;
+  learn(address: SocketAddress, via: Peer): void;
   drop(peer: Peer, reason: string): void;
   ban(peer: Peer, reason: string): void;
 }
@@ -63,8 +63,9 @@ interface MeshState {
   readonly table: PeerTable;
   readonly bans: Bans;
   readonly book: AddressBook;
-  /** Not peers yet. */
-  readonly opening: Set<Socket>;
+  /** Not peers yet: those that this node dialled, and those that came, with where from. */
+  readonly dialling: Set<Socket>;
+  readonly coming: Map<Socket, string>;
   readonly arriving: Map<Socket, SocketAddress>;
   /** Static keys of connections that are being opened. */
   readonly ownStatics: Set<string>;
@@ -83,27 +84,30 @@ export async function createMesh(deps: MeshDeps, options: MeshOptions): Promise<
     book: createAddressBook({
       configured: options.discovery,
       maxAddresses: limits.maxAddresses,
+      maxOfOneSource: Math.ceil(limits.maxAddresses / 8),
       minWaitMs: limits.redialMinMs,
       maxWaitMs: limits.redialMaxMs,
       attempts: limits.redialAttempts,
       random: Math.random,
     }),
-    opening: new Set(),
+    dialling: new Set(),
+    coming: new Map(),
     arriving: new Map(),
     ownStatics: new Set(),
     running: new Set(),
   };
   // One for each connection that is being opened, both ways.
-  setMaxListeners(2 * limits.maxHandshakes + 1, mesh.stop.signal);
+  setMaxListeners(2 * limits.maxHandshakes + 2, mesh.stop.signal);
   const server = createServer((socket) => {
     const ip = normalHost(socket.remoteAddress ?? "");
-    if (mesh.opening.size >= limits.maxHandshakes || ip === null || mesh.bans.has([`ip:${ip}`])) {
-      socket.destroy();
-    } else start(mesh, socket, null);
+    if (ip === null || !mesh.bans.mayCome(ip)) return socket.destroy();
+    mesh.coming.set(socket, ip);
+    if (mesh.coming.size > limits.maxHandshakes) crowdedOut(mesh.coming)?.destroy();
+    start(mesh, socket, null);
   });
   await listen(server, { ...options.listen, flag: "--p2p-listen-addr" });
   const { port } = server.address() as AddressInfo;
-  const { table, book, opening } = mesh;
+  const { table, book, dialling, coming } = mesh;
 
   return {
     port,
@@ -113,13 +117,13 @@ export async function createMesh(deps: MeshDeps, options: MeshOptions): Promise<
     ban: (peer, reason) => ban(mesh, peer, reason),
     tick() {
       if (table.size >= limits.maxPeers) return;
-      const room = limits.maxHandshakes - opening.size;
+      const room = limits.maxHandshakes - dialling.size;
       for (const address of book.due(now(), table.has, room)) dial(mesh, address);
     },
     async [Symbol.asyncDispose]() {
       mesh.stop.abort();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const socket of opening) socket.destroy();
+      for (const socket of [...dialling, ...coming.keys()]) socket.destroy();
       for (const peer of table.all()) {
         table.remove(peer);
         peer.connection.close("flush");
@@ -130,20 +134,29 @@ export async function createMesh(deps: MeshDeps, options: MeshOptions): Promise<
   };
 }
 
-function learn({ book }: MeshState, address: SocketAddress, via: string): void {
+/** The oldest of the address from which most come: who holds many half-open keeps out nobody else. */
+function crowdedOut(coming: ReadonlyMap<Socket, string>): Socket | undefined {
+  const counts = new Map<string, number>();
+  for (const ip of coming.values()) counts.set(ip, (counts.get(ip) ?? 0) + 1);
+  const most = Math.max(...counts.values());
+  return [...coming].find(([, ip]) => counts.get(ip) === most)?.[0];
+}
+
+function learn({ book }: MeshState, address: SocketAddress, via: Peer): void {
   // Where this machine says "here" it means itself, not the machine that told it.
-  if (isUnspecified(address) || address.port === 0 || (isLoopback(address.host) && !isLoopback(via))) return;
-  book.learn(formatAddress(address));
+  const isTheirs = isLoopback(address.host) && !isLoopback(via.remoteIp);
+  if (isUnspecified(address) || address.port === 0 || isTheirs) return;
+  book.learn(formatAddress(address), via.identity);
 }
 
 function dial(mesh: MeshState, address: string): void {
-  const { deps, options, book, opening } = mesh;
+  const { deps, options, book, dialling } = mesh;
   const target = splitHostPort(address);
   if (!target) return;
   const socket = connect({ ...target, timeout: options.limits.handshakeTimeoutMs });
-  opening.add(socket);
+  dialling.add(socket);
   const fail = (error: Error) => {
-    opening.delete(socket);
+    dialling.delete(socket);
     socket.destroy();
     book.failed(address, deps.now());
     deps.log.debug({ address, reason: error.message }, "a peer can't be reached");
@@ -160,12 +173,11 @@ function dial(mesh: MeshState, address: string): void {
 }
 
 function start(mesh: MeshState, socket: Socket, dialled: string | null): void {
-  const { running, opening, arriving } = mesh;
+  const { running } = mesh;
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
   // What ends it is told by whoever reads or waits.
   socket.on("error", () => {});
-  opening.add(socket);
   const work = serve(mesh, socket, dialled)
     .catch((error: Error) => {
       socket.destroy();
@@ -173,10 +185,15 @@ function start(mesh: MeshState, socket: Socket, dialled: string | null): void {
     })
     .finally(() => {
       running.delete(work);
-      opening.delete(socket);
-      arriving.delete(socket);
+      opened(mesh, socket);
     });
   running.add(work);
+}
+
+function opened({ dialling, coming, arriving }: MeshState, socket: Socket): void {
+  dialling.delete(socket);
+  coming.delete(socket);
+  arriving.delete(socket);
 }
 
 /** From the handshake to the end of the connection. */
@@ -185,13 +202,12 @@ async function serve(mesh: MeshState, socket: Socket, dialled: string | null): P
   const remoteIp = normalHost(socket.remoteAddress ?? "") ?? "";
   const { peer, messages, remoteGreeting } = await meet(mesh, socket, dialled, remoteIp);
   const surplus = table.add(peer);
-  mesh.opening.delete(socket);
-  mesh.arriving.delete(socket);
+  opened(mesh, socket);
   // Their list helps even where the connection is one too many.
-  for (const address of remoteGreeting.peers) learn(mesh, address, remoteIp);
+  for (const address of remoteGreeting.peers) learn(mesh, address, peer);
   const own = splitHostPort(peer.info.address);
-  if (own) learn(mesh, own, remoteIp);
-  mesh.book.reached(peer.info.address, peer.identity);
+  if (own) learn(mesh, own, peer);
+  if (peer.isHere) mesh.book.claimed(peer.info.address, peer.identity);
   if (surplus === peer) {
     peer.connection.close("now");
     return;
@@ -261,10 +277,8 @@ function retire({ deps }: MeshState, peer: Peer, reason: string): void {
 }
 
 function ban(mesh: MeshState, peer: Peer, reason: string): void {
-  const { table, deps, options } = mesh;
-  const isShared = table.list().some((other) => other !== peer && other.remoteIp === peer.remoteIp);
-  const ip = isShared || isLoopback(peer.remoteIp) ? [] : [`ip:${peer.remoteIp}`];
-  mesh.bans.add([...peer.marks, ...ip]);
+  const { deps, options } = mesh;
+  mesh.bans.add(peer.marks, isLoopback(peer.remoteIp) ? null : peer.remoteIp);
   const seconds = options.limits.banMs / 1_000;
   deps.log.warn({ peer: peer.info.address, reason, seconds }, "a peer is banned");
   leave(mesh, peer, reason);

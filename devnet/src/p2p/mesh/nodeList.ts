@@ -15,7 +15,11 @@ export type AnnouncementVerdict = "new" | "old" | "bad";
 
 /** The nodes that are alive, by what they signed. */
 export interface NodeList {
-  hear(signed: Uint8Array): {
+  hear(
+    signed: Uint8Array,
+    /** The proven key of the peer that sent it. */
+    fromKey: string | null,
+  ): {
     readonly verdict: AnnouncementVerdict;
     readonly announcement: Announcement | null;
   };
@@ -43,7 +47,7 @@ export function createNodeList(
   const isListed = (known: Known) => known.announcement.state === "alive" && isFresh(known);
 
   return {
-    hear(signed) {
+    hear(signed, fromKey) {
       const announcement = readAnnouncement(signed);
       if (announcement === null) return { verdict: "bad", announcement };
       const { publicKey, sentAtMs } = announcement;
@@ -52,8 +56,11 @@ export function createNodeList(
       const isOff = Math.abs(sentAtMs - now()) > MAX_CLOCK_DIFFERENCE_MS;
       // A copy costs no signature.
       if (publicKey === options.ownKey || isOld || isOff) return { verdict: "old", announcement };
-      if (!last && nodes.size >= options.maxNodes) return { verdict: "old", announcement };
+      // Keys cost nothing: those that others tell must not keep out a node that is here itself.
+      const isFull = !last && nodes.size >= options.maxNodes;
+      if (isFull && publicKey !== fromKey) return { verdict: "old", announcement };
       if (!isAnnouncementGenuine(signed, deps.verify)) return { verdict: "bad", announcement };
+      if (isFull) nodes.delete(nodes.keys().next().value!);
       nodes.set(publicKey, { announcement, signed: Uint8Array.from(signed), heardAtMs: now() });
       return { verdict: "new", announcement };
     },

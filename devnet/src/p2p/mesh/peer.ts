@@ -19,11 +19,15 @@ export interface Peer {
   readonly isModern: boolean;
   /** Hex; the same on both sides, and of no other connection. */
   readonly handshakeHash: string;
-  /** By what it is banned: key, address, IP address. */
+  /** By what it is banned. */
   readonly marks: readonly string[];
-  /** `key:…` where it is proven, else `at:…`. Two connections with one identity lead to one peer. */
+  /**
+   * `key:…` where it is proven, else `at:…`: where it says that it listens, and where it is seen if that is elsewhere.
+   * Two connections with one identity lead to one peer.
+   */
   readonly identity: string;
   readonly remoteIp: string;
+  readonly isHere: boolean;
   /** What was dialled, as it was written. */
   readonly dialled: string | null;
   readonly known: BoundedMap<string, true>;
@@ -36,6 +40,8 @@ export interface Peer {
   /** Taken in at the moment; reading stops when it is too much. */
   receiving: { count: number; bytes: number };
   lastSentAtMs: number;
+  /** When it last took something of its queue, or the queue was empty; and how long the queue was then. */
+  taking: { atMs: number; queuedBytes: number };
   /** Something could not be told for want of room. */
   isBehind: boolean;
   /** To a peer of version 2; nothing happens with others. */
@@ -52,6 +58,8 @@ export interface PeerOptions {
   readonly remoteIp: string;
   readonly dialled: string | null;
   readonly address: string;
+  /** The address has the host where the peer is seen: nobody elsewhere can claim it. */
+  readonly isHere: boolean;
   readonly httpUrl: string | null;
   readonly protocolVersion: number;
   readonly provenKey: string | null;
@@ -71,21 +79,24 @@ export function createPeer(options: PeerOptions): Peer {
     };
   const connectedAtMs = now();
   let lastSeenAtMs = connectedAtMs;
-  const key = provenKey === null ? [] : [`key:${provenKey}`];
+  const seenAt = options.isHere ? `at:${address}` : `at:${address} from ${remoteIp}`;
+  const identity = provenKey === null ? seenAt : `key:${provenKey}`;
   const peer: Peer = {
     connection,
     isOutbound: options.isOutbound,
     isModern,
     handshakeHash: options.handshakeHash,
     remoteIp,
+    isHere: options.isHere,
     dialled: options.dialled,
-    marks: [...key, `at:${address}`],
-    identity: key[0] ?? `at:${address}`,
+    marks: [identity],
+    identity,
     known: createBoundedMap(MAX_KNOWN),
     duplicates: createTokenBucket(options.duplicatesAtOnce, options.duplicatesPerSecond, now),
     questions: createTokenBucket(QUESTIONS_AT_ONCE, QUESTIONS_PER_SECOND, now),
     receiving: { count: 0, bytes: 0 },
     lastSentAtMs: connectedAtMs,
+    taking: { atMs: connectedAtMs, queuedBytes: 0 },
     isBehind: false,
     get info() {
       return {

@@ -16,6 +16,8 @@ export interface PeerTable {
 
 /** The one in use, and one that its peer may have left behind. */
 const MAX_CONNECTIONS = 2;
+/** Connections that are this far apart were not dialled at once. */
+const SAME_TIME_MS = 10_000;
 
 export function createPeerTable(): PeerTable {
   const byIdentity = new Map<string, Peer[]>();
@@ -28,8 +30,10 @@ export function createPeerTable(): PeerTable {
         return null;
       }
       if (last.isOutbound !== peer.isOutbound) {
-        // Both dialled at once. The hashes are the same on both sides, so that both keep the same one.
-        if (last.handshakeHash < peer.handshakeHash) return peer;
+        // Both dialled at once: the hashes are the same on both sides, so that both keep the same one. Later on, who
+        // dials has lost the first, and this side does not know it yet.
+        const isLater = peer.info.connectedAtMs - last.info.connectedAtMs > SAME_TIME_MS;
+        if (!isLater && last.handshakeHash < peer.handshakeHash) return peer;
         others[others.length - 1] = peer;
         return last;
       }

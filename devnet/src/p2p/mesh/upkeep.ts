@@ -19,6 +19,14 @@ export interface UpkeepDeps {
   readonly onChange: () => void;
 }
 
+/** It speaks, but does not read: what waits for it must not grow, nor be kept for ever. */
+function isStalled({ connection, taking }: Peer, nowMs: number, limits: PeerLimits): boolean {
+  const { queuedBytes } = connection;
+  if (queuedBytes === 0 || queuedBytes < taking.queuedBytes) taking.atMs = nowMs;
+  taking.queuedBytes = queuedBytes;
+  return queuedBytes > 2 * limits.maxQueuedBytes || nowMs - taking.atMs > limits.stallMs;
+}
+
 /** What is done from time to time, until it is disposed of: then it says good-bye. */
 export function createUpkeep(deps: UpkeepDeps, limits: PeerLimits): AsyncDisposable {
   const { mesh, gossip, desk, nodes, self, now } = deps;
@@ -35,6 +43,8 @@ export function createUpkeep(deps: UpkeepDeps, limits: PeerLimits): AsyncDisposa
     const patience = peer.isModern ? 1 : OLD_PEER_PATIENCE;
     if (hasSpoken && isReading && silentMs > limits.silenceMs * patience) {
       mesh.drop(peer, `silent for ${Math.round(silentMs / 1_000)} s`);
+    } else if (isStalled(peer, nowMs, limits)) {
+      mesh.drop(peer, "it does not read");
     } else if (nowMs - peer.lastSentAtMs >= limits.pingMs) {
       if (peer.isModern) peer.send({ type: "ping" });
       else desk.ask(peer, "version");

@@ -10,7 +10,7 @@ import { type Answer, type Call, refused } from "./taskRuns.ts";
 
 /** Runs the step that is configured for a method, and answers with what came of it. */
 export async function computeStep(
-  deps: { readonly dataClient: (addr: string) => DataClient },
+  deps: { readonly dataClient: (addr: string) => DataClient; readonly latest: () => Call },
   config: PipelineConfig,
   method: TaskMethod,
   call: Call,
@@ -22,9 +22,8 @@ export async function computeStep(
     const reason = `this node is not configured for ${STEP_OF[method]}: set it in [steps]`;
     return refused(RESULT_CODE.INVALID_PARAMETER, reason);
   }
-  const addr = metadata.get(METADATA_DATA_ADDR)[0];
   const given = metadata.get(METADATA_FILES)[0];
-  const data = addr === undefined ? null : deps.dataClient(String(addr));
+  const data = metadata.get(METADATA_DATA_ADDR).length === 0 ? null : followStage(deps);
   try {
     const files = createTaskFiles({
       baseDir: config.base_dir,
@@ -41,4 +40,15 @@ export async function computeStep(
     const isRefused = code === status.INVALID_ARGUMENT;
     return refused(isRefused ? RESULT_CODE.INVALID_PARAMETER : RESULT_CODE.INTERNAL_ERROR, message);
   }
+}
+
+/** Data goes to the stage that asked last: the one that asked first may be gone. */
+function followStage(deps: Parameters<typeof computeStep>[0]): DataClient {
+  const current = (): DataClient =>
+    deps.dataClient(String(deps.latest().metadata.get(METADATA_DATA_ADDR)[0]));
+  return {
+    fetch: (hash, signal) => current().fetch(hash, signal),
+    sendFile: (path, target) => current().sendFile(path, target),
+    close: () => {},
+  };
 }

@@ -52,7 +52,8 @@ export async function createProver(deps: { readonly log: Logger }, config: Pipel
     createTaskRuns(
       {
         ...{ results, prover: protos.prover },
-        compute: (method, call, signal) => computeStep({ dataClient: data.of }, config, method, call, signal),
+        compute: (method, call, latest, signal) =>
+          computeStep({ dataClient: data.of, latest }, config, method, call, signal),
         onFailed: (task, method, reason) => log.warn({ task, method, reason }, "a step failed"),
       },
       { slots: config.slots },

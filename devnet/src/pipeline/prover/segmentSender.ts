@@ -10,14 +10,20 @@ export interface SegmentSenderOptions {
   /** Where the stage and this node share a disk: the folder for the segments. Else they are sent. */
   readonly sharedFolder: string | null;
   readonly data: DataClient | null;
+  readonly signal: AbortSignal;
 }
 
 export interface SegmentSender {
   /** Sends what is there; gives the number of segments when the split is over. */
   finish(): Promise<number>;
+  /** Sends one of the split's other files. */
+  sendFile(path: string, file: string): Promise<void>;
 }
 
 const LOOK_EVERY_MS = 100;
+/** A stage that is away, or whose database is, comes again: what it did not take is sent again until then. */
+const SEND_AGAIN_MS = 500;
+const SEND_FOR_MS = 120_000;
 
 /** Hands over segments while the split runs, in order: a segment is whole once it has its name. */
 export function createSegmentSender(options: SegmentSenderOptions): SegmentSender {
@@ -43,20 +49,33 @@ export function createSegmentSender(options: SegmentSenderOptions): SegmentSende
   };
   const watching = (async () => {
     while (!over.signal.aborted) {
-      await send();
-      await delay(LOOK_EVERY_MS, undefined, { signal: over.signal }).catch(() => {});
+      const waitMs = await send().then(
+        () => LOOK_EVERY_MS,
+        () => SEND_AGAIN_MS,
+      );
+      await delay(waitMs, undefined, { signal: over.signal }).catch(() => {});
     }
   })();
-  // Told by `finish`; a split that fails first has nothing to tell.
-  watching.catch(() => {});
+  const insist = async (work: () => Promise<void>): Promise<void> => {
+    const deadline = Date.now() + SEND_FOR_MS;
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (options.signal.aborted || Date.now() > deadline) throw error;
+        await delay(SEND_AGAIN_MS);
+      }
+    }
+  };
 
   return {
     async finish() {
       over.abort();
       await watching;
-      await send();
+      await insist(send);
       return sent;
     },
+    sendFile: (path, file) => insist(() => options.data!.sendFile(path, { taskId: options.taskId, file })),
   };
 }
 

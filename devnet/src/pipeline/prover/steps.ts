@@ -65,23 +65,26 @@ async function split(
 ): Promise<StepAnswer> {
   const segments = join(folder.output, "segments");
   await mkdir(segments);
+  const failed = new AbortController();
   const sender = createSegmentSender({
     from: segments,
     taskId: request.computed_request_id,
     sharedFolder: context.files.isShared ? String(request.seg_path) : null,
     data: context.data,
+    signal: AbortSignal.any([context.signal, failed.signal]),
   });
-  let total: number;
   try {
     await run();
-  } finally {
-    total = await sender.finish();
+  } catch (error) {
+    failed.abort();
+    await sender.finish().catch(() => {});
+    throw error;
   }
+  const total = await sender.finish();
   if (!context.files.isShared) {
     for (const file of ["output_stream", "public_values", "vk"]) {
       const path = join(folder.output, file);
-      if (await isThere(path))
-        await context.data!.sendFile(path, { taskId: request.computed_request_id, file });
+      if (await isThere(path)) await sender.sendFile(path, file);
     }
   } else if (await isThere(join(folder.output, "output_stream"))) {
     await writeFile(String(request.output_path), await readOutput(folder, "output_stream"));

@@ -20,7 +20,13 @@ export interface TaskRuns extends AsyncDisposable {
 export interface TaskRunsDeps {
   readonly results: ResultStore;
   readonly prover: ServiceDefinition;
-  readonly compute: (method: TaskMethod, call: Call, signal: AbortSignal) => Promise<Answer>;
+  /** @param latest the call that came last for the task: from another stage, where the first is gone */
+  readonly compute: (
+    method: TaskMethod,
+    call: Call,
+    latest: () => Call,
+    signal: AbortSignal,
+  ) => Promise<Answer>;
   readonly onFailed: (id: string, method: TaskMethod, reason: string) => void;
 }
 
@@ -28,6 +34,7 @@ interface TaskRun {
   readonly answer: Promise<Answer>;
   readonly abort: AbortController;
   waiters: number;
+  latest: Call;
 }
 
 export function createTaskRuns(deps: TaskRunsDeps, options: { readonly slots: number }): TaskRuns {
@@ -39,13 +46,24 @@ export function createTaskRuns(deps: TaskRunsDeps, options: { readonly slots: nu
     const { proof_id, computed_request_id: id } = call.request;
     const abort = new AbortController();
     const work = async (): Promise<Answer> => {
-      const done = { ...(await deps.compute(method, call, abort.signal)), proof_id, computed_request_id: id };
+      const done = {
+        ...(await deps.compute(method, call, () => run.latest, abort.signal)),
+        proof_id,
+        computed_request_id: id,
+      };
       const isDone = done.result.code === RESULT_CODE.OK;
       if (!isDone) deps.onFailed(id, method, done.result.message);
       else await results.keep(id, { method, answer: deps.prover[method]!.responseSerialize(done) as Buffer });
       return done;
     };
-    const run = { answer: work().finally(() => running.delete(id)), abort, waiters: 1 };
+    // Begins when `run` is there.
+    const answer = Promise.resolve().then(work);
+    const run: TaskRun = {
+      answer: answer.finally(() => running.delete(id)),
+      abort,
+      waiters: 1,
+      latest: call,
+    };
     running.set(id, run);
     return run;
   };
@@ -56,8 +74,10 @@ export function createTaskRuns(deps: TaskRunsDeps, options: { readonly slots: nu
       const known = await results.find(id);
       if (known?.method === method) return deps.prover[method]!.responseDeserialize(known.answer) as Answer;
       const joined = running.get(id);
-      if (joined) joined.waiters += 1;
-      else if (draining) return refused(RESULT_CODE.BUSY, "draining");
+      if (joined) {
+        joined.waiters += 1;
+        joined.latest = call;
+      } else if (draining) return refused(RESULT_CODE.BUSY, "draining");
       else if (running.size >= options.slots) return refused(RESULT_CODE.BUSY, "all slots are taken");
       const run = joined ?? start(method, call);
       stopUnwanted(call, run);

@@ -17,7 +17,7 @@ export interface QueuedTask {
 export interface TaskQueue extends AsyncDisposable {
   add(client: Queryable, tasks: readonly QueuedTask[]): Promise<void>;
   /** Takes up to `limit` tasks; nobody else gets them until they are finished, put back or expired. */
-  claim(kind: TaskKind, limit: number): Promise<string[]>;
+  claim(client: Queryable, kind: TaskKind, limit: number): Promise<string[]>;
   finish(client: Queryable, task: Pick<QueuedTask, "id" | "kind">): Promise<void>;
   /** Put back after a failure: it can be claimed again after a growing delay. */
   retry(client: Queryable, task: Pick<QueuedTask, "id" | "kind">): Promise<void>;
@@ -59,7 +59,8 @@ export async function createTaskQueue(deps: {
     );
   return {
     add: (client, tasks) => add(client, tasks),
-    claim: async (kind, limit) => (await boss.fetch(kind, { batchSize: limit })).map((job) => job.id),
+    claim: async (client, kind, limit) =>
+      (await boss.fetch(kind, { batchSize: limit, db: connection(client) })).map((job) => job.id),
     finish: (client, { kind, id }) => boss.complete(kind, id, { db: connection(client) }),
     retry: (client, { kind, id }) => boss.fail(kind, id, { db: connection(client) }),
     async giveBack(client, task) {

@@ -1,5 +1,6 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { Database } from "../../store/database.ts";
+import { type Database, isConnectionLoss, type Queryable } from "../../store/database.ts";
 import type { NodePool } from "../nodes/nodePool.ts";
 import type { ProverNode } from "../nodes/proverNode.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
@@ -7,8 +8,8 @@ import { choosePlace } from "../schedule/choosePlace.ts";
 import { chooseReleases } from "../schedule/chooseReleases.ts";
 import type { TaskQueue } from "../schedule/taskQueue.ts";
 import { readOpenWork, takeReleases } from "../store/releases.ts";
-import { findRun, type PipelineRun } from "../store/runs.ts";
-import { findTask, type PipelineTask, startTask } from "../store/tasks.ts";
+import { findUnfinishedRuns, type PipelineRun } from "../store/runs.ts";
+import { lockReadyTasks, type PipelineTask, startTasks } from "../store/tasks.ts";
 import type { Liar } from "./findLiar.ts";
 import type { RunDriver } from "./runDriver.ts";
 import type { TaskCaller, TaskEnd } from "./taskCaller.ts";
@@ -18,6 +19,8 @@ export interface Dispatcher extends AsyncDisposable {
   wake(): void;
   /** Runs of which tasks run now. */
   runs(): string[];
+  /** Tasks that this stage starts, watches or ends now. */
+  held(): string[];
   /** Ends this stage's calls for a run that is over. */
   abortRun(runId: string): void;
 }
@@ -40,6 +43,8 @@ const ORDER: readonly TaskKind[] = ["verify", "snark", "agg", "prove", "split", 
 const QUEUED_PER_SLOT = 2;
 /** Other stages' changes are seen at the latest after this. */
 const LOOK_EVERY_MS = 1_000;
+/** An end that can't be stored, as the database is away, is kept and tried again. */
+const STORE_AGAIN_MS = 500;
 
 interface RunningTask {
   readonly runId: string;
@@ -50,13 +55,13 @@ interface RunningTask {
 /** Gives tasks that can start to nodes that have room, and hands what came of them to the driver. */
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const running = new Map<string, RunningTask>();
+  const starting = new Set<string>();
   let isStopping = false;
   let isAwake = false;
   let looking: Promise<void> = Promise.resolve();
 
   const start = (task: PipelineTask, run: PipelineRun, node: ProverNode): void => {
     const abort = new AbortController();
-    node.tasks.add(task.id);
     const ended = runTask(deps, task, run, node, abort.signal).finally(() => {
       node.tasks.delete(task.id);
       running.delete(task.id);
@@ -68,9 +73,13 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     while (isAwake && !isStopping) {
       isAwake = false;
       try {
-        await release(deps);
-        for (const kind of ORDER) await claim(deps, kind, start);
+        const queued = await release(deps);
+        for (const kind of ORDER.filter((one) => queued.has(one))) {
+          for (const { task, run, node } of await claim(deps, kind, starting)) start(task, run, node);
+          starting.clear();
+        }
       } catch (error) {
+        starting.clear();
         deps.log.warn({ reason: (error as Error).message }, "tasks wait: the database can't be reached");
       }
     }
@@ -85,6 +94,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   return {
     wake,
     runs: () => [...new Set([...running.values()].map((task) => task.runId))],
+    held: () => [...starting, ...running.keys()],
     abortRun(runId) {
       for (const task of running.values()) if (task.runId === runId) task.abort.abort();
     },
@@ -99,31 +109,75 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   };
 }
 
-/** Fills the queue up to what the nodes can soon take. */
-async function release({ database, pool, queue }: DispatcherDeps): Promise<void> {
+/** Fills the queue up to what the nodes can soon take. Gives the kinds of which it holds tasks. */
+async function release({ database, pool, queue }: DispatcherDeps): Promise<Set<TaskKind>> {
   const slots = slotsByKind(pool.nodes());
   const { runs, queued } = await readOpenWork(database);
   const room = new Map(
     ORDER.map((kind) => [kind, (slots.get(kind) ?? 0) * QUEUED_PER_SLOT - (queued.get(kind) ?? 0)] as const),
   );
-  await takeReleases(database, chooseReleases(runs, room), queue.add);
+  const releases = chooseReleases(runs, room);
+  await takeReleases(database, releases, queue.add);
+  const held = [...queued].filter(([, count]) => count > 0).map(([kind]) => kind);
+  return new Set([...held, ...releases.map(({ kind }) => kind)]);
 }
 
-async function claim(
-  { database, pool, queue }: DispatcherDeps,
-  kind: TaskKind,
-  start: (task: PipelineTask, run: PipelineRun, node: ProverNode) => void,
-): Promise<void> {
-  const free = freeSlots(kind, pool.nodes());
-  if (free === 0) return;
-  for (const id of await queue.claim(kind, free)) {
-    const task = await findTask(database, id);
-    const run = task && (await findRun(database, task.proofId));
-    if (!task || !run || run.finishedAt) continue;
-    const node = choosePlace({ kind, lastNode: task.node, notOn: task.notOn }, pool.nodes());
-    if (node) start(task, run, node);
-    else await queue.giveBack(database, { id, kind, priority: run.priority });
+interface Start {
+  readonly task: PipelineTask;
+  readonly run: PipelineRun;
+  readonly node: ProverNode;
+}
+
+/** Takes tasks of a kind for the free slots. One commit: after a crash a task is in the queue or at a node, never between. */
+async function claim(deps: DispatcherDeps, kind: TaskKind, starting: Set<string>): Promise<Start[]> {
+  const free = freeSlots(kind, deps.pool.nodes());
+  if (free === 0) return [];
+  const placed: Start[] = [];
+  try {
+    await deps.database.transaction(async (client) => {
+      for (const start of await placeClaimed(deps, client, kind, free)) placed.push(start);
+      // Before the commit, so that nobody finds them unwatched.
+      for (const { task } of placed) starting.add(task.id);
+      const places = placed.map(({ task, node }) => ({ id: task.id, node: node.id }));
+      await startTasks(client, deps.stageId, places);
+    });
+    return placed;
+  } catch (error) {
+    for (const { task, node } of placed) node.tasks.delete(task.id);
+    throw error;
   }
+}
+
+/** Claims, and gives each task a slot of a node; those that fit none go back. */
+async function placeClaimed(
+  { pool, queue }: DispatcherDeps,
+  client: Queryable,
+  kind: TaskKind,
+  free: number,
+): Promise<Start[]> {
+  const ids = await queue.claim(client, kind, free);
+  if (ids.length === 0) return [];
+  const tasks = await lockReadyTasks(client, ids);
+  const runs = await findUnfinishedRuns(client, [...new Set(tasks.map((task) => task.proofId))]);
+  const open = tasks.filter((task) => runs.has(task.proofId));
+  // What is over meanwhile.
+  const over = ids.filter((id) => !open.some((task) => task.id === id));
+  await queue.drop(
+    client,
+    over.map((id) => ({ id, kind })),
+  );
+  const placed: Start[] = [];
+  const homeless: PipelineTask[] = [];
+  for (const task of open) {
+    const node = choosePlace({ kind, lastNode: task.node, notOn: task.notOn }, pool.nodes());
+    if (!node) homeless.push(task);
+    else placed.push({ task, run: runs.get(task.proofId)!, node });
+    node?.tasks.add(task.id);
+  }
+  for (const { id, proofId } of homeless) {
+    await queue.giveBack(client, { id, kind, priority: runs.get(proofId)!.priority });
+  }
+  return placed;
 }
 
 /** One start of a task at a node, to its end. */
@@ -135,13 +189,24 @@ async function runTask(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    if (!(await startTask(deps.database, task.id, deps.stageId, node.id))) return;
     const end = await deps.caller.call(task, run, node, signal);
     if (end.kind === "lost") deps.pool.rest(node);
     else node.answered();
-    await handOver(deps, task, node, end, signal);
+    await stored(() => handOver(deps, task, node, end, signal), signal);
   } catch (error) {
     deps.log.error({ task: task.id, reason: (error as Error).message }, "a task's end could not be stored");
+  }
+}
+
+/** A finished task's output is not lost because the database is away. */
+async function stored(store: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      return await store();
+    } catch (error) {
+      if (!isConnectionLoss(error) || signal.aborted) throw error;
+      await delay(STORE_AGAIN_MS, undefined, { signal });
+    }
   }
 }
 

@@ -34,9 +34,12 @@ export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncD
   const round = async (): Promise<void> => {
     await beatStage(database, stageId, deps.addr);
     await beatRuns(database);
-    for (const task of await readOrphanedTasks(database, SILENT_SECONDS)) {
-      log.warn({ run: task.proofId, task: task.planned.key }, "a task of a stage that is gone is taken back");
-      const error = "the stage that watched it is gone";
+    const asks = { stageId, held: dispatcher.held() };
+    for (const task of await readOrphanedTasks(database, SILENT_SECONDS, asks)) {
+      // It began while the database was asked.
+      if (dispatcher.held().includes(task.id)) continue;
+      log.warn({ run: task.proofId, task: task.planned.key }, "a task that no stage watches is taken back");
+      const error = "no stage watched it any more";
       await driver.setBack(task, { outcome: "busy", error, node: task.node ?? "" });
     }
     for (const runId of await readLateRuns(database)) {

@@ -127,7 +127,7 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
           const end = failureOf(task.kind, run.shape);
           return endRun(client, run, { ...end, error: failureText(task, setback) });
         }
-        await putTaskBack(client, task.id, setback);
+        if (!(await putTaskBack(client, task.id, setback))) return;
         const queued = { id: task.id, kind: task.kind, priority: run.priority };
         await (after.failures > task.failures ? queue.retry(client, queued) : queue.giveBack(client, queued));
       })),

@@ -52,7 +52,9 @@ export function createSegmentCollector(deps: CollectorDeps): SegmentCollector {
 
   return {
     collect(task, run, sharesBase) {
-      const split: Split = { run, hashes: [], told: 0, telling: Promise.resolve() };
+      // A node that still sends for an earlier process of the stage goes on where that one was.
+      const told = run.segments.known;
+      const split: Split = { run, hashes: [], told, telling: Promise.resolve() };
       splits.set(task.id, split);
       const stopped = new AbortController();
       const watching = sharesBase ? watch(deps, split, stopped.signal) : Promise.resolve();
@@ -92,14 +94,18 @@ export function createSegmentCollector(deps: CollectorDeps): SegmentCollector {
 
 /** The run learns of its segments in order, one call at a time. */
 function tell(deps: CollectorDeps, split: Split): Promise<void> {
-  split.telling = split.telling.then(async () => {
-    const fresh: string[] = [];
-    for (let next = split.told; split.hashes[next] !== undefined; next += 1) fresh.push(split.hashes[next]!);
-    if (fresh.length === 0) return;
-    await deps.driver.addSegments(split.run.id, fresh, split.told);
-    split.told += fresh.length;
-    deps.onSegments(fresh.length);
-  });
+  // What could not be told, as the database was away, is told with the next.
+  split.telling = split.telling
+    .catch(() => {})
+    .then(async () => {
+      const fresh: string[] = [];
+      for (let next = split.told; split.hashes[next] !== undefined; next += 1)
+        fresh.push(split.hashes[next]!);
+      if (fresh.length === 0) return;
+      await deps.driver.addSegments(split.run.id, fresh, split.told);
+      split.told += fresh.length;
+      deps.onSegments(fresh.length);
+    });
   return split.telling;
 }
 

@@ -77,6 +77,17 @@ export async function findRun(client: Queryable, id: string): Promise<PipelineRu
   return found.rows[0] ? toRun(found.rows[0]) : null;
 }
 
+export async function findUnfinishedRuns(
+  client: Queryable,
+  ids: readonly string[],
+): Promise<Map<string, PipelineRun>> {
+  const found = await client.query<RunRow>(
+    "select * from stage_task where id = any ($1) and finished_at is null",
+    [ids],
+  );
+  return new Map(found.rows.map((row) => [row.id, toRun(row)]));
+}
+
 /** One change of a run at a time: whoever holds the row decides what comes next. Null where it is finished or gone. */
 export async function lockUnfinishedRun(client: Queryable, id: string): Promise<PipelineRun | null> {
   const found = await client.query<RunRow>(

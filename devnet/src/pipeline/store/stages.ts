@@ -20,14 +20,21 @@ export async function removeStage(client: Queryable, id: string): Promise<void> 
   await client.query("delete from pipeline_stage where id = $1", [id]);
 }
 
-/** Tasks that run at stages which are gone or silent for so long. */
-export async function readOrphanedTasks(client: Queryable, silentSeconds: number): Promise<PipelineTask[]> {
+/**
+ * Tasks that run at stages which are gone or silent for so long, and those that the stage which asks does not hold: the
+ * database went away while they started or ended.
+ */
+export async function readOrphanedTasks(
+  client: Queryable,
+  silentSeconds: number,
+  asks: { readonly stageId: string; readonly held: readonly string[] },
+): Promise<PipelineTask[]> {
   const found = await client.query<TaskRow>(
     `select task.* from prove_task as task
-     where status = ${TASK_STATUS.running} and not exists (
+     where status = ${TASK_STATUS.running} and case when stage_id = $2 then id <> all ($3::text[]) else not exists (
        select 1 from pipeline_stage as stage
-       where stage.id = task.stage_id and stage.seen_at > now() - make_interval(secs => $1))`,
-    [silentSeconds],
+       where stage.id = task.stage_id and stage.seen_at > now() - make_interval(secs => $1)) end`,
+    [silentSeconds, asks.stageId, asks.held],
   );
   return found.rows.map(toTask);
 }

@@ -66,22 +66,22 @@ export async function readyTasks(client: Queryable, proofId: string, key: string
   );
 }
 
-/** Begins a task on a node. False where it was ended meanwhile. */
-export async function startTask(
+/** Begins tasks on nodes. */
+export async function startTasks(
   client: Queryable,
-  id: string,
   stageId: string,
-  node: string,
-): Promise<boolean> {
-  const started = await client.query(
+  places: readonly { readonly id: string; readonly node: string }[],
+): Promise<void> {
+  if (places.length === 0) return;
+  await client.query(
     `with started as (
-       update prove_task set status = ${TASK_STATUS.running}, stage_id = $2, node_info = $3, started_at = now(),
+       update prove_task set status = ${TASK_STATUS.running}, stage_id = $1, node_info = place.node, started_at = now(),
          check_at = extract(epoch from now())::bigint, updated_at = now()
-       where id = $1 and status in (${TASK_STATUS.ready}, ${TASK_STATUS.running}) returning id)
-     insert into pipeline_attempt (task_id, node) select id, $3 from started returning id`,
-    [id, stageId, node],
+       from unnest($2::text[], $3::text[]) as place (id, node) where prove_task.id = place.id
+       returning prove_task.id, place.node)
+     insert into pipeline_attempt (task_id, node) select id, node from started`,
+    [stageId, places.map((place) => place.id), places.map((place) => place.node)],
   );
-  return started.rowCount === 1;
 }
 
 /** Stores a task's output. False where it is done already: a second answer changes nothing. */
@@ -107,17 +107,19 @@ export interface TaskSetback {
   readonly node: string;
 }
 
-/** Puts a task back so that it starts again, elsewhere where it failed. */
-export async function putTaskBack(client: Queryable, id: string, setback: TaskSetback): Promise<void> {
+/** Puts a task back so that it starts again, elsewhere where it failed. False where it doesn't run any more. */
+export async function putTaskBack(client: Queryable, id: string, setback: TaskSetback): Promise<boolean> {
   const isFailure = setback.outcome === "failed" || setback.outcome === "late";
-  await client.query(
+  const put = await client.query(
     `update prove_task set status = ${TASK_STATUS.ready}, stage_id = null, error = $2, updated_at = now(),
        failures = failures + $3, losses = losses + $4,
        not_on = case when $3 = 1 and not $5 = any (not_on) then not_on || $5::text else not_on end
      where id = $1 and status = ${TASK_STATUS.running}`,
     [id, setback.error, isFailure ? 1 : 0, setback.outcome === "lost" ? 1 : 0, setback.node],
   );
+  if (put.rowCount === 0) return false;
   await endAttempt(client, id, setback.outcome, setback.error);
+  return true;
 }
 
 export async function failTask(client: Queryable, id: string, setback: TaskSetback): Promise<void> {
@@ -206,9 +208,14 @@ export async function hasUnfinishedTasks(client: Queryable, proofId: string): Pr
   return found.rowCount === 1;
 }
 
-export async function findTask(client: Queryable, id: string): Promise<PipelineTask | null> {
-  const found = await client.query<TaskRow>("select * from prove_task where id = $1", [id]);
-  return found.rows[0] ? toTask(found.rows[0]) : null;
+/** Of these tasks those that can start, in that order, with their rows locked. */
+export async function lockReadyTasks(client: Queryable, ids: readonly string[]): Promise<PipelineTask[]> {
+  const found = await client.query<TaskRow>(
+    `select * from prove_task where id = any ($1::text[]) and status = ${TASK_STATUS.ready}
+     order by array_position($1::text[], id::text) for update`,
+    [ids],
+  );
+  return found.rows.map(toTask);
 }
 
 /** A task's inputs: the outputs of what it needs, in order. */

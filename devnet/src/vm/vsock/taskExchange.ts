@@ -2,6 +2,8 @@ import type { ResultFile, ResultMessage, TaskMessage } from "gevulot-shim/wire";
 
 /** One task over VSOCK (protocol section 8): what a VM asks for, and what it hands back. */
 export interface TaskExchange {
+  /** What a program that takes its task over VSOCK knows it by. */
+  readonly txHash: string;
   /** Null once there is a result: a VM has one task. */
   takeTask(): TaskMessage | null;
   /**
@@ -26,6 +28,7 @@ const CHECKSUM_BYTES = 32;
 export function createTaskExchange(task: TaskMessage): TaskExchange {
   let submitted: SubmittedResult | null = null;
   return {
+    txHash: task.txHash,
     takeTask: () => (submitted === null ? task : null),
     submit({ txHash, result }) {
       if (txHash !== task.txHash)

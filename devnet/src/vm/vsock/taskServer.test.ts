@@ -213,6 +213,31 @@ describe("a hostile client", () => {
     expect(new Set(await Promise.all(calls))).toEqual(new Set(["3"]));
   });
 
+  test.each([
+    ["another task, cut within a character", { tx_hash: `${"a".repeat(63)}😀`, task: { files: [] } }],
+    [
+      "a file, cut within a character",
+      { tx_hash: HASH, task: { files: [{ path: `/workspace/${"a".repeat(244)}😀`, checksum: HASH }] } },
+    ],
+  ])("is answered what it named: %s", async (_, request) => {
+    await start();
+    const { submitResult } = createPeer();
+    await expect(submitResult(request)).rejects.toMatchObject({ code: grpc.status.INVALID_ARGUMENT });
+  });
+
+  test("that calls or connects too often is cut off, and others of it are not", async () => {
+    await start({ callsPerSecond: 5, connectionsPerSecond: 2 });
+    const session = openSession();
+    let answered = 0;
+    while (answered < 30 && (await call(session, {}, Buffer.alloc(0))) === "3") answered++;
+    expect(answered).toBeGreaterThanOrEqual(10);
+    expect(answered).toBeLessThan(30);
+    await expect.poll(() => session.destroyed).toBe(true);
+    expect(await call(openSession(), {}, Buffer.alloc(0))).toBe("3");
+    for (let tries = 0; tries < 4; tries++) await ended(connect(path).end());
+    expect(await call(openSession(), {}, Buffer.alloc(0))).toBe("none");
+  });
+
   test("is dropped when it says nothing, or no HTTP/2", async () => {
     await start({ idleMs: 100 });
     await ended(connect(path));

@@ -16,6 +16,7 @@ import {
   ProtobufError,
   SUBMIT_RESULT,
 } from "gevulot-shim/wire";
+import { createRateLimit } from "../../http/rateLimit.ts";
 import type { TaskExchange } from "./taskExchange.ts";
 
 /** The service of one VM: whoever connects to it sees that VM's task and no other. */
@@ -31,11 +32,17 @@ export const TASK_SERVER_LIMITS = {
   bufferedBytes: 32 * 2 ** 20,
   /** Of a connection on which nothing happens. */
   idleMs: 120_000,
+  /** Twice as many at once. A program has two calls to make, and asks again once a second. */
+  callsPerSecond: 20,
+  connectionsPerSecond: 5,
 } as const;
 
 /** Unacknowledged bytes; the default of 64 KiB halves the speed of a large proof. */
 const WINDOW_BYTES = 1024 * 1024;
 const MAX_HEADER_BYTES = 8 * 1024;
+/** The key of a rate that has one. */
+const ONE_VM = "";
+const MIN_BODY_BYTES = 4 * 1024;
 
 /** gRPC's status codes, as many as are used. */
 const STATUS = {
@@ -57,11 +64,12 @@ export function createTaskServer(
   limits: { readonly [Name in keyof typeof TASK_SERVER_LIMITS]: number } = TASK_SERVER_LIMITS,
 ): TaskServer {
   const sessions = new Set<ServerHttp2Session>();
+  const connectionRate = createRateLimit({ perSecond: limits.connectionsPerSecond });
   let buffered = 0;
 
   const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
     const path = headers[":path"] ?? "";
-    const chunks: Buffer[] = [];
+    const body = createBody();
     let bytes = 0;
     let refused = refusal(path, headers);
     stream.on("error", () => {});
@@ -69,12 +77,12 @@ export function createTaskServer(
       if (refused !== null) return;
       bytes += chunk.length;
       buffered += chunk.length;
-      if (buffered <= limits.bufferedBytes) return void chunks.push(chunk);
+      if (buffered <= limits.bufferedBytes) return body.add(chunk);
       refused = tooMuch(limits.bufferedBytes);
-      chunks.length = 0;
+      body.drop();
       reply(stream, refused);
     });
-    stream.on("end", () => reply(stream, refused ?? answerCall(exchange, path, Buffer.concat(chunks))));
+    stream.on("end", () => reply(stream, refused ?? answerCall(exchange, path, body.bytes())));
     stream.on("close", () => {
       buffered -= bytes;
     });
@@ -85,7 +93,8 @@ export function createTaskServer(
   return {
     accept(connection) {
       connection.on("error", () => {});
-      if (sessions.size >= limits.connections) return void connection.destroy();
+      const isTooMany = sessions.size >= limits.connections || connectionRate.take(ONE_VM) > 0;
+      if (isTooMany) return void connection.destroy();
       const session = performServerHandshake(connection, {
         settings: {
           maxConcurrentStreams: limits.streamsPerConnection,
@@ -98,7 +107,13 @@ export function createTaskServer(
       });
       sessions.add(session);
       session.on("error", () => {});
-      session.on("stream", onStream);
+      const callRate = createRateLimit({ perSecond: limits.callsPerSecond });
+      session.on("stream", (stream, headers) => {
+        if (callRate.take(ONE_VM) === 0) return onStream(stream, headers);
+        stream.on("error", () => {});
+        // Not by a farewell, which it may never read.
+        connection.destroy();
+      });
       session.on("close", () => {
         sessions.delete(session);
         connection.destroy();
@@ -109,6 +124,29 @@ export function createTaskServer(
     [Symbol.dispose]() {
       for (const session of sessions) session.destroy();
     },
+  };
+}
+
+/** What arrives is copied: a byte that comes alone would hold all that was read with it. */
+function createBody() {
+  let buffer = Buffer.alloc(0);
+  let used = 0;
+  return {
+    add(chunk: Buffer): void {
+      const needed = used + chunk.length;
+      if (needed > buffer.length) {
+        const larger = Buffer.allocUnsafeSlow(Math.max(needed, buffer.length * 2, MIN_BODY_BYTES));
+        buffer.copy(larger, 0, 0, used);
+        buffer = larger;
+      }
+      chunk.copy(buffer, used);
+      used = needed;
+    },
+    drop(): void {
+      buffer = Buffer.alloc(0);
+      used = 0;
+    },
+    bytes: (): Buffer => buffer.subarray(0, used),
   };
 }
 
@@ -152,7 +190,7 @@ function reply(stream: ServerHttp2Stream, { status, reason, message }: Answer): 
   const head = { ":status": 200, "content-type": "application/grpc" };
   const trailers = {
     "grpc-status": String(status),
-    ...(reason === undefined ? {} : { "grpc-message": encodeURIComponent(reason) }),
+    ...(reason === undefined ? {} : { "grpc-message": encodeURIComponent(wellFormed(reason)) }),
   };
   if (message === undefined) {
     stream.respond({ ...head, ...trailers }, { endStream: true });
@@ -163,4 +201,9 @@ function reply(stream: ServerHttp2Stream, { status, reason, message }: Answer): 
   stream.respond(head, { waitForTrailers: true });
   stream.once("wantTrailers", () => stream.sendTrailers(trailers));
   stream.end(encodeFrame(message));
+}
+
+/** A reason may quote what a VM sent, cut within a character; such a text can't be encoded. */
+function wellFormed(text: string): string {
+  return Buffer.from(text).toString();
 }
