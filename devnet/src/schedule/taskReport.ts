@@ -11,6 +11,7 @@ import {
   verifySignature,
 } from "gevulot-sdk/protocol";
 import { z } from "zod";
+import { storableText } from "../result/storableText.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -33,10 +34,14 @@ const MAX_ATTEMPTS = 16;
 const MAX_TEXT = 16_384;
 const CONTEXT = new TextEncoder().encode("gevulot task report 1\n");
 
-const text = z.string().max(MAX_TEXT);
+/** What the database's JSON does not take is left out: a strange node's words must not keep the report from being stored. */
+const text = z.string().max(MAX_TEXT).transform(storableText);
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const time = z.iso.datetime();
-const count = z.int().min(0);
+const count = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1);
 const failure = z.object({
   // A later version may know more of them.
   code: z.string().regex(/^[A-Z_]{1,40}$/),
