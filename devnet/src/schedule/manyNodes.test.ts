@@ -67,7 +67,8 @@ const finish = async (task: VmTask): Promise<VmOutcome> => {
 };
 const fail: Program = async () => ({ kind: "exited", exitCode: 3 });
 const hang: Program = async (_, { signal }) => {
-  await once(signal as AbortSignal, "abort");
+  // It may be asked to end before it begins.
+  if (!signal?.aborted) await once(signal as AbortSignal, "abort");
   return { kind: "cancelled" };
 };
 
@@ -90,6 +91,10 @@ async function createTestNode(index: number, sharing: Sharing, deliveryMs: numbe
   const layout = createFileLayout(join(dir, `${index}`));
   const others = () => (node.isUp ? nodes.filter((other) => other !== node && other.isUp) : []);
   const touch = async (run: string | null) => run !== null && settler.touch(run);
+  /** What is under way when a node stops finds its database closed; while it works nothing may fail. */
+  const afterItsEnd = (error: Error) => {
+    if (nodes.every(({ isUp }) => isUp)) log.error({ err: error }, "a delivery failed");
+  };
   const intake = createIntake(
     {
       log,
@@ -104,8 +109,8 @@ async function createTestNode(index: number, sharing: Sharing, deliveryMs: numbe
           settler.touch(payload.parent);
         }
         scheduler.wake();
-        void findRun(database, tx.hash).then(touch);
-        if (origin === "here") for (const other of others()) void other.intake.receive(tx, key);
+        findRun(database, tx.hash).then(touch, afterItsEnd);
+        if (origin === "here") for (const other of others()) other.intake.receive(tx, key).catch(afterItsEnd);
       },
     },
     { execute: true, sharing: () => sharing },
@@ -143,7 +148,7 @@ async function createTestNode(index: number, sharing: Sharing, deliveryMs: numbe
           .filter((other) => other.isUp || other === node)
           .map(({ key: publicKey }) => ({ publicKey, resources: { memMib: 4_096, cpus: 8, gpus: 0 } })),
       announce: (report) => {
-        for (const other of others()) void other.inbox.receive(report, key);
+        for (const other of others()) other.inbox.receive(report, key).catch(afterItsEnd);
       },
     },
     { execute: true, provers: 1, verifiers: 3, attempts: 3, deliveryMs },
@@ -283,7 +288,7 @@ describe("who takes over", () => {
       if (program !== "prover" || (late !== -1 && late !== node)) return finish;
       late = node;
       return async (task, { signal }) => {
-        await Promise.race([released, once(signal as AbortSignal, "abort")]);
+        if (!signal?.aborted) await Promise.race([released, once(signal as AbortSignal, "abort")]);
         return signal?.aborted ? { kind: "cancelled" } : finish(task);
       };
     };

@@ -155,7 +155,7 @@ const finish = async (
   return { kind: "exited", exitCode: 0 };
 };
 const untilAborted: Program = async (_, { signal }) => {
-  await once(signal as AbortSignal, "abort");
+  if (!signal?.aborted) await once(signal as AbortSignal, "abort");
   return { kind: "cancelled" };
 };
 
