@@ -25,6 +25,7 @@ export default defineConfig({
           name: "unit",
           include: ["*/src/**/*.test.ts", "test/*.test.ts", "test/sim/*.test.ts"],
           testTimeout: 20_000,
+          hookTimeout: 30_000,
         },
       },
       {
