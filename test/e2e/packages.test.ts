@@ -140,7 +140,8 @@ test("the SDK's browser entry needs no module of Node.js, and is small", async (
   const { path, texts } = await bundle("gevulot-sdk", "entry");
   const bytes = texts.reduce((sum, text) => sum + gzipSync(text, { level: 9 }).length, 0);
   console.log(`the browser entry: ${bytes} bytes gzip in ${texts.length} files`);
-  expect(texts.join()).not.toContain("node:");
+  // As a module's name; a field may be called so.
+  expect(texts.join()).not.toMatch(/["'`]node:/);
   expect(bytes).toBeGreaterThan(10_000);
   expect(bytes).toBeLessThan(MAX_BROWSER_GZIP_BYTES);
 

@@ -22,8 +22,8 @@ describe("strace's lines", () => {
     ],
     [
       "an old open, written",
-      ['7 open("x", O_WRONLY|O_CREAT, 0666) = 3</work/x>'],
-      [{ path: "/work/x", use: "written" }],
+      ['7 open("x", O_WRONLY|O_CREAT, 0666) = 3</data/x>'],
+      [{ path: "/data/x", use: "written" }],
     ],
     [
       "a program",
