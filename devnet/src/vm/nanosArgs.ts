@@ -1,4 +1,13 @@
-import { escapeCommas, gpuArgs, MIN_GUEST_MIB, type QemuArgsOptions, SANDBOX } from "./qemuArgs.ts";
+import {
+  escapeCommas,
+  gpuArgs,
+  MIN_GUEST_MIB,
+  type QemuArgsOptions,
+  qmpArgs,
+  SANDBOX,
+  serialArgs,
+  workspaceArgs,
+} from "./qemuArgs.ts";
 import { volumeArgs } from "./volumes/guestVolumes.ts";
 import { vsockArgs } from "./vsock/vsockArgs.ts";
 
@@ -41,15 +50,9 @@ export function nanosArgs(options: NanosArgsOptions): string[] {
     ...["-device", "virtio-scsi-pci,id=scsi0"],
     ...["-device", "scsi-hd,bus=scsi0.0,drive=image,bootindex=0"],
     ...["-device", "virtio-rng-pci"],
-    ...[
-      "-fsdev",
-      `local,id=workspace,path=${escapeCommas(workspace.path)},security_model=${workspace.securityModel},multidevs=remap`,
-    ],
-    ...["-device", "virtio-9p-pci,fsdev=workspace,mount_tag=0"],
-    ...["-chardev", `socket,id=console,fd=${fds.console}`],
-    ...["-serial", "chardev:console"],
-    ...["-chardev", `socket,id=qmp,fd=${fds.qmp}`],
-    ...["-mon", "chardev=qmp,mode=control"],
+    ...workspaceArgs(workspace),
+    ...serialArgs("console", fds.console),
+    ...qmpArgs(fds.qmp),
     ...["-device", "isa-debug-exit"],
     ...(options.volumes ?? []).flatMap((volume, index) => volumeArgs(index, volume.fd, volume.readonly)),
     ...gpuArgs(options.gpuDevices),

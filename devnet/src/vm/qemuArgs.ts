@@ -76,18 +76,10 @@ export function qemuArgs(options: QemuArgsOptions): string[] {
     ...["-device", "virtio-blk-pci,drive=root"],
     ...(options.volumes ?? []).flatMap((volume, index) => volumeArgs(index, volume.fd, volume.readonly)),
     ...["-device", "virtio-rng-pci"],
-    // `mapped`: a link or an owner that the guest makes is only noted, so that it means nothing on the host.
-    ...[
-      "-fsdev",
-      `local,id=workspace,path=${escapeCommas(workspace.path)},security_model=${workspace.securityModel},multidevs=remap`,
-    ],
-    ...["-device", "virtio-9p-pci,fsdev=workspace,mount_tag=0"],
-    ...["-chardev", `socket,id=console,fd=${fds.console}`],
-    ...["-serial", "chardev:console"],
-    ...["-chardev", `socket,id=control,fd=${fds.control}`],
-    ...["-serial", "chardev:control"],
-    ...["-chardev", `socket,id=qmp,fd=${fds.qmp}`],
-    ...["-mon", "chardev=qmp,mode=control"],
+    ...workspaceArgs(workspace),
+    ...serialArgs("console", fds.console),
+    ...serialArgs("control", fds.control),
+    ...qmpArgs(fds.qmp),
     ...["-device", "isa-debug-exit,iobase=0x501,iosize=0x4"],
     ...(options.vsock ? vsockArgs(options.vsock, memMib, options.vsock.inheritedAs) : []),
     ...gpuArgs(options.gpuDevices),
@@ -107,6 +99,24 @@ export function machineArgs(accelerator: "kvm" | "tcg", version: QemuVersion): s
     ...["-machine", ["q35", ...off.map((name) => `${name}=off`)].join(",")],
     ...["-accel", accelerator === "tcg" ? "tcg,thread=single" : accelerator],
   ];
+}
+
+/**
+ * The task's workspace, for the guest's mount tag 0. `mapped`: a link or an owner that the guest makes is only noted, so
+ * that it means nothing on the host.
+ */
+export function workspaceArgs({ path, securityModel }: QemuArgsOptions["workspace"]): string[] {
+  const share = `local,id=workspace,path=${escapeCommas(path)},security_model=${securityModel},multidevs=remap`;
+  return ["-fsdev", share, "-device", "virtio-9p-pci,fsdev=workspace,mount_tag=0"];
+}
+
+/** A serial port of the guest that ends at an inherited socket. */
+export function serialArgs(id: string, fd: number): string[] {
+  return ["-chardev", `socket,id=${id},fd=${fd}`, "-serial", `chardev:${id}`];
+}
+
+export function qmpArgs(fd: number): string[] {
+  return ["-chardev", `socket,id=qmp,fd=${fd}`, "-mon", "chardev=qmp,mode=control"];
 }
 
 export function gpuArgs(addresses: readonly string[]): string[] {
