@@ -26,13 +26,13 @@ test.each<[string[], number, RegExp, RegExp]>([
   [["ls", "prover.img", "/none"], 1, /^$/, /^error: \/none .* no such file/],
   [["cat", "prover.img", "prover.mjs"], 0, /console\.log\("hello"\)/, /^$/],
   [["cat", "prover.img", "/etc"], 1, /^$/, /^error: .* a folder/],
-  [["cat", "prover.img"], 2, /^$/, /^error: Not enough .*\nSee .* --help/],
+  [["cat", "prover.img"], 2, /^$/, /^error: Something is missing .*image cat <file> <path>\nSee .* --help/],
   [["verify", "prover.img"], 0, /^(ok .*\n){6}$/, /^$/],
   [["verify", "damaged.img"], 1, /^DAMAGED kernel /m, /^error: damaged\.img .*kernel.*download it again\.$/m],
   [["verify", "damaged.img", "--json"], 1, /"code":"IMAGE_INVALID"/, /^$/],
   [["verify", "prover.mjs"], 1, /^$/, /^error: .* not an image made by/],
   [["verify", "none.img"], 1, /^$/, /^error: .* can't be opened \(ENOENT\)/],
-  [[], 2, /^$/, /^error: Say what to do: image build, inspect, ls, cat or verify\./],
+  [[], 2, /^$/, /^error: Say what to do: image build, check, inspect, ls, cat, cp, verify or template\./],
 ])("image %j", async (args, code, stdout, stderr) => {
   const result = await image(...args);
   expect(result.stderr).toMatch(stderr);
