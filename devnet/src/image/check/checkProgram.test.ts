@@ -8,7 +8,7 @@ import { findMissing } from "./missingFiles.ts";
 import { createStraceReader, type OpenedFile } from "./straceLines.ts";
 
 describe("strace's lines", () => {
-  const read = (...lines: string[]) => lines.map(createStraceReader("/work")).filter((file) => file !== null);
+  const read = (...lines: string[]) => lines.map(createStraceReader("/data")).filter((file) => file !== null);
   test.each<[string, string[], Partial<OpenedFile>[]]>([
     [
       "a relative name, through a link",
