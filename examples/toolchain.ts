@@ -1,17 +1,9 @@
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { makeWhole } from "./makeWhole.ts";
 
 /** What examples in other languages have in common: `build.sh FOLDER` makes a program and its files, once. */
 export interface Example {
@@ -35,7 +27,6 @@ const here = dirname(fileURLToPath(import.meta.url));
 const DEADLINE_MS = 45 * 60_000;
 /** Longer than any build lasts. */
 const ABANDONED_MS = 2 * DEADLINE_MS;
-const MAKING = ".making-";
 const MAX_LOG_CHARS = 16_384;
 /** What a program is made of; the rest of an example's folder is the app. */
 const SOURCES = [".go", ".mod", ".sum", ".rs", ".toml", ".lock", ".sh"];
@@ -52,30 +43,21 @@ export function whyNot({ tool, install }: Example): string | null {
 
 /** The folder of an earlier build of the same sources by the same tool, or null. */
 export function findBuild(example: Example, options: BuildOptions = {}): string | null {
-  const { dir } = placeOf(example, options);
+  const dir = placeOf(example, options);
   return existsSync(dir) ? dir : null;
 }
 
 /** Builds an example, or finds that it was built. Two at once don't disturb each other. */
 export async function buildExample(example: Example, options: BuildOptions = {}): Promise<string> {
-  const { parent, dir } = placeOf(example, options);
+  const dir = placeOf(example, options);
   if (existsSync(dir)) return dir;
-  mkdirSync(parent, { recursive: true });
-  removeAbandoned(parent);
-  const work = mkdtempSync(join(parent, MAKING));
-  try {
-    await run(example.name, work, options);
-    moveInto(work, dir);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  await makeWhole(dir, ABANDONED_MS, (work) => run(example.name, work, options));
   return dir;
 }
 
-function placeOf(example: Example, { cacheDir }: BuildOptions): { parent: string; dir: string } {
+function placeOf(example: Example, { cacheDir }: BuildOptions): string {
   const base = cacheDir ?? process.env.GEVULOT_CACHE_DIR ?? join(here, "../.cache");
-  const parent = join(base, example.name);
-  return { parent, dir: join(parent, keyOf(example)) };
+  return join(base, example.name, keyOf(example));
 }
 
 function keyOf({ name, tool }: Example): string {
@@ -106,24 +88,6 @@ function sourcesIn(folder: string): string[] {
       return SOURCES.includes(extname(entry.name)) ? [path] : [];
     })
     .sort();
-}
-
-/** What a process left that was killed in the middle. */
-function removeAbandoned(parent: string): void {
-  for (const name of readdirSync(parent).filter((each) => each.startsWith(MAKING))) {
-    const path = join(parent, name);
-    const made = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-    if (Date.now() - made > ABANDONED_MS) rmSync(path, { recursive: true, force: true });
-  }
-}
-
-/** The folder appears whole or not at all. */
-function moveInto(work: string, dir: string): void {
-  try {
-    renameSync(work, dir);
-  } catch (error) {
-    if (!existsSync(dir)) throw error;
-  }
 }
 
 function run(name: string, folder: string, { onProgress, signal }: BuildOptions): Promise<void> {

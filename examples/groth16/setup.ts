@@ -1,19 +1,10 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { makeWhole } from "../makeWhole.ts";
 
 /** What the programs' images take from the set-up; the manifests name these files. */
 export interface CircuitFiles {
@@ -38,7 +29,6 @@ const PACKAGES = ["circom2", "circomlib", "snarkjs", "wasmcurves", "wasmbuilder"
 const DEADLINE_MS = 300_000;
 /** Longer than any set-up lasts. */
 const ABANDONED_MS = 2 * DEADLINE_MS;
-const MAKING = ".making-";
 const MAX_LOG_CHARS = 16_384;
 
 /**
@@ -47,38 +37,13 @@ const MAX_LOG_CHARS = 16_384;
  */
 export async function setupCircuit(options: SetupOptions = {}): Promise<CircuitFiles> {
   const cacheDir = options.cacheDir ?? process.env.GEVULOT_CACHE_DIR ?? join(here, "../../.cache");
-  const parent = join(cacheDir, "groth16");
-  const dir = join(parent, cacheKey());
+  const dir = join(cacheDir, "groth16", cacheKey());
   if (existsSync(dir)) return { dir, cached: true };
-  mkdirSync(parent, { recursive: true });
-  removeAbandoned(parent);
-  const work = mkdtempSync(join(parent, MAKING));
-  try {
+  await makeWhole(dir, ABANDONED_MS, async (work) => {
     copyFileSync(CIRCUIT, join(work, "preimage.circom"));
     await holdCeremony(work, options);
-    moveInto(work, dir);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  });
   return { dir, cached: false };
-}
-
-/** What a process left that was killed in the middle. */
-function removeAbandoned(parent: string): void {
-  for (const name of readdirSync(parent).filter((each) => each.startsWith(MAKING))) {
-    const path = join(parent, name);
-    const made = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-    if (Date.now() - made > ABANDONED_MS) rmSync(path, { recursive: true, force: true });
-  }
-}
-
-/** The folder appears whole or not at all. Where another process was faster, its keys are as good as ours. */
-function moveInto(work: string, dir: string): void {
-  try {
-    renameSync(work, dir);
-  } catch (error) {
-    if (!existsSync(dir)) throw error;
-  }
 }
 
 function cacheKey(): string {
