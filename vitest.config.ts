@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -15,6 +16,8 @@ const alias = [
   { find: /^gevulot-devnet$/, replacement: source("devnet/src/index.ts") },
 ];
 
+const processors = availableParallelism();
+
 export default defineConfig({
   resolve: { alias },
   test: {
@@ -26,6 +29,9 @@ export default defineConfig({
           include: ["*/src/**/*.test.ts", "test/*.test.ts", "test/sim/*.test.ts"],
           testTimeout: 20_000,
           hookTimeout: 30_000,
+          // Many of them wait for a server, a child process or a deadline, so one more than there are processors.
+          maxWorkers: processors + 1,
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -35,8 +41,9 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          // Real virtual machines without KVM need the processors for themselves.
-          fileParallelism: false,
+          // A virtual machine without KVM takes a processor for itself.
+          maxWorkers: Math.max(1, Math.min(processors, 4)),
+          sequence: { groupOrder: 1 },
           pool: "forks",
         },
       },
@@ -47,7 +54,9 @@ export default defineConfig({
           include: ["test/long/**/*.test.ts"],
           testTimeout: 1_800_000,
           hookTimeout: 600_000,
-          fileParallelism: false,
+          // These measure and count: nothing runs beside them.
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
           pool: "forks",
         },
       },
