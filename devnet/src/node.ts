@@ -20,13 +20,15 @@ import { createNodeNetwork, type NodeNetwork } from "./nodeNetwork.ts";
 import { createMetrics, type Metrics } from "./observe/metrics.ts";
 import { createHealthServer, createMetricsServer } from "./observe/observeServers.ts";
 import type { NodeOptions } from "./options.ts";
+import { readSoftwareVersion } from "./p2p/softwareVersion.ts";
 import { createMethods, type MethodDeps } from "./rpc/methods.ts";
 import { createRpcServer } from "./rpc/rpcServer.ts";
 import { createMachineShare } from "./schedule/machineShare.ts";
 import { clearWorkspaces } from "./schedule/recover.ts";
-import type { Capacity } from "./schedule/resources.ts";
+import { type Capacity, NO_RESOURCES } from "./schedule/resources.ts";
 import type { RunTaskDeps } from "./schedule/runTask.ts";
 import { createScheduler, type Scheduler } from "./schedule/scheduler.ts";
+import { createConsoleFinder } from "./schedule/taskConsole.ts";
 import { createDatabase, type Database } from "./store/database.ts";
 import { migrate } from "./store/migrate.ts";
 import { findRun } from "./store/readTransactions.ts";
@@ -74,6 +76,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   let vsock: Node["vsock"] = null;
   const onStored = (tx: Transaction, origin: Origin): void => {
     notifyRun(log, database, hub, tx);
+    if (tx.payload.kind === "deploy") hub.notifyDeploy();
     if (scheduler) notifyScheduler(scheduler, tx);
     network?.stored(tx, origin);
   };
@@ -111,7 +114,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
 
   stack.use(createPruner({ log, database, layout }, options));
   // Last, because whoever can call finds everything behind it running.
-  const api = { database, intake, rpcHost, publicKey: ownKey, nodeInfo: network.info };
+  const api = { database, intake, rpcHost, publicKey: ownKey, nodeInfo: infoOf(network, () => scheduler, options) };
   const rpcPort = await openRpc(stack, { log, metrics, hub, gates, ...api }, options);
   health.started();
   stack.defer(health.stopping);
@@ -185,7 +188,8 @@ async function openRpc(
   options: NodeOptions,
 ): Promise<number> {
   const { log, metrics, hub, gates, database } = deps;
-  const events = stack.use(createEventServer({ log, database, hub }));
+  const findConsole = options.noExecution ? null : createConsoleFinder(database, options.logDirectory);
+  const events = stack.use(createEventServer({ log, database, hub, info: deps.nodeInfo, findConsole }));
   const methods = createMethods({ ...deps, takesUploads: gates.takesUploads });
   const rpc = stack.use(
     await createRpcServer(
@@ -297,6 +301,23 @@ async function createExecution(
     },
   });
   return { scheduler, vsock: provider.vsock };
+}
+
+/** What the node says of itself. */
+function infoOf(
+  network: NodeNetwork,
+  scheduler: () => Scheduler | null,
+  options: NodeOptions,
+): MethodDeps["nodeInfo"] {
+  const { major, minor, patch } = readSoftwareVersion();
+  const version = `${major}.${minor}.${patch}`;
+  const { cpuFactor: _, ...capacity } = capacityOf(options);
+  const total = options.noExecution ? NO_RESOURCES : capacity;
+  return () => {
+    const held = scheduler()?.used() ?? NO_RESOURCES;
+    const tasks = scheduler()?.running() ?? 0;
+    return { ...network.info(), version, machine: { total, held, tasks } };
+  };
 }
 
 /** What this machine gives to tasks. */

@@ -27,7 +27,7 @@ import { addUnreachedPeers } from "./store/unreachedPeers.ts";
 export interface NodeNetwork {
   readonly address: string;
   readonly peers: PeerNetwork["peers"];
-  info(): NodeInfoReply;
+  info(): Omit<NodeInfoReply, "machine" | "version">;
   /** How a Run that comes now is shared. */
   sharing(): Sharing;
   /** Something about the tasks of a Run changed here. */
@@ -168,7 +168,7 @@ function infoOf(
   network: PeerNetwork,
   publicKey: string,
   execution: NodeInfoReply["execution"],
-): NodeInfoReply {
+): Omit<NodeInfoReply, "machine" | "version"> {
   const peers = network.peers().map((peer) => ({
     address: peer.address,
     httpUrl: peer.httpUrl,

@@ -2,12 +2,25 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "pino";
 import type { Database } from "../store/database.ts";
 import { readRunCourse } from "../store/readRunEvents.ts";
-import { deriveRunEvents, type RunEvent, type RunEvents } from "./runEvents.ts";
+import { type FindConsole, followConsole } from "./consoleEvents.ts";
+import { createEventStreams, type EventStream } from "./eventStreams.ts";
+import { followNode } from "./nodeEvents.ts";
+import { deriveRunEvents, type RunEvents } from "./runEvents.ts";
 import type { RunHub } from "./runHub.ts";
 
 export interface EventServer extends AsyncDisposable {
   /** Answers a GET of `/events/…`; false where the path is none of its. */
   serve(request: IncomingMessage, response: ServerResponse): boolean;
+}
+
+export interface EventServerDeps {
+  readonly log: Logger;
+  readonly database: Database;
+  readonly hub: RunHub;
+  /** What the node says of itself; without it there is no `/events/node`. */
+  readonly info?: () => object;
+  /** Without it there is no `/events/tasks/…`. */
+  readonly findConsole?: FindConsole | null;
 }
 
 export interface EventServerOptions {
@@ -19,69 +32,69 @@ export interface EventServerOptions {
 
 const DEFAULT_HEARTBEAT_MS = 15_000;
 const DEFAULT_MAX_LISTENERS = 1_024;
-/** What a listener may leave unread; one that reads no more is cut off, and resumes where it was. */
-const MAX_UNREAD_BYTES = 1_048_576;
-const RETRY_MS = 1_000;
 const RUN_PATH = /^\/events\/runs\/([0-9a-f]{64})$/;
+const CONSOLE_PATH = /^\/events\/tasks\/([0-9a-f]{1,32})\/console$/;
+const PATHS = "/events/node, /events/runs/<64 hex digits>, /events/tasks/<task's id>/console";
 
-/** Server-Sent Events about Runs. */
-export function createEventServer(
-  deps: { readonly log: Logger; readonly database: Database; readonly hub: RunHub },
-  options: EventServerOptions = {},
-): EventServer {
+/** Server-Sent Events about Runs, the node itself, and the consoles of its tasks. */
+export function createEventServer(deps: EventServerDeps, options: EventServerOptions = {}): EventServer {
+  const { database, hub, info, findConsole } = deps;
   const { heartbeatMs = DEFAULT_HEARTBEAT_MS, maxListeners = DEFAULT_MAX_LISTENERS } = options;
-  const open = new Set<() => void>();
-  const read = createSharedReader(deps.database);
+  const streams = createEventStreams({ heartbeatMs });
+  const read = createSharedReader(database);
 
-  const listen = async (run: string, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const listenToRun = async (run: string, request: IncomingMessage, response: ServerResponse) => {
     const first = await read(run);
     if (response.destroyed) return;
     if (first === null) return refuse(response, 404, "no such Run");
     const lastId = Number(request.headers["last-event-id"] ?? 0) || 0;
-    const stream = createStream(response, lastId);
     if (first.ended && !first.events.some(({ id }) => id > lastId)) {
       // Tells an EventSource not to come back.
       response.writeHead(204).end();
       return;
     }
-    stream.open();
     const follow = (): void => {
       read(run).then(
-        (now) => now && stream.send(now),
+        (now) => now && send(now),
         (error: Error) => {
           deps.log.warn({ reason: error.message }, "an event stream was cut; its listener can resume");
           response.destroy();
         },
       );
     };
-    const unsubscribe = deps.hub.subscribe(run, follow);
-    const heartbeat = setInterval(() => {
-      response.write(":\n\n");
-      follow();
-    }, heartbeatMs);
-    const end = () => response.end();
-    open.add(end);
-    response.once("close", () => {
-      clearInterval(heartbeat);
-      unsubscribe();
-      open.delete(end);
-    });
-    stream.send(first);
+    const stream = streams.open(response, follow);
+    const send = createRunSender(stream, lastId);
+    stream.onClose(hub.subscribe(run, follow));
+    send(first);
     // What was stored between the first look and the subscription.
     if (!first.ended) follow();
+  };
+
+  const listenToConsole = async (find: FindConsole, task: string, response: ServerResponse) => {
+    if ((await find(task)) === null) return refuse(response, 404, "no such task on this node");
+    if (!response.destroyed) followConsole(streams.open(response), () => find(task));
+  };
+
+  const route = (path: string, request: IncomingMessage, response: ServerResponse) => {
+    const run = RUN_PATH.exec(path)?.[1];
+    const task = CONSOLE_PATH.exec(path)?.[1];
+    if (run !== undefined) return () => listenToRun(run, request, response);
+    if (task !== undefined && findConsole) return () => listenToConsole(findConsole, task, response);
+    if (path !== "/events/node" || info === undefined) return null;
+    return async () => followNode(streams.open(response), hub, info);
   };
 
   return {
     serve(request, response) {
       const path = (request.url ?? "").replace(/\?.*$/, "");
       if (!path.startsWith("/events/")) return false;
-      const run = RUN_PATH.exec(path)?.[1];
-      if (run === undefined) refuse(response, 404, "no such events: GET /events/runs/<64 hex digits>");
-      else if (open.size >= maxListeners) {
+      const listen = route(path, request, response);
+      if (listen === null) refuse(response, 404, `no such events: GET ${PATHS}`);
+      else if (streams.count >= maxListeners) {
         response.setHeader("retry-after", "5");
         refuse(response, 503, "too many listeners; come again in a moment");
       } else {
-        listen(run, request, response).catch((error: Error) => {
+        listen().catch((error: Error) => {
           deps.log.warn({ reason: error.message }, "an event stream could not be opened");
           refuse(response, 503, "the node can't read its database now; come again in a moment");
         });
@@ -89,7 +102,7 @@ export function createEventServer(
       return true;
     },
     async [Symbol.asyncDispose]() {
-      for (const end of open) end();
+      streams[Symbol.dispose]();
     },
   };
 }
@@ -110,38 +123,23 @@ function createSharedReader(database: Database): (run: string) => Promise<RunEve
   };
 }
 
-function createStream(response: ServerResponse, after: number) {
+/** Sends of all events those that the listener does not know. */
+function createRunSender(stream: EventStream, after: number): (now: RunEvents) => void {
   let lastId = after;
   let isFirst = true;
   const told = new Set<number>();
-  return {
-    open() {
-      response.writeHead(200, {
-        "content-type": "text/event-stream",
-        "cache-control": "no-store",
-        "x-accel-buffering": "no",
-      });
-      response.write(`retry: ${RETRY_MS}\n\n`);
-    },
-    send({ events, ended }: RunEvents) {
-      if (response.writableEnded || response.destroyed) return;
-      for (const event of events) {
-        if (told.has(event.id)) continue;
-        told.add(event.id);
-        if (isFirst && event.id <= after) continue;
-        // Whoever resumes must not hear again what came before an event of a task that runs beside.
-        lastId = Math.max(lastId, event.id);
-        response.write(toText({ ...event, id: lastId }));
-      }
-      isFirst = false;
-      if (ended) response.end();
-      else if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
-    },
+  return ({ events, ended }) => {
+    for (const { id, name, data } of events) {
+      if (told.has(id)) continue;
+      told.add(id);
+      if (isFirst && id <= after) continue;
+      // Whoever resumes must not hear again what came before an event of a task that runs beside.
+      lastId = Math.max(lastId, id);
+      stream.send({ id: lastId, name, data });
+    }
+    isFirst = false;
+    if (ended) stream.end();
   };
-}
-
-function toText({ id, name, data }: RunEvent): string {
-  return `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
 function refuse(response: ServerResponse, status: number, text: string): void {

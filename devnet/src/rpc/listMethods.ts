@@ -1,8 +1,18 @@
 import { z } from "zod";
 import type { Database } from "../store/database.ts";
+import { findHashes } from "../store/findHashes.ts";
 import { listPrograms, listRuns, listTasks, type Page, type PageStart } from "../store/readLists.ts";
 import { defineMethod, type Method, parserOf } from "./method.ts";
-import { programPage, publicKeyHex, RUN_STATES, runPage, TASK_STATES, taskPage } from "./wireSchemas.ts";
+import {
+  foundHashes,
+  hashHex,
+  programPage,
+  publicKeyHex,
+  RUN_STATES,
+  runPage,
+  TASK_STATES,
+  taskPage,
+} from "./wireSchemas.ts";
 
 const MAX_PAGE = 100;
 const DEFAULT_PAGE = 20;
@@ -22,9 +32,18 @@ const fields = {
     .describe("a page's `next`, or an ISO 8601 time: only what is older"),
   limit: z.int().min(1).max(MAX_PAGE).default(DEFAULT_PAGE),
 };
-const runFilter = z.strictObject({ ...fields, state: z.enum(RUN_STATES).optional() });
+const runFilter = z.strictObject({
+  ...fields,
+  state: z.enum(RUN_STATES).optional(),
+  program: hashHex.optional().describe("only with a step of this program"),
+});
 const programFilter = z.strictObject(fields);
 const taskFilter = z.strictObject({ ...fields, state: z.enum(TASK_STATES).optional() });
+
+const hashStart = z.strictObject({
+  prefix: z.string().regex(/^[0-9a-f]{4,64}$/, "4 to 64 hex digits in lower case are wanted"),
+  limit: fields.limit,
+});
 
 /** What a node keeps, newest first, a page at a time. */
 export function createListMethods(database: Database): Record<string, Method> {
@@ -42,6 +61,13 @@ export function createListMethods(database: Database): Record<string, Method> {
       result: { name: "page", schema: programPage },
       parse: parserOf(programFilter),
       run: async (filter) => toWire(await listPrograms(database, withStart(filter))),
+    }),
+    findHashes: defineMethod<z.output<typeof hashStart>>({
+      summary: "The transactions and programs whose hashes begin so",
+      parameter: { name: "start", schema: hashStart },
+      result: { name: "found", schema: foundHashes },
+      parse: parserOf(hashStart),
+      run: ({ prefix, limit }) => findHashes(database, prefix, limit),
     }),
     listTasks: defineMethod<z.output<typeof taskFilter>>({
       summary: "The tasks of this node, newest first",

@@ -134,6 +134,8 @@ describe("lists", () => {
     expect(await hashes({ state: "verifying" })).toEqual(of(3));
     expect(await hashes({ state: "submitted", author: publicKeyOf(alice) })).toEqual(of(1));
     expect(await hashes({ state: "failed" })).toEqual([]);
+    expect(await hashes({ program: program("verifier").hash, state: "complete" })).toEqual(of(4));
+    expect(await hashes({ program: ABSENT })).toEqual([]);
     expect(await hashes({ before: "2025-06-01T00:00:00Z" })).toEqual(of(4));
     expect((await call("listRuns", { state: "complete" })).items[0]).toEqual({
       run: runs[4],
@@ -162,6 +164,28 @@ describe("lists", () => {
     });
   });
 
+  test("what is found by the beginning of its hash", async () => {
+    const run = runs[4] as string;
+    const tree = await call("getTransactionTree", [...Buffer.from(run, "hex")]);
+    const hex = (bytes: number[]) => Buffer.from(bytes).toString("hex");
+    const [proof] = tree.Root.children;
+    const [verification] = proof.Node.children;
+    const prover = program("prover").hash;
+    const { deploy } = (await call("listPrograms", {})).items[0];
+    for (const [hash, kind, of, name] of [
+      [run, "run", run, null],
+      [hex(proof.Node.hash), "proof", run, null],
+      [hex(verification.Leaf.hash), "verification", run, null],
+      [prover, "program", null, "prover"],
+      [deploy, "deploy", null, "d"],
+    ]) {
+      const wanted = [{ hash, kind, run: of, name }];
+      expect(await call("findHashes", { prefix: hash })).toEqual(wanted);
+      expect(await call("findHashes", { prefix: hash.slice(0, 12) })).toEqual(wanted);
+    }
+    expect(await call("findHashes", { prefix: ABSENT })).toEqual([]);
+  });
+
   test("tasks by state and author", async () => {
     const all = await call("listTasks", { limit: 100 });
     expect(all.items).toHaveLength(7);
@@ -187,6 +211,11 @@ describe("lists", () => {
     ["listPrograms", { state: "complete" }],
     ["listTasks", { state: "submitted" }],
     ["getProgram", [1, 2]],
+    ["listRuns", { program: "ab" }],
+    ["findHashes", { prefix: "abc" }],
+    ["findHashes", { prefix: "ABCD" }],
+    ["findHashes", { prefix: "abc%" }],
+    ["findHashes", {}],
   ])("%s refuses %j", async (name, parameter) => {
     await expect(call(name, parameter)).rejects.toMatchObject({
       code: expect.stringMatching(/^(PARAMETER_INVALID|WIRE_VALUE_INVALID)$/),

@@ -129,7 +129,11 @@ const resources = z.object({ memMib: z.int(), cpus: z.int(), gpus: z.int() });
 export const nodeInfo = z.object({
   publicKey: publicKeyHex,
   p2pAddress: z.string().describe("host:port"),
+  version: z.string().describe("of this package"),
   execution: z.enum(["all", "assigned", "none"]),
+  machine: z
+    .object({ total: resources, held: resources, tasks: z.int() })
+    .describe("what is there for tasks, what those that run hold of it, and how many they are"),
   peers: z
     .array(
       z.object({
@@ -147,3 +151,14 @@ export const nodeInfo = z.object({
 });
 
 export type NodeInfoReply = z.infer<typeof nodeInfo>;
+
+export const FOUND_KINDS = ["run", "proof", "verification", "deploy", "program", "other"] as const;
+
+export const foundHashes = z.array(
+  z.object({
+    hash: hashHex,
+    kind: z.enum(FOUND_KINDS).describe("other: a transaction of another kind"),
+    run: hashHex.nullable().describe("that it belongs to"),
+    name: z.string().nullable().describe("of a program or Deploy"),
+  }),
+);

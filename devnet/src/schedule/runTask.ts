@@ -1,5 +1,4 @@
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import type { TaskFailure } from "gevulot-sdk";
 import type { Transaction, WorkflowStep } from "gevulot-sdk/protocol";
 import type { Intake } from "../intake/intake.ts";
@@ -19,6 +18,7 @@ import {
   runAttempt,
 } from "./attempt.ts";
 import { InputMissing, prepareWorkspace } from "./prepareWorkspace.ts";
+import { consolePathOf } from "./taskConsole.ts";
 import { taskFailure } from "./taskFailure.ts";
 
 export interface RunTaskDeps extends AttemptDeps {
@@ -130,13 +130,4 @@ function unexpected(task: Task, error: unknown, cancel: AbortSignal): TaskFailur
   if (error instanceof InputMissing) return taskFailure(task, "INPUT_MISSING", message);
   if (error instanceof OutputFileProblem) return taskFailure(task, "RESULT_INVALID", message);
   return taskFailure(task, "NODE_ERROR", message);
-}
-
-/**
- * `<log dir>/<tx>/stdout.log`, where tx is what started the task: the Run, or the Proof that it verifies. Of a Run's
- * further provers, which may run beside the first, `stdout.<step>.log`.
- */
-function consolePathOf(logDirectory: string, task: Task): string {
-  const name = task.proof === null && task.step > 0 ? `stdout.${task.step}.log` : "stdout.log";
-  return join(logDirectory, task.proof ?? task.run, name);
 }

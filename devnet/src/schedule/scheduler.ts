@@ -19,6 +19,8 @@ export interface Scheduler extends AsyncDisposable {
   cancelRun(run: string): void;
   /** What the running tasks hold of the machine. */
   used(): ResourceAmount;
+  /** How many tasks run. */
+  running(): number;
   /** Programs were deployed: their first tasks need not wait for what can be done now. */
   prepare(programs: readonly Pick<ProgramMetadata, "hash" | "imageFileName">[]): void;
 }
@@ -74,6 +76,7 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
   return {
     wake: loop.wake,
     used: running.used,
+    running: () => running.ids().size,
     prepare(programs) {
       const { provider, layout } = deps;
       for (const { hash, imageFileName } of programs) {

@@ -62,7 +62,12 @@ const RUNS = `
     from transaction t where t.kind = 'run'
   ) r`;
 
-export function listRuns(database: Queryable, filter: ListFilter<ListedRunState>): Promise<Page<ListedRun>> {
+export interface RunFilter extends ListFilter<ListedRunState> {
+  /** With a step of this program. */
+  readonly program?: string | undefined;
+}
+
+export function listRuns(database: Queryable, filter: RunFilter): Promise<Page<ListedRun>> {
   return readPage<ListedRun>(database, RUNS, filter);
 }
 
@@ -143,12 +148,17 @@ export function listTasks(
 }
 
 /** Newest first. By key set: rows that are added meanwhile move no page, and a late page costs what the first does. */
-async function readPage<Item>(database: Queryable, items: string, filter: ListFilter): Promise<Page<Item>> {
+async function readPage<Item>(
+  database: Queryable,
+  items: string,
+  filter: ListFilter & Pick<RunFilter, "program">,
+): Promise<Page<Item>> {
   const values: unknown[] = [];
   const bind = (value: unknown) => `$${values.push(value)}`;
   const wheres: string[] = [];
   if (filter.author !== undefined) wheres.push(`author = ${bind(filter.author)}`);
   if (filter.state !== undefined) wheres.push(`state = ${bind(filter.state)}`);
+  if (filter.program !== undefined) wheres.push(`${bind(filter.program)} = any(programs)`);
   if (filter.before !== undefined) {
     const { at, key } = filter.before;
     wheres.push(`(at, key) < (${bind(at)}::timestamptz, ${bind(key)})`);

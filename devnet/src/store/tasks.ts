@@ -186,6 +186,20 @@ export async function readRunningTasks(database: Queryable): Promise<Task[]> {
   return found.rows.map(toTask);
 }
 
+/** A task with its state, or null where it is not this node's. */
+export async function readTask(
+  database: Queryable,
+  id: string,
+): Promise<(Task & { readonly state: string }) | null> {
+  const found = await database.query<TaskRow & { state: string }>(
+    `select task.*, (select count(*)::int from task_attempt where task = task.id) as attempts
+     from task where id = $1`,
+    [id],
+  );
+  const row = found.rows[0];
+  return row ? { ...toTask(row), state: row.state } : null;
+}
+
 /** Fails the tasks of a Run that have not ended. `failure.step` is each task's own. */
 export async function failOpenTasks(
   client: Queryable,
