@@ -32,6 +32,7 @@ import { createConsoleFinder } from "./schedule/taskConsole.ts";
 import { createDatabase, type Database } from "./store/database.ts";
 import { migrate } from "./store/migrate.ts";
 import { findRun } from "./store/readTransactions.ts";
+import { createTraceWriter } from "./trace/traceWriter.ts";
 import { createVmProvider } from "./vm/createVmProvider.ts";
 import type { VmProvider } from "./vm/provider.ts";
 import { reapLeftovers } from "./vm/reapLeftovers.ts";
@@ -87,10 +88,11 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   const ownKey = publicKeyOf(secretKey);
   const listed = { mode: options.acl, url: options.aclWhitelistUrl, ownKey };
   const access = stack.use(createAccessList({ log, database }, listed));
+  const trace = stack.use(createTraceWriter({ log, database }));
   const { noExecution, allowUnmountedImages } = options;
   const sharing = () => network?.sharing() ?? null;
   const intake = createIntake(
-    { log, database, layout, files, access, onStored },
+    { log, database, layout, files, access, onStored, onTimed: trace.add },
     { execute: !noExecution, allowUnmountedImages, sharing },
   );
   stack.defer(() => intake[Symbol.dispose]());
@@ -114,7 +116,14 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
 
   stack.use(createPruner({ log, database, layout }, options));
   // Last, because whoever can call finds everything behind it running.
-  const api = { database, intake, rpcHost, publicKey: ownKey, nodeInfo: infoOf(network, () => scheduler, options) };
+  const api = {
+    database,
+    intake,
+    rpcHost,
+    publicKey: ownKey,
+    nodeInfo: infoOf(network, () => scheduler, options),
+    flushTimes: trace.flush,
+  };
   const rpcPort = await openRpc(stack, { log, metrics, hub, gates, ...api }, options);
   health.started();
   stack.defer(health.stopping);
@@ -179,7 +188,7 @@ async function openFiles(
 /** @returns its port */
 async function openRpc(
   stack: DisposeStack,
-  deps: Pick<MethodDeps, "database" | "intake" | "rpcHost" | "publicKey" | "nodeInfo"> & {
+  deps: Omit<MethodDeps, "takesUploads"> & {
     readonly log: Logger;
     readonly metrics: Metrics;
     readonly hub: RunHub;

@@ -14,7 +14,7 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     // What an action works on: transport, platform and signer together.
     ["context"],
     ["transport"],
-    ["runStatus.ts"],
+    ["runStatus.ts", "runTrace.ts"],
     ["protocol"],
     ["errors.ts"],
   ],
@@ -30,7 +30,7 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ["intake"],
     ["schedule"],
     ["result"],
-    ["broadcast", "events"],
+    ["broadcast", "events", "trace"],
     ["files"],
     ["store"],
     ["vm"],

@@ -160,6 +160,7 @@ const STAGES: Readonly<Record<VmEvent["stage"], string>> = {
   spawned: "starting",
   booted: "booted",
   program: "the program runs",
+  leaving: "the program has ended",
 };
 
 /** Whether an image is to be made of it first. */

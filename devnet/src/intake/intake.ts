@@ -13,6 +13,7 @@ import { createTransactionCheck, isSameTransaction, MAX_LOOKUP } from "./checkTr
 import { fetchFiles, hasFiles } from "./fetchFiles.ts";
 import { createFileRetries } from "./fileRetries.ts";
 import { createGroupCommit, type GroupCommitOptions } from "./groupCommit.ts";
+import { createIntakeClock, type IntakeClock, type IntakeTimes } from "./intakeClock.ts";
 import { requireMounts } from "./requireMounts.ts";
 import { requireParents } from "./requireParents.ts";
 import type { Verified } from "./stages.ts";
@@ -61,6 +62,8 @@ export interface IntakeDeps {
   readonly access?: Pick<AccessList, "require">;
   /** Called after the commit of a transaction that is new here. */
   readonly onStored: (tx: Transaction, origin: Origin) => void;
+  /** Called after that: when it came, and passed each stage. */
+  readonly onTimed?: (tx: Transaction, times: IntakeTimes) => void;
 }
 
 /** `execute`: whether this node runs tasks. */
@@ -75,10 +78,12 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
   const { database, log } = deps;
   const underWay = createUnderWay();
   const room = createWaitingRoom<Verified>();
-  const check = createTransactionCheck(deps);
-  const store = createStore(deps, intakeOptions);
+  const clock = createIntakeClock();
+  const check = createTimedCheck(deps, clock);
+  const store = createStore(deps, intakeOptions, clock);
   const { parents, isThere } = createLookUp(database);
   const finish = async (verified: Verified, options: AcceptOptions, origin: Origin): Promise<void> => {
+    clock.passed(verified, "ready");
     await store(verified, options, origin);
     retries.done(verified.hash);
     for (const known of providedBy(verified)) goOnWith(known);
@@ -119,7 +124,7 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
       const isFull = underWay.count() >= MAX_UNDER_WAY;
       if (isFull && !options.alsoCommit && !underWay.has(tx)) throw busy(underWay.count());
       await underWay.once(tx, async () => {
-        const verified = await check(tx);
+        const verified = await check(tx, null);
         if (verified === null) return;
         await deps.access?.require(verified);
         await requireParents(parents, verified);
@@ -131,7 +136,7 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
       const waits = room.get(tx.hash);
       if (waits && isSameTransaction(waits, tx)) return "waiting";
       try {
-        const verified = await check(tx);
+        const verified = await check(tx, peer);
         if (verified !== null) await deps.access?.require(verified);
         return verified === null ? "known" : await admit(verified, peer);
       } catch (error) {
@@ -205,21 +210,36 @@ function createLookUp(database: Database) {
   return { parents: { database, isDeployed }, isThere };
 }
 
+/** The first stage, and when it was. */
+function createTimedCheck(deps: IntakeDeps, clock: IntakeClock) {
+  const check = createTransactionCheck(deps);
+  return async (tx: Transaction, peer: string | null): Promise<Verified | null> => {
+    clock.received(tx, peer);
+    const verified = await check(tx);
+    if (verified !== null) clock.passed(verified, "verified");
+    return verified;
+  };
+}
+
 /** The last two stages: files, then the commit. */
-function createStore(deps: IntakeDeps, intakeOptions: IntakeOptions) {
+function createStore(deps: IntakeDeps, intakeOptions: IntakeOptions, clock: IntakeClock) {
   const commits = createGroupCommit(deps.database, intakeOptions);
   // Results and cancels don't wait behind a group that has trouble. They make no rows that others make, too.
   const urgentCommits = createGroupCommit(deps.database, intakeOptions);
   return async (verified: Verified, options: AcceptOptions, origin: Origin): Promise<void> => {
     const fetched = await fetchFiles(deps, verified, options);
+    clock.passed(verified, "fetched");
     await requireMounts(deps, fetched, intakeOptions.allowUnmountedImages === true || origin === "peer");
     const { hash, author, payload } = verified;
     const isUrgent = options.alsoCommit !== undefined || payload.kind === "cancel";
     if (!(await (isUrgent ? urgentCommits : commits).store(fetched, options.alsoCommit))) return;
+    clock.passed(verified, "stored");
     deps.log.info(
       { tx: hash, kind: payload.kind, author: author.slice(0, 16), origin },
       "transaction stored",
     );
     deps.onStored(verified, origin);
+    const times = clock.timesOf(verified);
+    if (times !== null) deps.onTimed?.(verified, times);
   };
 }

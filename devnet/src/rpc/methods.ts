@@ -14,6 +14,7 @@ import type { Database } from "../store/database.ts";
 import { createBatchedLoader } from "../store/loadBatched.ts";
 import { readRunStatus } from "../store/readRunStatus.ts";
 import { findRun, readManyTransactionBytes, readProgram, readTree } from "../store/readTransactions.ts";
+import { readRunTrace } from "../trace/readRunTrace.ts";
 import { createListMethods } from "./listMethods.ts";
 import { defineMethod, hashParameter, type Method } from "./method.ts";
 import { withDiscovery } from "./openRpc.ts";
@@ -23,6 +24,7 @@ import {
   programMetadata,
   rpcTransaction,
   runStatus,
+  runTrace,
   transaction,
   transactionTree,
 } from "./wireSchemas.ts";
@@ -43,6 +45,8 @@ export interface MethodDeps {
   readonly nodeInfo: () => NodeInfoReply;
   /** Whether clients may put files there. */
   readonly takesUploads: boolean;
+  /** Has what is timed so far written down. */
+  readonly flushTimes?: () => Promise<void>;
 }
 
 /** How many calls of getTransaction share a query. */
@@ -93,6 +97,17 @@ export function createMethods(deps: MethodDeps): Record<string, Method> {
         const status = await readRunStatus(database, hash, deps.publicKey);
         if (status === null) throw unknown(hash, "Run");
         return status;
+      },
+    }),
+    getRunTrace: defineMethod({
+      ...hashParameter,
+      summary: "What this node did for a Run, and when",
+      result: { name: "trace", schema: runTrace },
+      run: async (hash) => {
+        await deps.flushTimes?.();
+        const trace = await readRunTrace(database, hash, deps.publicKey);
+        if (trace === null) throw unknown(hash, "Run");
+        return { ...trace, p2pAddress: deps.nodeInfo().p2pAddress };
       },
     }),
     getProgram: defineMethod({

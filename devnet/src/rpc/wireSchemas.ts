@@ -70,6 +70,28 @@ export const runStatus = z.object({
   failure: failure.nullable(),
 });
 
+export const runTrace = z.object({
+  run: hashHex,
+  node: publicKeyHex,
+  p2pAddress: z.string().describe("host:port"),
+  now: isoTime,
+  spans: z.array(
+    z.object({
+      name: z.string(),
+      startedAt: isoTime,
+      endedAt: isoTime.nullable().describe("null: it goes on"),
+      tx: hashHex.nullable(),
+      kind: z.enum(["run", "proof", "verification"]),
+      task: z.string().nullable(),
+      step: z.int().nullable(),
+      attempt: z.int().nullable(),
+      peer: z.string().nullable().describe("host:port that the transaction came from"),
+      detail: z.string(),
+    }),
+  ),
+  leftOut: z.int().describe("how many more there are"),
+});
+
 const page = <S extends z.ZodType>(item: S) =>
   z.object({
     items: z.array(item),

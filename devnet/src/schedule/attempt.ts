@@ -10,7 +10,7 @@ import { createResultTransaction } from "../result/createResultTransaction.ts";
 import { explainOutcome } from "../result/explainOutcome.ts";
 import { compareChecksums, takeResult } from "../result/takeResult.ts";
 import type { Database } from "../store/database.ts";
-import { markAttemptSpawned, markAttemptStage, type Task } from "../store/tasks.ts";
+import { type AttemptStage, markAttemptSpawned, markAttemptStage, type Task } from "../store/tasks.ts";
 import type { VmEvent, VmProvider } from "../vm/provider.ts";
 import { createTaskExchange } from "../vm/vsock/taskExchange.ts";
 import type { ResourceAmount } from "./resources.ts";
@@ -67,12 +67,15 @@ export async function runAttempt(
 ): Promise<AttemptEnd> {
   const { task, program, workspaceDir, consolePath, resources } = attempt;
   await mkdir(dirname(consolePath), { recursive: true });
-  const exchange = createTaskExchange({
-    txHash: task.proof ?? task.run,
-    name: `${task.id}-${program.hash}`,
-    args: attempt.step.args,
-    files: attempt.step.inputs.map((input) => input.fileName),
-  });
+  const exchange = createTaskExchange(
+    {
+      txHash: task.proof ?? task.run,
+      name: `${task.id}-${program.hash}`,
+      args: attempt.step.args,
+      files: attempt.step.inputs.map((input) => input.fileName),
+    },
+    (step) => noteStage(deps, attempt, { stage: step }),
+  );
   const outcome = await deps.provider.run(
     {
       attemptId: attempt.id,
@@ -92,6 +95,7 @@ export async function runAttempt(
     },
     { signal, onEvent: (event) => noteStage(deps, attempt, event) },
   );
+  noteStage(deps, attempt, { stage: "gone" });
   const explained = explainOutcome(outcome, await takeResult(exchange, workspaceDir, task.id), {
     step: task.step,
     deadlineMs: options.taskDeadlineMs,
@@ -108,14 +112,23 @@ export async function runAttempt(
   };
 }
 
+const TOLD: ReadonlySet<string> = new Set<VmEvent["stage"]>(["spawned", "booted", "program"]);
+
 /** The status shows how far the VM is; that the database can't take it now must not end the task. */
-function noteStage(deps: AttemptDeps, { task, number }: Attempt, event: VmEvent): void {
+function noteStage(
+  deps: AttemptDeps,
+  { task, number }: Attempt,
+  event: VmEvent | { readonly stage: AttemptStage },
+): void {
+  const { database } = deps;
+  const at = new Date();
   const noted =
-    event.stage === "spawned"
-      ? markAttemptSpawned(deps.database, task.id, number, event)
-      : markAttemptStage(deps.database, task.id, number, event.stage, new Date());
+    "pid" in event
+      ? markAttemptSpawned(database, task.id, number, event, at)
+      : markAttemptStage(database, task.id, number, event.stage as AttemptStage, at);
   noted.then(
-    () => deps.onRunChanged?.(task.run),
+    // The others are only traced.
+    () => TOLD.has(event.stage) && deps.onRunChanged?.(task.run),
     (error: Error) => deps.log.warn({ task: task.id, reason: error.message }, "a stage was not noted"),
   );
 }

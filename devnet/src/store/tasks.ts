@@ -83,27 +83,35 @@ export async function beginAttempt(
   return inserted.rows[0]?.number ?? null;
 }
 
-const STAGE_COLUMNS = { booted: "booted_at", program: "program_started_at" } as const;
+const STAGE_COLUMNS = {
+  booted: "booted_at",
+  program: "program_started_at",
+  taskTaken: "task_taken_at",
+  result: "result_at",
+  leaving: "program_ended_at",
+  gone: "vm_ended_at",
+} as const;
+
+export type AttemptStage = keyof typeof STAGE_COLUMNS;
 
 export async function markAttemptSpawned(
   database: Queryable,
   id: string,
   number: number,
   { pid, vsock }: { readonly pid: number; readonly vsock: TaskAttempt["vsock"] },
+  at: Date,
 ): Promise<void> {
-  await database.query("update task_attempt set pid = $3, vsock = $4 where task = $1 and number = $2", [
-    id,
-    number,
-    pid,
-    vsock,
-  ]);
+  await database.query(
+    "update task_attempt set pid = $3, vsock = $4, spawned_at = $5 where task = $1 and number = $2",
+    [id, number, pid, vsock, at],
+  );
 }
 
 export async function markAttemptStage(
   database: Queryable,
   id: string,
   number: number,
-  stage: keyof typeof STAGE_COLUMNS,
+  stage: AttemptStage,
   at: Date,
 ): Promise<void> {
   await database.query(
@@ -163,7 +171,8 @@ export async function setTurn(
 ): Promise<void> {
   const [from, to] = isOwnTurn ? ["standby", "queued"] : ["queued", "standby"];
   await client.query(
-    `update task set state = $5, waits_for = null
+    `update task set state = $5, waits_for = null,
+       turn_at = case when $5 = 'queued' then coalesce(turn_at, now()) else turn_at end
      where run = $1 and step = $2 and proof is not distinct from $3 and state = $4`,
     [work.run, work.step, work.proof, from, to],
   );

@@ -79,6 +79,7 @@ test("JavaScript runs with the manifest's arguments and environment, in the prog
   expect(events).toEqual([
     { stage: "spawned", pid: expect.any(Number), vsock: "none" },
     { stage: "program" },
+    { stage: "leaving" },
   ]);
   const console = await readFile(task.consolePath, "utf8");
   expect(console).toContain("on standard error");

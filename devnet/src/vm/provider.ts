@@ -71,7 +71,9 @@ export type VmEvent =
   /** The guest's init runs: the kernel is up and the root file system is mounted. */
   | { readonly stage: "booted" }
   /** The program was started. */
-  | { readonly stage: "program" };
+  | { readonly stage: "program" }
+  /** The program has ended, by the guest's last word; what it wrote is still being written back. */
+  | { readonly stage: "leaving" };
 
 export type VmOutcome =
   | { readonly kind: "exited"; readonly exitCode: number }

@@ -25,6 +25,7 @@ test("announces each stage once, and ends with the guest's last word", async () 
     { stage: "spawned", pid: 5, vsock: "none" },
     { stage: "booted" },
     { stage: "program" },
+    { stage: "leaving" },
   ]);
 });
 

@@ -70,5 +70,5 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 }
 
 function announce(stage: VmStage, onEvent: SupervisorOptions["onEvent"]): void {
-  if (stage === "booted" || stage === "program") onEvent?.({ stage });
+  if (stage === "booted" || stage === "program" || stage === "leaving") onEvent?.({ stage });
 }

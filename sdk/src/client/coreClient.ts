@@ -2,6 +2,7 @@ import { cancel } from "../actions/cancel.ts";
 import { type Deployment, type DeployOptions, deploy } from "../actions/deploy.ts";
 import { getProgram } from "../actions/getProgram.ts";
 import { getRunStatus } from "../actions/getRunStatus.ts";
+import { getRunTrace } from "../actions/getRunTrace.ts";
 import { getTransaction } from "../actions/getTransaction.ts";
 import { getTransactionTree } from "../actions/getTransactionTree.ts";
 import {
@@ -37,6 +38,7 @@ import type { TransactionTree } from "../protocol/rpc/transactionTree.ts";
 import { randomNonce } from "../protocol/signTransaction.ts";
 import type { Hash, Payload, ProgramMetadata, PublicKey, Transaction } from "../protocol/transaction.ts";
 import type { RunStatus } from "../runStatus.ts";
+import type { RunTrace } from "../runTrace.ts";
 import { createHttpTransport } from "../transport/httpTransport.ts";
 import { createRunHandle, type RunHandle } from "./runHandle.ts";
 
@@ -166,6 +168,11 @@ export class CoreClient {
    */
   getRunStatus(run: Hash, options?: ActionOptions): Promise<RunStatus> {
     return getRunStatus(this.#context, run, options);
+  }
+
+  /** What the node did for a Run, and when. Throws as `getRunStatus` does. */
+  getRunTrace(run: Hash, options?: ActionOptions): Promise<RunTrace> {
+    return getRunTrace(this.#context, run, options);
   }
 
   /**

@@ -36,6 +36,7 @@ export type {
   Transaction,
 } from "../protocol/transaction.ts";
 export type * from "../runStatus.ts";
+export type * from "../runTrace.ts";
 export type { GevulotClientOptions } from "./coreClient.ts";
 export type { FetchFileOptions, OutputFile } from "./outputFile.ts";
 export type { EventsOptions, RunEvent, RunEventName } from "./runEvents.ts";

@@ -25,16 +25,30 @@ const MAX_DATA_BYTES = 17 * 2 ** 20;
 const MAX_FILES = 10_000;
 const CHECKSUM_BYTES = 32;
 
-export function createTaskExchange(task: TaskMessage): TaskExchange {
+/** @param onStep called when the VM first takes its task, and when it hands back its result */
+export function createTaskExchange(
+  task: TaskMessage,
+  onStep: (step: "taskTaken" | "result") => void = () => {},
+): TaskExchange {
+  let isTaken = false;
   let submitted: SubmittedResult | null = null;
+  const settle = (result: SubmittedResult): void => {
+    if (submitted === null) onStep("result");
+    submitted ??= result;
+  };
   return {
     txHash: task.txHash,
-    takeTask: () => (submitted === null ? task : null),
+    takeTask() {
+      if (submitted !== null) return null;
+      if (!isTaken) onStep("taskTaken");
+      isTaken = true;
+      return task;
+    },
     submit({ txHash, result }) {
       if (txHash !== task.txHash)
         return `this machine's task is ${task.txHash}, and not ${txHash.slice(0, 64)}`;
       if (result.kind === "error") {
-        submitted ??= { kind: "failed" };
+        settle({ kind: "failed" });
         return null;
       }
       if (result.data.length > MAX_DATA_BYTES)
@@ -44,7 +58,7 @@ export function createTaskExchange(task: TaskMessage): TaskExchange {
       const odd = result.files.find(({ checksum }) => checksum.length !== CHECKSUM_BYTES);
       if (odd)
         return `the checksum of ${odd.path.slice(0, 256)} has ${odd.checksum.length} bytes, BLAKE3 has 32`;
-      submitted ??= { kind: "ok", data: result.data, files: result.files };
+      settle({ kind: "ok", data: result.data, files: result.files });
       return null;
     },
     get submitted() {
