@@ -11,6 +11,7 @@ import { createRunHub, type RunHub } from "./events/runHub.ts";
 import { createFileFetcher, DEFAULT_FETCH, type FileFetcher } from "./files/fetchFile.ts";
 import { createFileServer } from "./files/fileServer.ts";
 import { createFileLayout, type FileLayout } from "./files/layout.ts";
+import type { PeerServers } from "./files/peerServers.ts";
 import { createPruner } from "./files/prune.ts";
 import { createUploads } from "./files/uploads.ts";
 import { createNodeGates, type NodeGates } from "./http/nodeGates.ts";
@@ -26,6 +27,7 @@ import { createRpcServer } from "./rpc/rpcServer.ts";
 import { createMachineShare } from "./schedule/machineShare.ts";
 import { clearWorkspaces } from "./schedule/recover.ts";
 import { type Capacity, NO_RESOURCES } from "./schedule/resources.ts";
+import { createRunDeadlines } from "./schedule/runDeadlines.ts";
 import type { RunTaskDeps } from "./schedule/runTask.ts";
 import { createScheduler, type Scheduler } from "./schedule/scheduler.ts";
 import { createConsoleFinder } from "./schedule/taskConsole.ts";
@@ -52,6 +54,18 @@ export interface Node extends AsyncDisposable {
   readonly vsock: VmProvider["vsock"] | null;
 }
 
+/** What outlives a node that ends and begins anew in one process; whoever made the stack disposes of it. */
+export interface KeptParts {
+  readonly stack: DisposeStack;
+  store?: Store;
+  provider?: VmProvider;
+}
+
+interface Store {
+  readonly layout: FileLayout;
+  readonly database: Database;
+}
+
 const MIB = 2 ** 20;
 const CONSOLE_LIMIT_BYTES = 16 * MIB;
 
@@ -59,17 +73,25 @@ const CONSOLE_LIMIT_BYTES = 16 * MIB;
  * A running node: `rpc → intake → store → schedule → vm → result → intake`. It stops in the reverse order; tasks
  * that run are given back to the queue.
  */
-export async function createNode(deps: { readonly log: Logger }, options: NodeOptions): Promise<Node> {
-  const { log } = deps;
+export async function createNode(
+  deps: { readonly log: Logger; readonly kept?: KeptParts },
+  options: NodeOptions,
+): Promise<Node> {
+  const { log, kept } = deps;
   await using stack = createStack();
   const secretKey = await readKeyFile(options.nodeKeyFile);
   const gates = await createNodeGates(options);
-  const { layout, database } = await openStore(stack, log, options);
+  const store = kept?.store ?? (await openStore(kept?.stack ?? stack, log, options));
+  if (kept) kept.store = store;
+  const { layout, database } = store;
   const metrics = createMetrics();
   const health = await createObservers(stack, database, metrics, options);
 
   let network: NodeNetwork | null = null;
-  const peers = () => (network?.peers() ?? []).flatMap(({ httpUrl }) => httpUrl ?? []);
+  const peers: PeerServers = {
+    list: () => (network?.peers() ?? []).flatMap(({ httpUrl }) => httpUrl ?? []),
+    onLie: (server, reason) => network?.banFileServer(server, reason),
+  };
   const { files, httpPort, rpcHost } = await openFiles(stack, { log, layout, gates, peers }, options);
 
   const hub = createRunHub();
@@ -100,7 +122,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   if (!noExecution) {
     const node = { nodeSecretKey: secretKey, fileBaseUrl: `http://${rpcHost}` };
     const parts = { log, database, layout, intake, metrics, ...node, onRunChanged };
-    ({ scheduler, vsock } = await createExecution(stack, parts, options));
+    ({ scheduler, vsock } = await createExecution(stack, { ...parts, kept }, options));
   }
 
   network = await createNodeNetwork(
@@ -114,6 +136,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
     options,
   );
 
+  stack.use(createRunDeadlines({ log, database, onRunChanged }));
   stack.use(createPruner({ log, database, layout }, options));
   // Last, because whoever can call finds everything behind it running.
   const api = {
@@ -138,11 +161,7 @@ export async function createNode(deps: { readonly log: Logger }, options: NodeOp
   };
 }
 
-async function openStore(
-  stack: DisposeStack,
-  log: Logger,
-  options: NodeOptions,
-): Promise<{ layout: FileLayout; database: Database }> {
+async function openStore(stack: DisposeStack, log: Logger, options: NodeOptions): Promise<Store> {
   const layout = createFileLayout(options.dataDirectory);
   await Promise.all(
     [layout.imagesDir, layout.txFilesDir].map((folder) => mkdir(folder, { recursive: true })),
@@ -165,8 +184,7 @@ async function openFiles(
     readonly log: Logger;
     readonly layout: FileLayout;
     readonly gates: NodeGates;
-    /** File servers of other nodes. */
-    readonly peers: () => readonly string[];
+    readonly peers: PeerServers;
   },
   options: NodeOptions,
 ): Promise<{ files: FileFetcher; httpPort: number; rpcHost: string }> {
@@ -261,25 +279,16 @@ function notifyRun(log: Logger, database: Database, hub: RunHub, tx: Transaction
 /** What a node that runs tasks has besides: a clean start, a provider, a scheduler. */
 async function createExecution(
   stack: DisposeStack,
-  parts: Omit<RunTaskDeps, "provider" | "metrics"> & { readonly metrics: Metrics },
+  parts: Omit<RunTaskDeps, "provider" | "metrics"> & {
+    readonly metrics: Metrics;
+    readonly kept: KeptParts | undefined;
+  },
   options: NodeOptions,
 ): Promise<{ scheduler: Scheduler; vsock: VmProvider["vsock"] }> {
-  const { log, layout, metrics } = parts;
-  const { dataDirectory, provider: kind, qemuPath } = options;
-  await reapLeftovers({ log }, { dataDirectory });
+  const { log, layout, metrics, kept } = parts;
+  const provider = kept?.provider ?? (kept?.stack ?? stack).use(await createProvider(log, layout, options));
+  if (kept) kept.provider = provider;
   await clearWorkspaces({ log, layout });
-  const provider = stack.use(
-    await createVmProvider(
-      { log },
-      {
-        provider: kind,
-        qemuPath,
-        cacheDir: layout.cacheDir,
-        volumesDir: options.volumesDirectory,
-        vsock: { listenPort: options.vsockListenPort, vhostDevicePath: options.vhostDeviceVsock },
-      },
-    ),
-  );
   const capacity = capacityOf(options);
   const limits = {
     logDirectory: options.logDirectory,
@@ -310,6 +319,22 @@ async function createExecution(
     },
   });
   return { scheduler, vsock: provider.vsock };
+}
+
+/** What an earlier node left is gone before it. */
+async function createProvider(log: Logger, layout: FileLayout, options: NodeOptions): Promise<VmProvider> {
+  const { dataDirectory, provider, qemuPath } = options;
+  await reapLeftovers({ log }, { dataDirectory });
+  return createVmProvider(
+    { log },
+    {
+      provider,
+      qemuPath,
+      cacheDir: layout.cacheDir,
+      volumesDir: options.volumesDirectory,
+      vsock: { listenPort: options.vsockListenPort, vhostDevicePath: options.vhostDeviceVsock },
+    },
+  );
 }
 
 /** What the node says of itself. */

@@ -27,6 +27,7 @@ import { addUnreachedPeers } from "./store/unreachedPeers.ts";
 export interface NodeNetwork {
   readonly address: string;
   readonly peers: PeerNetwork["peers"];
+  readonly banFileServer: PeerNetwork["banFileServer"];
   info(): Omit<NodeInfoReply, "machine" | "version">;
   /** How a Run that comes now is shared. */
   sharing(): Sharing;
@@ -100,6 +101,7 @@ export async function createNodeNetwork(
   return {
     address: network.address,
     peers: network.peers,
+    banFileServer: network.banFileServer,
     info: () => infoOf(network as PeerNetwork, publicKey, execute ? options.execution : "none"),
     sharing: () => (others.list().length > 0 ? options.execution : null),
     runChanged: settler.touch,
@@ -179,7 +181,10 @@ function infoOf(
     lastSeenAt: new Date(peer.lastSeenAtMs).toISOString(),
   }));
   const nodes = network.nodes().map((node) => ({ publicKey: node.publicKey, resources: node.resources }));
-  return { publicKey, p2pAddress: network.address, execution, peers, nodes };
+  const banned = network.banned().map(({ untilMs, ...peer }) => {
+    return { ...peer, until: new Date(untilMs).toISOString() };
+  });
+  return { publicKey, p2pAddress: network.address, execution, peers, banned, nodes };
 }
 
 /** Keeps the keys of the nodes that were ever there: their results count. */

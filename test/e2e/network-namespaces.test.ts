@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,10 +11,12 @@ import { blake3 } from "@noble/hashes/blake3.js";
 import { buildImage } from "gevulot-devnet";
 import {
   bytesToHex,
+  createProgramMetadata,
   encodeTransaction,
   hexToBytes,
   type Payload,
   type ProgramData,
+  publicKeyOf,
   randomNonce,
   SECRET_KEY_BYTES,
   signTransaction,
@@ -231,6 +233,58 @@ describe("five nodes with addresses of their own", () => {
     }
   });
 
+  test("a peer with a wrong file is dropped, and named with the reason; what it said is taken from others", async () => {
+    const localAddress = net.internet.addAddress();
+    const image = randomBytes(10_000);
+    let isRight = false;
+    const author = createServer((_, response) => (isRight ? response : response.writeHead(404)).end(image));
+    const liar = createServer((_, response) => response.end("another image"));
+    for (const server of [author, liar]) server.listen(0, localAddress);
+    await Promise.all([author, liar].map((server) => once(server, "listening")));
+    const portOf = (server: Server) => (server.address() as AddressInfo).port;
+    const secretKey = randomBytes(SECRET_KEY_BYTES);
+    const httpPort = portOf(liar);
+    const peers: DialledNode[] = [];
+    try {
+      for (const { p2pAddress: address } of net.nodes) {
+        peers.push(await dialNode({ address, localAddress, secretKey, httpPort }));
+      }
+      const program = createProgramMetadata({
+        name: "wanted",
+        imageFileName: "program.img",
+        imageFileUrl: `http://${localAddress}:${portOf(author)}/program.img`,
+        imageFileChecksum: bytesToHex(blake3(image)),
+        resources: { memMib: 64n, cpus: 1n, gpus: 0n },
+      });
+      const deploy = sign({ kind: "deploy", name: "wanted", prover: program, verifier: program });
+      // Nobody has it but the liar, so all ask it.
+      for (const peer of peers)
+        peer.send({ type: "item", kind: "transaction", bytes: encodeTransaction(deploy) });
+      await withinSeconds(
+        20,
+        Promise.all(peers.map(({ closed }) => closed)).then(() => {}),
+      );
+      for (const node of net.nodes) {
+        const info = await nodeInfoOf(node);
+        expect(info.peers).toHaveLength(4);
+        expect(info.banned).toContainEqual(
+          expect.objectContaining({
+            publicKey: publicKeyOf(secretKey),
+            reason: expect.stringContaining("wrong file"),
+          }),
+        );
+      }
+      isRight = true;
+      await reach([deploy]);
+    } finally {
+      for (const peer of peers) peer[Symbol.dispose]();
+      for (const server of [author, liar]) {
+        server.close();
+        server.closeAllConnections();
+      }
+    }
+  });
+
   describe("one that lies is dropped, is not spoken to again, and the others lose nothing", () => {
     const stake = () => sign({ kind: "stake", value: 7n });
     const item = (tx: Transaction) =>
@@ -276,6 +330,7 @@ async function withinSeconds(seconds: number, wait: Promise<void> | undefined): 
 
 interface NodeInfo {
   readonly peers: { readonly address: string; readonly httpUrl: string | null; readonly publicKey: string }[];
+  readonly banned: { readonly publicKey: string | null; readonly reason: string }[];
 }
 
 async function nodeInfoOf({ rpcUrl }: NamespaceNode): Promise<NodeInfo> {

@@ -3,6 +3,7 @@ import { mkdir, rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GevulotError, isGevulotError } from "gevulot-sdk";
 import { downloadFile } from "gevulot-sdk/node";
+import { createUsefulServers, type PeerServers } from "./peerServers.ts";
 import { createTurns } from "./turns.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -19,8 +20,15 @@ export interface FileRequest {
   readonly checksum: string;
   /** Where the file is wanted. One that is there already is taken as it is: it was checked when it came. */
   readonly path: string;
-  /** Where other nodes serve the same file (protocol section 6), with a leading slash. */
-  readonly peerPath?: string;
+  readonly atPeers?: PeerFile;
+}
+
+/** Where other nodes serve the same file (protocol section 6). */
+export interface PeerFile {
+  /** With a leading slash. */
+  readonly path: string;
+  /** It stands for this content and no other: it holds the checksum, or a hash of it. */
+  readonly isBinding: boolean;
 }
 
 export interface FileFetcher {
@@ -32,8 +40,8 @@ export interface FileFetcherOptions {
   readonly maxBytes: number;
   /** For a whole file. */
   readonly timeoutMs: number;
-  /** File servers of other nodes, `http://host:port`, asked where the URL doesn't give the file. */
-  readonly peers?: () => readonly string[];
+  /** Asked where the URL doesn't give the file. */
+  readonly peers?: PeerServers;
 }
 
 export const DEFAULT_FETCH: FileFetcherOptions = { maxBytes: 64 * 2 ** 30, timeoutMs: 30 * 60_000 };
@@ -47,19 +55,21 @@ export function createFileFetcher(
   options: FileFetcherOptions = DEFAULT_FETCH,
 ): FileFetcher {
   const arriving = new Map<string, { readonly checksum: string; readonly done: Promise<void> }>();
+  const peers = createUsefulServers(options.peers ?? { list: () => [], onLie: () => {} });
   const turns = createTurns({ maxAtOnce: MAX_AT_ONCE, maxAtOnceOfKey: MAX_AT_ONCE_FROM_HOST });
 
   const download = async (request: FileRequest, signal: AbortSignal | undefined): Promise<void> => {
     if (await exists(request.path)) return;
     await mkdir(dirname(request.path), { recursive: true });
     const problems: unknown[] = [];
-    for (const url of sourcesOf(request, options.peers?.() ?? [])) {
+    for (const { url, peer } of sourcesOf(request, peers.list())) {
       signal?.throwIfAborted();
       const problem = await turns
         .take(hostOf(url), signal, () => receive({ ...request, url }, signal))
         .catch((error: unknown) => error ?? new Error("unknown"));
       if (problem === undefined) return;
       problems.push(problem);
+      if (peer !== null) peers.failed(peer, problem, request.atPeers?.isBinding ?? false);
     }
     throw unavailable(request, problems);
   };
@@ -93,9 +103,17 @@ function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : "";
 }
 
+interface Source {
+  readonly url: string;
+  /** The server of another node; null for the transaction's own URL: what lies there is its author's business. */
+  readonly peer: string | null;
+}
+
 /** The URL of the transaction first, then the nodes that are connected. */
-function sourcesOf({ url, peerPath }: FileRequest, peers: readonly string[]): Set<string> {
-  return new Set([url, ...(peerPath === undefined ? [] : peers.map((peer) => `${peer}${peerPath}`))]);
+function sourcesOf({ url, atPeers }: FileRequest, peers: readonly string[]): Source[] {
+  const others = atPeers ? peers.map((peer) => ({ url: `${peer}${atPeers.path}`, peer })) : [];
+  const own = others.find((each) => each.url === url) ?? { url, peer: null };
+  return [own, ...others.filter((each) => each.url !== url)];
 }
 
 function unavailable(request: FileRequest, problems: readonly unknown[]): GevulotError {

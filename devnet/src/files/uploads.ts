@@ -4,7 +4,7 @@ import { access, mkdir, rename, rm } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { finished, pipeline } from "node:stream/promises";
 import { checksumFile } from "gevulot-sdk/node";
 
 export interface UploadOptions {
@@ -21,6 +21,7 @@ export interface Uploads {
 export const UPLOADS_FOLDER = "uploads";
 export const UPLOAD_PATH = /^\/files\/([0-9a-f]{64})$/;
 const MAX_AT_ONCE = 8;
+const READ_ON_MS = 1_000;
 
 class TooLarge extends Error {}
 
@@ -50,6 +51,7 @@ export function createUploads({ root, maxBytes }: UploadOptions): Uploads {
       if (Number(request.headers["content-length"] ?? 0) > maxBytes) {
         refuse(413, `the file is larger than ${maxBytes} bytes, the limit of this node`);
       } else if (await exists(join(folder, checksum))) {
+        await readOn(request);
         response.writeHead(200, { location, connection: "close" }).end("the file is here already\n");
       } else if (underWay >= MAX_AT_ONCE) {
         response.setHeader("retry-after", "5");
@@ -68,6 +70,13 @@ export function createUploads({ root, maxBytes }: UploadOptions): Uploads {
       }
     },
   };
+}
+
+/** A connection that is closed while the client still sends is cut, and the answer lost: a short file is heard out. */
+async function readOn(request: IncomingMessage): Promise<void> {
+  request.resume();
+  // Whatever ends it, the answer is the same.
+  await finished(request, { signal: AbortSignal.timeout(READ_ON_MS) }).catch(() => {});
 }
 
 function bounded(maxBytes: number): Transform {

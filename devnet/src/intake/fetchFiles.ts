@@ -32,7 +32,7 @@ function requestsOf(layout: FileLayout, { hash, payload }: Verified): FileReques
       url: program.imageFileUrl,
       checksum: program.imageFileChecksum,
       path: layout.imagePath(program.hash, program.imageFileName),
-      peerPath: `/images/${program.hash}/${encodePath(program.imageFileName)}`,
+      atPeers: { path: `/images/${program.hash}/${encodePath(program.imageFileName)}`, isBinding: true },
     }));
   }
   if (payload.kind === "run") {
@@ -43,18 +43,18 @@ function requestsOf(layout: FileLayout, { hash, payload }: Verified): FileReques
       url: fileUrl,
       checksum,
       path: layout.inputPath(hash, fileName),
-      peerPath: `/txfiles/${hash}/${encodePath(fileName.slice(1))}`,
+      atPeers: { path: `/txfiles/${hash}/${encodePath(fileName.slice(1))}`, isBinding: false },
     }));
   }
   if (payload.kind !== "proof" && payload.kind !== "verification") return [];
   return payload.files.map((file: TxFile) => {
-    const peerPath = outputFilePath(hash, file);
+    const path = outputFilePath(hash, file);
     return {
       what: `output file ${file.name} of the ${payload.kind} ${hash}`,
-      url: `${file.url.replace(/\/$/, "")}${peerPath}`,
+      url: `${file.url.replace(/\/$/, "")}${path}`,
       checksum: file.checksum,
       path: layout.outputPath(hash, file.checksum, file.name),
-      peerPath,
+      atPeers: { path, isBinding: true },
     };
   });
 }

@@ -8,6 +8,7 @@ import { createWaitingRoom, type WaitingRoom } from "../schedule/waitingRoom.ts"
 import type { Database, Queryable } from "../store/database.ts";
 import { createBatchedLoader } from "../store/loadBatched.ts";
 import { readDeployedPrograms, readTransactionBytes } from "../store/readTransactions.ts";
+import { insertRunDeadline } from "../store/runDeadlines.ts";
 import type { AccessList } from "./accessList.ts";
 import { createTransactionCheck, isSameTransaction, MAX_LOOKUP } from "./checkTransaction.ts";
 import { fetchFiles, hasFiles } from "./fetchFiles.ts";
@@ -48,6 +49,8 @@ export interface AcceptOptions {
   readonly signal?: AbortSignal;
   /** Runs in the commit that stores the transaction; not at all where it is stored already. */
   readonly alsoCommit?: (client: Queryable) => Promise<void>;
+  /** Of a Run: it is to have ended so long after it was stored. Not where it is stored already. */
+  readonly runDeadlineMs?: number | undefined;
 }
 
 /** Where a transaction came from: here are those of clients and of this node itself. */
@@ -232,7 +235,12 @@ function createStore(deps: IntakeDeps, intakeOptions: IntakeOptions, clock: Inta
     await requireMounts(deps, fetched, intakeOptions.allowUnmountedImages === true || origin === "peer");
     const { hash, author, payload } = verified;
     const isUrgent = options.alsoCommit !== undefined || payload.kind === "cancel";
-    if (!(await (isUrgent ? urgentCommits : commits).store(fetched, options.alsoCommit))) return;
+    const { runDeadlineMs } = options;
+    const alsoCommit =
+      runDeadlineMs === undefined
+        ? options.alsoCommit
+        : (client: Queryable) => insertRunDeadline(client, hash, runDeadlineMs);
+    if (!(await (isUrgent ? urgentCommits : commits).store(fetched, alsoCommit))) return;
     clock.passed(verified, "stored");
     deps.log.info(
       { tx: hash, kind: payload.kind, author: author.slice(0, 16), origin },

@@ -50,7 +50,7 @@ beforeAll(async () => {
       layout,
       files: createFileFetcher(layout.incomingDir, {
         ...DEFAULT_FETCH,
-        peers: () => ["http://127.0.0.1:9", host.url],
+        peers: { list: () => ["http://127.0.0.1:9", host.url], onLie: () => {} },
       }),
       access: {
         require: async ({ author, hash }) => {

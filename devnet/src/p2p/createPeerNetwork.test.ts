@@ -203,6 +203,30 @@ test("a peer that lies is banned, and the others lose nothing", async () => {
   expect(addressesOf(first!)).toEqual([second!.network.address]);
 });
 
+test("a peer with wrong files is banned, and comes with no other key while it names the same file server", async () => {
+  const [first, second] = await meshOf(2);
+  const discovery = [first!.network.address];
+  const other = await peerOf({ seed: 8, discovery, httpPort: 1_235 });
+  const liar = await peerOf({ seed: 9, discovery, httpPort: 1_234 });
+  await liar.network.untilConnected(3, { timeoutMs: 10_000 });
+  const publicKey = liar.network.nodes()[0]?.publicKey;
+  const { banFileServer, banned } = first!.network;
+  banFileServer("http://127.0.0.1:1233", "nobody has it");
+  expect(banned()).toEqual([]);
+  banFileServer("http://127.0.0.1:1234", "a wrong file");
+  expect(banned()).toEqual([
+    { address: liar.network.address, publicKey, reason: "a wrong file", untilMs: expect.any(Number) },
+  ]);
+  const kept = [second!, other].map(({ network }) => network.address).sort();
+  expect(addressesOf(first!).sort()).toEqual(kept);
+  const again = await peerOf({ seed: 10, discovery, httpPort: 1_234 });
+  // The others, of which it hears at the first, have no reason.
+  await until("the second knows both", () =>
+    [liar, again].every(({ network }) => addressesOf(second!).includes(network.address)),
+  );
+  expect(addressesOf(first!).sort()).toEqual(kept);
+});
+
 test("a beacon brings nodes together, and gets no transactions", async () => {
   const beacon = await peerOf({ seed: 1, deps: { secretKey: null, stores: null } });
   const discovery = [beacon.network.address];

@@ -72,6 +72,8 @@ export async function createPeerNetwork(
     announce: gossip.announceReport,
     peers: () => peers().map(({ info }) => info),
     nodes: () => self.withOwn(nodes.alive()),
+    banned: mesh.banned,
+    banFileServer: mesh.banFileServer,
     metricsOf: (peerAddress) => {
       const peer = peers().find(({ info }) => info.address === peerAddress);
       return peer ? desk.metricsOf(peer) : Promise.resolve(null);

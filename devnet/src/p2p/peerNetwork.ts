@@ -40,6 +40,15 @@ export interface PeerInfo {
   readonly lastSeenAtMs: number;
 }
 
+/** A peer that lied, and is not spoken to for a while. */
+export interface BannedPeer {
+  readonly address: string;
+  /** Null where it showed none. */
+  readonly publicKey: string | null;
+  readonly reason: string;
+  readonly untilMs: number;
+}
+
 /**
  * A node that is alive, as far as this one knows: it is connected, or another node passed on what it signed. Nodes of
  * versions 0 and 1 are not among them, as they announce nothing.
@@ -106,6 +115,9 @@ export interface PeerNetwork extends AsyncDisposable {
   peers(): readonly PeerInfo[];
   /** Alive nodes of version 2, this one first. */
   nodes(): readonly NodeInfo[];
+  banned(): readonly BannedPeer[];
+  /** Bans the peers that name this as their file server, and for as long all that come and name it, whatever their key. */
+  banFileServer(httpUrl: string, reason: string): void;
   /** What the connected peer of this address tells of itself now (Prometheus text); null where it does not. */
   metricsOf(address: string): Promise<string | null>;
   /** Resolves once so many peers are connected. Rejects with `PEERS_MISSING` when the time is over. */

@@ -169,6 +169,16 @@ export const nodeInfo = z.object({
       }),
     )
     .describe("connected now"),
+  banned: z
+    .array(
+      z.object({
+        address: z.string(),
+        publicKey: publicKeyHex.nullable(),
+        reason: z.string(),
+        until: isoTime,
+      }),
+    )
+    .describe("peers that lied, and are not spoken to for a while"),
   nodes: z.array(z.object({ publicKey: publicKeyHex, resources })).describe("alive, this one included"),
 });
 

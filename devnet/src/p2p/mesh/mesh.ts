@@ -5,6 +5,7 @@ import { listen } from "../../listen.ts";
 import { ConnectionFault, createConnection } from "../connection/connection.ts";
 import { HandshakeError, openConnection } from "../connection/openConnection.ts";
 import type { PeerLimits } from "../peerLimits.ts";
+import type { BannedPeer } from "../peerNetwork.ts";
 import type { Greeting } from "../wire/greeting.ts";
 import {
   formatAddress,
@@ -16,7 +17,7 @@ import {
   splitHostPort,
 } from "../wire/socketAddress.ts";
 import { type AddressBook, createAddressBook } from "./addressBook.ts";
-import { type Bans, createBans } from "./bans.ts";
+import { type Bans, createBans, filesMark } from "./bans.ts";
 import type { Introduce } from "./introduce.ts";
 import type { Peer } from "./peer.ts";
 import { createPeerTable, type PeerTable } from "./peerTable.ts";
@@ -33,6 +34,8 @@ export interface Mesh extends AsyncDisposable {
   learn(address: SocketAddress, via: Peer): void;
   drop(peer: Peer, reason: string): void;
   ban(peer: Peer, reason: string): void;
+  banFileServer(httpUrl: string, reason: string): void;
+  banned(): readonly BannedPeer[];
 }
 
 export interface MeshDeps {
@@ -115,6 +118,12 @@ export async function createMesh(deps: MeshDeps, options: MeshOptions): Promise<
     learn: (address, via) => learn(mesh, address, via),
     drop: (peer, reason) => leave(mesh, peer, reason),
     ban: (peer, reason) => ban(mesh, peer, reason),
+    banFileServer(httpUrl, reason) {
+      for (const peer of table.all()) {
+        if (peer.info.httpUrl === httpUrl) ban(mesh, peer, reason, [filesMark(httpUrl)]);
+      }
+    },
+    banned: mesh.bans.list,
     tick() {
       if (table.size >= limits.maxPeers) return;
       const room = limits.maxHandshakes - dialling.size;
@@ -217,8 +226,8 @@ async function serve(mesh: MeshState, socket: Socket, dialled: string | null): P
   deps.onJoined(peer);
   try {
     for await (const message of messages) {
-      if (!table.isListed(peer)) return;
-      await deps.onMessage(peer, message);
+      // What comes after our good-bye is read and dropped, so that the peer's own is seen.
+      if (table.isListed(peer)) await deps.onMessage(peer, message);
     }
     leave(mesh, peer, "it closed the connection");
   } catch (error) {
@@ -253,7 +262,9 @@ async function meet(mesh: MeshState, socket: Socket, dialled: string | null, rem
   const messages = connection.messages();
   const peer = await deps.introduce({ opened, connection, messages, isModern, role, dialled, remoteIp });
   if (dialled !== null) mesh.book.reached(dialled, peer.identity);
-  if (mesh.bans.has(peer.marks)) throw new HandshakeError("banned for what it did before");
+  const { httpUrl } = peer.info;
+  if (mesh.bans.has(httpUrl === null ? peer.marks : [...peer.marks, filesMark(httpUrl)]))
+    throw new HandshakeError("banned for what it did before");
   if (!table.has(peer.identity) && table.size >= options.limits.maxPeers) {
     throw new HandshakeError("enough peers");
   }
@@ -276,9 +287,11 @@ function retire({ deps }: MeshState, peer: Peer, reason: string): void {
   deps.onLeft(peer);
 }
 
-function ban(mesh: MeshState, peer: Peer, reason: string): void {
+function ban(mesh: MeshState, peer: Peer, reason: string, moreMarks: readonly string[] = []): void {
   const { deps, options } = mesh;
-  mesh.bans.add(peer.marks, isLoopback(peer.remoteIp) ? null : peer.remoteIp);
+  const { address, isKeyProven, publicKey } = peer.info;
+  const about = { address, publicKey: isKeyProven ? publicKey : null, reason };
+  mesh.bans.add([...peer.marks, ...moreMarks], isLoopback(peer.remoteIp) ? null : peer.remoteIp, about);
   const seconds = options.limits.banMs / 1_000;
   deps.log.warn({ peer: peer.info.address, reason, seconds }, "a peer is banned");
   leave(mesh, peer, reason);
