@@ -30,6 +30,7 @@ import "./p2p/peerNetwork.ts";
 import "./up/devnet.ts";
 import "./up/nodeProcess.ts";
 import "./up/postgres.ts";
+import "./up/nodeOrders.ts";
 import "./up/postgresAccount.ts";
 import "./up/postgresBinaries.ts";
 import "./up/postgresCluster.ts";

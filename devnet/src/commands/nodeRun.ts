@@ -3,6 +3,7 @@ import { createNode } from "../node.ts";
 import { createLogger } from "../observe/logger.ts";
 import { NODE_OPTIONS, parseNodeOptions } from "../options.ts";
 import type { NodeReady } from "../up/nodeReady.ts";
+import { createSuspendableNode } from "../up/suspendableNode.ts";
 import { reportErrors } from "./reportError.ts";
 import { untilSignal } from "./untilSignal.ts";
 
@@ -30,13 +31,15 @@ export const nodeRunCommand: CommandModule = {
       const orphaned = new Promise<string>((resolve) =>
         process.once("disconnect", () => resolve("its parent ended")),
       );
-      const node = await createNode({ log }, options);
+      const running = await createSuspendableNode({ log }, options);
+      serveOrders(({ kind }) => running[kind]());
+      const { node } = running;
       const { rpcUrl, httpUrl, p2pAddress, publicKey } = node;
       const vsock = node.vsock && `${node.vsock.kind} (${node.vsock.detail})`;
       log.info({ rpcUrl, httpUrl, publicKey, execution: !options.noExecution }, "the node is ready");
       process.send?.({ type: "ready", rpcUrl, httpUrl, p2pAddress, publicKey, vsock } satisfies NodeReady);
       log.info({ reason: await Promise.race([stop, orphaned]) }, "the node stops");
-      await node[Symbol.asyncDispose]();
+      await running[Symbol.asyncDispose]();
       // A download that nobody waits for any more must not keep the process.
       process.exit();
     }).finally(() => {

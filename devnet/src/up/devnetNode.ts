@@ -4,6 +4,7 @@ import { isGevulotError } from "gevulot-sdk";
 import type { DisposeStack } from "../disposeStack.ts";
 import type { NodeOptionsInput } from "../options.ts";
 import { type DevnetOptions, START_TIMEOUT_MS } from "./devnetOptions.ts";
+import type { NodeOrder } from "./nodeOrders.ts";
 import { type NodeProcess, startNodeProcess } from "./nodeProcess.ts";
 import { DEFAULT_PORTS, preferredPort } from "./ports.ts";
 
@@ -27,6 +28,8 @@ export interface DevnetNode {
   start(): Promise<void>;
   /** Stops it where it is, as a machine that hangs; `start` lets it go on. */
   pause(): void;
+  /** Has the process do what only its devnet may ask for. */
+  order(order: NodeOrder): Promise<void>;
 }
 
 export interface NodePlace {
@@ -110,6 +113,7 @@ export async function createDevnetNode(
   };
 }
 
+    order: (order) => current.order(order),
 function nodeOptionsOf(
   options: DevnetOptions,
   place: NodePlace,

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { GevulotError } from "gevulot-sdk";
 import type { NodeOptionsInput } from "../options.ts";
 import { createBoundedLog } from "./boundedLog.ts";
+import { createOrderChannel, type NodeOrder } from "./nodeOrders.ts";
 import type { NodeReady } from "./nodeReady.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -18,6 +19,8 @@ export interface NodeProcess extends AsyncDisposable {
   readonly running: boolean;
   /** Sends a signal, and resolves when the process is gone. */
   kill(signal: NodeJS.Signals): Promise<void>;
+  /** Throws `NODE_ORDER_FAILED`. */
+  order(order: NodeOrder): Promise<void>;
 }
 
 export interface NodeProcessOptions {
@@ -99,6 +102,7 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
       [Symbol.asyncDispose]: () => kill("SIGTERM"),
     };
   } catch (error) {
+      order: createOrderChannel(child, gone).order,
     await kill("SIGTERM");
     if (options.signal?.aborted) throw error;
     throw new GevulotError(
