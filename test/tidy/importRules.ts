@@ -23,7 +23,7 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     // Names what all the others declare.
     ["errorCodes.ts"],
     ["commands"],
-    ["up", "explorer", "pipeline"],
+    ["up", "explorer", "pipeline", "operator"],
     ["node.ts"],
     ["nodeNetwork.ts"],
     ["rpc", "p2p"],
@@ -36,7 +36,7 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ["vm"],
     ["image"],
     ["observe"],
-    ["http"],
+    ["http", "pci"],
     ["options.ts"],
     ["listen.ts", "disposeStack.ts", "processTable.ts", "removeTree.ts", "claimFolder.ts"],
   ],
