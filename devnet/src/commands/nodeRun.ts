@@ -1,7 +1,7 @@
 import type { Argv, CommandModule } from "yargs";
-import { createNode } from "../node.ts";
 import { createLogger } from "../observe/logger.ts";
 import { NODE_OPTIONS, parseNodeOptions } from "../options.ts";
+import { serveOrders } from "../up/nodeOrders.ts";
 import type { NodeReady } from "../up/nodeReady.ts";
 import { createSuspendableNode } from "../up/suspendableNode.ts";
 import { reportErrors } from "./reportError.ts";

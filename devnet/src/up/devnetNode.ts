@@ -110,10 +110,10 @@ export async function createDevnetNode(
       process.kill(current.pid, "SIGSTOP");
       isPaused = true;
     },
+    order: (order) => current.order(order),
   };
 }
 
-    order: (order) => current.order(order),
 function nodeOptionsOf(
   options: DevnetOptions,
   place: NodePlace,

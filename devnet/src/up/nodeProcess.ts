@@ -99,10 +99,10 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
         return state.running;
       },
       kill,
+      order: createOrderChannel(child, gone).order,
       [Symbol.asyncDispose]: () => kill("SIGTERM"),
     };
   } catch (error) {
-      order: createOrderChannel(child, gone).order,
     await kill("SIGTERM");
     if (options.signal?.aborted) throw error;
     throw new GevulotError(
