@@ -19,7 +19,10 @@ const seconds = z
 /** What a step runs on a prover node: a command, or a program deployed on a Gevulot network. */
 const step = z.union([
   z.strictObject({ command: z.array(z.string()).min(1) }),
-  z.strictObject({ program: z.string().regex(/^[0-9a-f]{64}$/, "must be a program's hash, 64 hex digits") }),
+  z.strictObject({
+    program: z.string().regex(/^[0-9a-f]{64}$/, "must be a program's hash, 64 hex digits"),
+    args: z.array(z.string()).default(["{in}", "{out}"]),
+  }),
 ]);
 const stepName = z.enum(["split", "prove", "agg", "snark", "single", "verify"]);
 
@@ -53,7 +56,9 @@ const schema = z.strictObject({
   slots: z.number().int().min(1).max(1_024).default(1),
   gpu: z.number().int().min(0).default(0),
   mem_gib: z.number().positive().optional(),
+  // Ours, for both: the network that runs steps which are programs, and the account that asks it to.
   rpc_url: z.url().optional(),
+  key_file: z.string().optional(),
 });
 
 export type PipelineConfig = Readonly<z.infer<typeof schema>>;
@@ -78,6 +83,7 @@ export function parsePipelineConfig(text: string, path: string, role: "stage" | 
   if ((config.cert_path === undefined) !== (config.key_path === undefined)) {
     throw problem(path, `${path}: cert_path and key_path belong together: give both for TLS, or neither.`);
   }
+  checkPrograms(config, path);
   return Object.freeze(config);
 }
 
@@ -121,6 +127,16 @@ function checkStage(config: PipelineConfig, path: string): void {
   if (!/^postgres(ql)?:/i.test(url)) {
     throw problem(path, `${path}: database_url must begin with postgres://.`);
   }
+}
+
+function checkPrograms({ steps, rpc_url, key_file }: PipelineConfig, path: string): void {
+  const programs = Object.entries(steps).filter(([, step]) => "program" in step);
+  if (programs.length === 0 || (rpc_url !== undefined && key_file !== undefined)) return;
+  const missing = rpc_url === undefined ? "rpc_url, the RPC address of a node" : "key_file, an account's key";
+  throw problem(
+    path,
+    `${path}: steps.${programs[0]![0]} is a deployed program, and no network is named to run it. Add ${missing}.`,
+  );
 }
 
 function problem(path: string, message: string, cause?: unknown): GevulotError {

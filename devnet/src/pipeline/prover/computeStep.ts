@@ -3,6 +3,7 @@ import { status } from "@grpc/grpc-js";
 import type { PipelineConfig } from "../config.ts";
 import type { DataClient } from "../data/dataClient.ts";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
+import type { StepRunner } from "../steps/stepRunner.ts";
 import { METADATA_DATA_ADDR, METADATA_FILES, RESULT_CODE } from "../wire/messages.ts";
 import { runStep, STEP_OF } from "./steps.ts";
 import { createTaskFiles } from "./taskFiles.ts";
@@ -10,7 +11,11 @@ import { type Answer, type Call, refused } from "./taskRuns.ts";
 
 /** Runs the step that is configured for a method, and answers with what came of it. */
 export async function computeStep(
-  deps: { readonly dataClient: (addr: string) => DataClient; readonly latest: () => Call },
+  deps: {
+    readonly dataClient: (addr: string) => DataClient;
+    readonly latest: () => Call;
+    readonly run: StepRunner;
+  },
   config: PipelineConfig,
   method: TaskMethod,
   call: Call,
@@ -32,8 +37,8 @@ export async function computeStep(
       anyPath: String(request.elf_path ?? config.base_dir),
       signal,
     });
-    const workDir = join(config.base_dir, "work");
-    const answer = await runStep(method, step, request, { files, data, workDir, signal });
+    const folders = { workDir: join(config.base_dir, "work"), resumeDir: join(config.base_dir, "sent-runs") };
+    const answer = await runStep(method, step, request, { files, data, run: deps.run, ...folders, signal });
     return { ...answer, result: { code: RESULT_CODE.OK, message: "" } };
   } catch (error) {
     const { code, message } = error as { code?: unknown; message: string };
@@ -43,7 +48,7 @@ export async function computeStep(
 }
 
 /** Data goes to the stage that asked last: the one that asked first may be gone. */
-function followStage(deps: Parameters<typeof computeStep>[0]): DataClient {
+function followStage(deps: Pick<Parameters<typeof computeStep>[0], "dataClient" | "latest">): DataClient {
   const current = (): DataClient =>
     deps.dataClient(String(deps.latest().metadata.get(METADATA_DATA_ADDR)[0]));
   return {

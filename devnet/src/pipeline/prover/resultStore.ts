@@ -14,7 +14,8 @@ export interface KeptResult {
   readonly answer: Buffer;
 }
 
-const ID = /^[\w-]{1,128}$/;
+/** Ids that are fit for a file's name. */
+export const TASK_ID = /^[\w-]{1,128}$/;
 const MAX_RESULTS = 10_000;
 const KEEP_MS = 7 * 86_400_000;
 
@@ -31,13 +32,13 @@ export function createResultStore(root: string): ResultStore {
   };
   return {
     async find(id) {
-      const bytes = ID.test(id) ? await readFile(join(root, id)).catch(() => null) : null;
+      const bytes = TASK_ID.test(id) ? await readFile(join(root, id)).catch(() => null) : null;
       if (!bytes) return null;
       const end = bytes.indexOf("\n");
       return { method: bytes.toString("utf8", 0, end) as TaskMethod, answer: bytes.subarray(end + 1) };
     },
     async keep(id, { method, answer }) {
-      if (!ID.test(id)) return;
+      if (!TASK_ID.test(id)) return;
       await mkdir(root, { recursive: true });
       const path = join(root, id);
       await writeFile(`${path}.tmp`, Buffer.concat([Buffer.from(`${method}\n`), answer]), { flush: true });

@@ -3,8 +3,9 @@ import { basename, join } from "node:path";
 import type { StepConfig, StepName } from "../config.ts";
 import type { DataClient } from "../data/dataClient.ts";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
-import { runCommand } from "../steps/runCommand.ts";
-import { createStepFolder, fillCommand, type StepFolder } from "../steps/stepFolder.ts";
+import { createStepFolder, type StepFolder } from "../steps/stepFolder.ts";
+import type { StepRunner } from "../steps/stepRunner.ts";
+import { TASK_ID } from "./resultStore.ts";
 import { createSegmentSender } from "./segmentSender.ts";
 import type { TaskFiles } from "./taskFiles.ts";
 
@@ -17,7 +18,10 @@ export type StepRequest = Readonly<Record<string, unknown>> & {
 export interface StepContext {
   readonly files: TaskFiles;
   readonly data: DataClient | null;
+  readonly run: StepRunner;
   readonly workDir: string;
+  /** Of Runs that were sent to a network and haven't ended. */
+  readonly resumeDir: string;
   readonly signal: AbortSignal;
 }
 
@@ -32,7 +36,14 @@ export const STEP_OF: Readonly<Record<TaskMethod, StepName>> = {
   SingleNode: "single",
 };
 
-/** Runs one step as it is configured: inputs into a folder, the command, outputs out of it. */
+const ANSWER_FILE: Readonly<Partial<Record<StepName, string>>> = {
+  prove: "receipt",
+  agg: "receipt",
+  snark: "proof",
+  single: "proof",
+};
+
+/** Runs one step as it is configured: inputs into a folder, the command or program, outputs out of it. */
 export async function runStep(
   method: TaskMethod,
   step: StepConfig,
@@ -40,12 +51,16 @@ export async function runStep(
   context: StepContext,
 ): Promise<StepAnswer> {
   await using folder = await createStepFolder(context.workDir);
-  if (!("command" in step))
-    throw new Error("a step that is a deployed program is not built yet: configure a command");
-  const run = async (): Promise<void> => {
-    const env = { GEVULOT_STEP: STEP_OF[method], ...environment(request) };
-    await runCommand(fillCommand(step.command, folder), { cwd: folder.root, env, signal: context.signal });
-  };
+  const name = STEP_OF[method];
+  const taskId = request.computed_request_id;
+  const answerFile = ANSWER_FILE[name];
+  const run = () =>
+    context.run(step, folder, {
+      facts: { GEVULOT_STEP: name, ...environment(request) },
+      ...(answerFile === undefined ? {} : { answerFile }),
+      ...(TASK_ID.test(taskId) ? { resumeFile: join(context.resumeDir, taskId) } : {}),
+      signal: context.signal,
+    });
   await placeInputs(method, request, folder, context.files);
   // Awaited here: the folder goes with this function.
   if (method === "SplitElf") return await split(request, folder, context, run);

@@ -15,6 +15,7 @@ import { createNodesService } from "../nodes/nodesService.ts";
 import { createMetricsEndpoint } from "../observe/metricsEndpoint.ts";
 import { createPipelineMetrics } from "../observe/pipelineMetrics.ts";
 import { createTaskQueue } from "../schedule/taskQueue.ts";
+import { createStepRunner } from "../steps/stepRunner.ts";
 import { migratePipeline } from "../store/migratePipeline.ts";
 import type { PipelineRun } from "../store/runs.ts";
 import { replaceStage } from "../store/stages.ts";
@@ -62,7 +63,11 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const metrics = createPipelineMetrics();
   const credentials = await clientCredentials(config);
 
-  const verify = createVerifyStep(config.steps.verify, config.deadline_seconds.verify);
+  const verify = createVerifyStep(
+    createStepRunner(config),
+    config.steps.verify,
+    config.deadline_seconds.verify,
+  );
   let dispatcher: Dispatcher | null = null;
   const wake = (): void => dispatcher?.wake();
   const pool = stack.use(

@@ -3,8 +3,8 @@ import { dirname, join } from "node:path";
 import { isGevulotError } from "gevulot-sdk";
 import type { StepConfig } from "../config.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
-import { runCommand } from "../steps/runCommand.ts";
-import { createStepFolder, fillCommand } from "../steps/stepFolder.ts";
+import { createStepFolder } from "../steps/stepFolder.ts";
+import type { StepRunner } from "../steps/stepRunner.ts";
 
 /** An output, and what it was made of. */
 export interface Checkable {
@@ -27,11 +27,11 @@ const DEFAULT_DEADLINE_SECONDS = 600;
 
 /** Null where no such step is configured. */
 export function createVerifyStep(
+  run: StepRunner,
   step: StepConfig | undefined,
   deadlineSeconds = DEFAULT_DEADLINE_SECONDS,
 ): VerifyStep | null {
-  if (!step || !("command" in step)) return null;
-  const { command } = step;
+  if (!step) return null;
   return async (checkable, signal) => {
     const late = AbortSignal.timeout(deadlineSeconds * 1_000);
     await using folder = await createStepFolder();
@@ -41,9 +41,8 @@ export function createVerifyStep(
       await write(join(folder.input, "inputs", String(index)), input);
     }
     try {
-      await runCommand(fillCommand(command, folder), {
-        cwd: folder.root,
-        env: { GEVULOT_STEP: "verify", GEVULOT_KIND: checkable.kind },
+      await run(step, folder, {
+        facts: { GEVULOT_STEP: "verify", GEVULOT_KIND: checkable.kind },
         signal: AbortSignal.any([signal, late]),
       });
       return { kind: "valid" };

@@ -1,12 +1,5 @@
 import { spawn } from "node:child_process";
-import { GevulotError } from "gevulot-sdk";
-
-declare module "gevulot-sdk/errors" {
-  interface ErrorContexts {
-    STEP_FAILED: { command: string };
-    STEP_CANCELLED: { command: string };
-  }
-}
+import { stepCancelled, stepFailed } from "./stepErrors.ts";
 
 export interface CommandOptions {
   readonly cwd: string;
@@ -21,12 +14,7 @@ const KILL_AFTER_MS = 5_000;
 export async function runCommand(command: readonly string[], options: CommandOptions): Promise<void> {
   const [program, ...args] = command;
   const shown = command.join(" ");
-  const fail = (what: string, said: string, cause?: unknown): GevulotError =>
-    new GevulotError("STEP_FAILED", `${shown} ${what}${said === "" ? "" : `: ${said}`}`, {
-      context: { command: shown },
-      cause,
-    });
-  if (options.signal.aborted) throw cancelled(shown);
+  if (options.signal.aborted) throw stepCancelled(shown);
   await new Promise<void>((resolve, reject) => {
     const child = spawn(program!, args, {
       cwd: options.cwd,
@@ -60,20 +48,22 @@ export async function runCommand(command: readonly string[], options: CommandOpt
       kill("SIGKILL");
       settle();
     };
-    child.once("error", (error) => end(() => reject(fail(`can't be started (${error.message})`, "", error))));
+    child.once("error", (error) =>
+      end(() => reject(stepFailed(shown, `can't be started (${error.message})`, "", error))),
+    );
     child.once("close", (code, signal) =>
       end(() => {
-        if (options.signal.aborted) reject(cancelled(shown));
+        if (options.signal.aborted) reject(stepCancelled(shown));
         else if (code === 0) resolve();
         else
           reject(
-            fail(code === null ? `was ended by ${signal}` : `ended with exit code ${code}`, said.trim()),
+            stepFailed(
+              shown,
+              code === null ? `was ended by ${signal}` : `ended with exit code ${code}`,
+              said.trim(),
+            ),
           );
       }),
     );
   });
-}
-
-function cancelled(command: string): GevulotError {
-  return new GevulotError("STEP_CANCELLED", `${command} was cancelled`, { context: { command } });
 }

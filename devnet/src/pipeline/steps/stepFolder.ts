@@ -33,7 +33,10 @@ export async function createStepFolder(parent: string = tmpdir()): Promise<StepF
   return { ...folder, [Symbol.asyncDispose]: () => removeTree(root) };
 }
 
-/** The command with `{in}` and `{out}` filled in. */
-export function fillCommand(command: readonly string[], folder: StepFolder): string[] {
+/** A command, or a program's arguments, with `{in}` and `{out}` filled in. */
+export function fillFolders(
+  command: readonly string[],
+  folder: Pick<StepFolder, "input" | "output">,
+): string[] {
   return command.map((part) => part.replaceAll("{in}", folder.input).replaceAll("{out}", folder.output));
 }
