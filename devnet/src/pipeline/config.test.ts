@@ -35,13 +35,16 @@ describe("parsePipelineConfig", () => {
   it("takes our own keys", () => {
     const text = `${PROVER}
 stage_addrs = ["10.0.0.1:50000"]
+rpc_url = "http://10.0.0.9:9944"
+key_file = "/etc/account.key"
 can = ["prove", "agg"]
 [steps]
 prove = { command = ["prover", "--in", "{segment}"] }
 agg = { program = "${"ab".repeat(32)}" }
 `;
-    expect(parsePipelineConfig(text, "c.toml", "prover").steps.prove).toEqual({
-      command: ["prover", "--in", "{segment}"],
+    expect(parsePipelineConfig(text, "c.toml", "prover").steps).toEqual({
+      prove: { command: ["prover", "--in", "{segment}"] },
+      agg: { program: "ab".repeat(32), args: ["{in}", "{out}"] },
     });
   });
 
@@ -54,6 +57,11 @@ agg = { program = "${"ab".repeat(32)}" }
     ["no port", STAGE.replace(/^addr.*$/m, 'addr = "localhost"'), "addr must be host:port"],
     ["a certificate without its key", `${STAGE}\ncert_path = "x"`, "belong together"],
     ["what is no TOML", "addr = ", "line 1"],
+    [
+      "a program without a network",
+      `${STAGE}\n[steps]\nverify = { program = "${"ab".repeat(32)}" }`,
+      "Add rpc_url",
+    ],
     ["a step that is neither", `${STAGE}\n[steps]\nprove = { comand = ["x"] }`, "steps.prove"],
   ])("refuses %s", (_, text, message) => {
     expect(messageOf(text, "stage")).toContain(message);
