@@ -97,7 +97,7 @@ export async function createHarness(): Promise<Harness> {
       const endedAtMs = Date.now();
       const consoleTail = await readConsoleTail(consolePath);
       const result = explainOutcome(outcome, await takeResult(exchange, workspaceDir, task.id), {
-        ...{ step: 0, deadlineMs, memMib },
+        ...{ step: 0, deadline: { ms: deadlineMs, setBy: "node" }, memMib },
       });
       if ("code" in result) return { failure: result, data: "", files: new Map(), consoleTail, endedAtMs };
       try {

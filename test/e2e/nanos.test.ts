@@ -85,7 +85,7 @@ describe("a Nanos image runs as the existing node runs it, with a stand-in for t
     const { outcome, console } = await fake("reset");
     expect(outcome).toMatchObject({ kind: "rebooted", reason: expect.stringContaining("a stand-in for") });
     expect(console.match(/a stand-in/g)).toHaveLength(1);
-    const facts = { step: 0, deadlineMs: 1, memMib: 1 };
+    const facts = { step: 0, deadline: { ms: 1, setBy: "node" as const }, memMib: 1 };
     expect(explainOutcome(outcome, { kind: "missing" }, facts)).toMatchObject({
       code: "PROGRAM_FAILED",
       message: expect.stringMatching(/rebooted.*a stand-in for Nanos runs/),

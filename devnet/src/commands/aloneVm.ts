@@ -10,11 +10,13 @@ import { type BuildImageOptions, buildImage } from "../image/buildImage.ts";
 import { isElf } from "../image/elf.ts";
 import type { VolumeMount } from "../image/manifestMounts.ts";
 import { isNanos } from "../image/nanos/openNanos.ts";
+import { readDeadline } from "../image/readDeadline.ts";
 import { readImage } from "../image/readImage.ts";
 import { SCRIPTS } from "../image/readProgram.ts";
 import { removeTree } from "../removeTree.ts";
 import { type CollectedFile, collectFiles, OutputFileProblem } from "../result/collectFiles.ts";
 import { explainOutcome } from "../result/explainOutcome.ts";
+import { firstDeadline } from "../result/firstDeadline.ts";
 import { readConsoleTail } from "../result/readConsoleTail.ts";
 import type { ProgramResult } from "../result/readResult.ts";
 import { compareChecksums, takeResult } from "../result/takeResult.ts";
@@ -94,6 +96,8 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
   stack.defer(() => removeTree(folder));
   const imagePath = await imageOf(options, folder);
   const { resources = {} } = (await isNanos(imagePath)) ? {} : await readImage(imagePath);
+  const programSeconds = await readDeadline(imagePath);
+  const deadline = firstDeadline({ nodeMs: options.deadlineMs, programSeconds, runLeftMs: null });
   const memMib = options.memMib ?? resources.memMib ?? DEFAULT_MEM_MIB;
   await using provider = await createVmProvider(deps, {
     ...options,
@@ -105,13 +109,8 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
   await writeFile(join(workspace, "task.json"), JSON.stringify(task));
   const consolePath = join(folder, "console");
   const imageChecksum = await checksumFile(imagePath);
-  const exchange = createTaskExchange({
-    ...task,
-    args: [...task.args],
-    files: [...task.files],
-    txHash: task.id,
-    name: ATTEMPT_ID,
-  });
+  const { id, args, files } = task;
+  const exchange = createTaskExchange({ txHash: id, name: ATTEMPT_ID, args: [...args], files: [...files] });
   const startedMs = performance.now();
   const outcome = await provider.run(
     {
@@ -125,7 +124,7 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
       gpuDevices: [],
       consolePath,
       consoleLimitBytes: CONSOLE_LIMIT_BYTES,
-      deadlineMs: options.deadlineMs,
+      deadlineMs: deadline.ms,
       idleLimitMs: options.idleLimitMs,
       maxOutputBytes: MAX_OUTPUT_BYTES,
       maxOutputFiles: MAX_OUTPUT_FILES,
@@ -140,8 +139,8 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
   );
   const { name, accelerator, vsock } = provider;
   const tookMs = Math.round(performance.now() - startedMs);
-  const facts = { step: 0, deadlineMs: options.deadlineMs, memMib };
-  const explained = explainOutcome(outcome, await takeResult(exchange, workspace, task.id), facts);
+  const taken = await takeResult(exchange, workspace, task.id);
+  const explained = explainOutcome(outcome, taken, { step: 0, deadline, memMib });
   const result =
     "code" in explained ? { failure: explained } : await take(workspace, explained, join(folder, "staging"));
   const consoleTail = await readConsoleTail(consolePath);

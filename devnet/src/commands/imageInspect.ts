@@ -51,6 +51,7 @@ async function print(file: string): Promise<void> {
     `env        ${JSON.stringify(program.env)}`,
     `workspace  ${program.workspace}, root ${program.readonlyRootfs ? "read-only" : "writable"}`,
     `runtime    Linux ${versions.kernel}${versions.node ? `, Node.js ${versions.node}` : ""}`,
+    ...(info.deadlineSeconds === undefined ? [] : [`deadline   ${info.deadlineSeconds} s a task`]),
     part("kernel", info.kernel),
     part("initrd", info.initrd),
     part("root", info.root),

@@ -22,6 +22,7 @@ import { makeElf } from "../../../test/fixtures/makeElf.ts";
 import { type BuildImageOptions, type BuiltImage, buildImage } from "./buildImage.ts";
 import { extractProgram } from "./extractProgram.ts";
 import { prepareBoot } from "./prepareBoot.ts";
+import { readDeadline } from "./readDeadline.ts";
 import { readImage } from "./readImage.ts";
 
 const BUSYBOX = "/bin/busybox";
@@ -108,14 +109,20 @@ describe("an image", () => {
   });
 
   test("keeps what RunConfig asks for where a deployment finds it", async () => {
-    const RunConfig = { Memory: "1g", cpus: 3, Accel: true };
+    const RunConfig = { Memory: "1g", cpus: 3, DeadlineSeconds: 90, Accel: true };
     const { path, resources, notes } = await build({ manifest: { RunConfig } });
     expect(resources).toEqual({ memMib: 1024, cpus: 3 });
     expect((await readImage(path)).resources).toEqual(resources);
     expect(await readImageResources(path)).toEqual(resources);
     expect(await readImageResources(js.path)).toEqual({});
     expect(await readImageResources(BUSYBOX)).toEqual({});
-    expect(notes).toEqual([expect.stringMatching(/1024 MiB, 3 CPUs/), expect.stringMatching(/not Accel/)]);
+    expect(await readDeadline(path)).toBe(90);
+    expect(await readDeadline(js.path)).toBeNull();
+    expect(notes).toEqual([
+      expect.stringMatching(/1024 MiB, 3 CPUs/),
+      expect.stringMatching(/ends after 90 s/),
+      expect.stringMatching(/not Accel/),
+    ]);
   });
 
   test("of a program named by its base name is of the file that was given", async () => {

@@ -76,7 +76,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
     ...(options.targetRoot === undefined ? {} : { targetRoot: options.targetRoot }),
   };
   const exec = options.exec ? readExecProgram(options.exec) : manifest.exec;
-  const { resources } = manifest.runConfig;
+  const { resources, deadlineSeconds } = manifest.runConfig;
   const { warnings, notes } = linuxNotes(manifest);
   const files = await listProgramFiles(manifest, workingDir);
   const outputPath = resolve(options.outputPath);
@@ -113,6 +113,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
         rootPath: join(scratch, "root.squashfs"),
         program,
         ...(Object.keys(resources).length > 0 ? { resources } : {}),
+        ...(deadlineSeconds === undefined ? {} : { deadlineSeconds }),
         versions: { kernel: kernel.version, ...(node ? { node: node.version } : {}) },
       },
       signal,

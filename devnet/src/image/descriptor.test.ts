@@ -62,6 +62,7 @@ group("an image's description", () => {
     ],
     ["a cut", encodeDescriptor(info).subarray(0, 100), /damaged/],
     ["an unknown field", encoded({ more: 1 }), /not understood/],
+    ["a deadline of no time", encoded({ deadlineSeconds: 0 }), /not understood/],
     ["no kernel", encoded({ kernel: undefined }), /not understood/],
     ["a negative offset", encoded({ root: { ...info.root, offset: -1 } }), /not understood/],
     ["a fraction", encoded({ root: { ...info.root, length: 1.5 } }), /not understood/],

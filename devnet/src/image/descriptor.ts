@@ -3,7 +3,7 @@ import { GevulotError } from "gevulot-sdk";
 import { z } from "zod";
 import type { ExecProgram } from "./execProgram.ts";
 import { VOLUME_LABEL, type VolumeMount } from "./manifestMounts.ts";
-import { type ImageResources, MAX_CPUS, MAX_GPUS, MAX_MEM_MIB } from "./runConfig.ts";
+import { type ImageResources, MAX_CPUS, MAX_DEADLINE_SECONDS, MAX_GPUS, MAX_MEM_MIB } from "./runConfig.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -66,6 +66,7 @@ const schema = z.strictObject({
       gpus: z.int().min(0).max(MAX_GPUS).optional(),
     })
     .optional(),
+  deadlineSeconds: z.int().min(1).max(MAX_DEADLINE_SECONDS).optional(),
   versions: z.strictObject({ kernel: text, node: text.optional() }),
 });
 
@@ -93,6 +94,8 @@ export interface ImageInfo {
   readonly program: ImageProgram;
   /** What the program asks for where a deployment says nothing. */
   readonly resources?: ImageResources | undefined;
+  /** Longest time of one task; a node may allow less. */
+  readonly deadlineSeconds?: number | undefined;
   readonly versions: { readonly kernel: string; readonly node?: string | undefined };
 }
 

@@ -89,7 +89,7 @@ describe("parseManifest", () => {
           readonly_rootf: "t",
           x: "",
         },
-        RunConfig: { Memory: "512", GPUs: 1, Accel: true },
+        RunConfig: { Memory: "512", GPUs: 1, deadlineseconds: 90, Accel: true },
       }),
     );
     expect(warnings.map((text) => text.split(" ")[0])).toEqual([
@@ -107,7 +107,8 @@ describe("parseManifest", () => {
     expect(warnings.at(-2)).toMatch(/did you mean readonly_rootfs\?$/);
     expect(notes).toEqual([
       "RunConfig: 512 MiB, 1 GPU, unless the deployment says otherwise.",
-      "RunConfig: only Memory, CPUs, GPUs and ImageName count, not Accel.",
+      "RunConfig: a task ends after 90 s, or sooner where a node allows less.",
+      "RunConfig: only Memory, CPUs, GPUs, DeadlineSeconds and ImageName count, not Accel.",
     ]);
   });
 
@@ -147,6 +148,7 @@ describe("parseManifest", () => {
     ["Memory of nothing", { RunConfig: { Memory: "much" } }, "RunConfig.Memory", /"512m" or "2G"/],
     ["no CPU", { RunConfig: { CPUs: 0 } }, "RunConfig.CPUs", /from 1 to/],
     ["half a GPU", { RunConfig: { gpus: 0.5 } }, "RunConfig.gpus", /whole number/],
+    ["no time", { RunConfig: { DeadlineSeconds: 0 } }, "RunConfig.DeadlineSeconds", /from 1 to/],
     ["a proof outside", { Exec: { ProofFile: "../p" } }, "Exec", /no file of the workspace/],
     ["a relative cwd", { ManifestPassthrough: { cwd: "app" } }, "ManifestPassthrough.cwd", /absolute/],
     ["a read-only mount", { Mounts: { "%1": "/workspace:ro" } }, "Mounts", /can't be read-only/],

@@ -46,9 +46,10 @@ export function linuxNotes(manifest: Manifest): ManifestNotes {
         ? ["RebootOnExit means nothing for a task: a program that fails ends its task."]
         : []),
       ...resourceNote(manifest),
+      ...deadlineNote(manifest),
       ...(manifest.runConfig.ignored.length > 0
         ? [
-            `RunConfig: only Memory, CPUs, GPUs and ImageName count, not ${manifest.runConfig.ignored.join(", ")}.`,
+            `RunConfig: only Memory, CPUs, GPUs, DeadlineSeconds and ImageName count, not ${manifest.runConfig.ignored.join(", ")}.`,
           ]
         : []),
     ],
@@ -71,4 +72,9 @@ function resourceNote({ runConfig }: Manifest): string[] {
     ...(gpus === undefined ? [] : [`${gpus} GPU${gpus === 1 ? "" : "s"}`]),
   ];
   return parts.length === 0 ? [] : [`RunConfig: ${parts.join(", ")}, unless the deployment says otherwise.`];
+}
+
+export function deadlineNote({ runConfig: { deadlineSeconds } }: Manifest): string[] {
+  if (deadlineSeconds === undefined) return [];
+  return [`RunConfig: a task ends after ${deadlineSeconds} s, or sooner where a node allows less.`];
 }

@@ -8,6 +8,8 @@ export interface ImageResources {
 export interface RunConfig {
   readonly resources: ImageResources;
   readonly imageName?: string;
+  /** Longest time of one task. */
+  readonly deadlineSeconds?: number;
   /** Keys that are there and mean nothing here. */
   readonly ignored: readonly string[];
 }
@@ -15,6 +17,8 @@ export interface RunConfig {
 export const MAX_CPUS = 1024;
 export const MAX_MEM_MIB = 64 * 1024 * 1024;
 export const MAX_GPUS = 64;
+/** Longer than timers can count is no limit. */
+export const MAX_DEADLINE_SECONDS = 2_000_000;
 
 const MIB_OF_UNIT: Readonly<Record<string, number>> = { k: 1 / 1024, m: 1, "": 1, g: 1024, t: 1024 * 1024 };
 
@@ -26,15 +30,23 @@ export function readRunConfig(
   const resources: { memMib?: number; cpus?: number; gpus?: number } = {};
   const ignored: string[] = [];
   let imageName: string | undefined;
+  let deadlineSeconds: number | undefined;
   for (const [key, value] of Object.entries(config)) {
     const lower = key.toLowerCase();
     if (lower === "memory") resources.memMib = readMemory(value, (reason) => refuse(key, reason));
     else if (lower === "cpus") resources.cpus = count(1, MAX_CPUS)(value, (why) => refuse(key, why));
     else if (lower === "gpus") resources.gpus = count(0, MAX_GPUS)(value, (why) => refuse(key, why));
     else if (lower === "imagename") imageName = readName(value, (reason) => refuse(key, reason));
+    else if (lower === "deadlineseconds")
+      deadlineSeconds = count(1, MAX_DEADLINE_SECONDS)(value, (why) => refuse(key, why));
     else ignored.push(key);
   }
-  return { resources, ignored, ...(imageName === undefined ? {} : { imageName }) };
+  return {
+    resources,
+    ignored,
+    ...(imageName === undefined ? {} : { imageName }),
+    ...(deadlineSeconds === undefined ? {} : { deadlineSeconds }),
+  };
 }
 
 /** As QEMU's `-m`: `2G`, `512m`, and a number alone is MiB. */

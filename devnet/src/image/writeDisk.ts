@@ -21,6 +21,7 @@ export interface DiskParts {
   readonly rootPath: string;
   readonly program: ImageInfo["program"];
   readonly resources?: ImageInfo["resources"];
+  readonly deadlineSeconds?: ImageInfo["deadlineSeconds"];
   readonly versions: ImageInfo["versions"];
 }
 
@@ -77,6 +78,7 @@ export async function writeDisk(path: string, parts: DiskParts, signal?: AbortSi
       root: { offset: rootOffset, length: rootBytes, sha256 },
       program: parts.program,
       ...(parts.resources ? { resources: parts.resources } : {}),
+      ...(parts.deadlineSeconds === undefined ? {} : { deadlineSeconds: parts.deadlineSeconds }),
       versions: parts.versions,
     };
     await writeAt(disk, DESCRIPTOR_OFFSET, encodeDescriptor(info));

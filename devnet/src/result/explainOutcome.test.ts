@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { VmOutcome } from "../vm/provider.ts";
-import { explainOutcome } from "./explainOutcome.ts";
+import { explainOutcome, type OutcomeFacts } from "./explainOutcome.ts";
 import type { ProgramResult } from "./readResult.ts";
 
-const facts = { step: 0, deadlineMs: 5_000, memMib: 512 };
+const facts: OutcomeFacts = { step: 0, deadline: { ms: 5_000, setBy: "node" }, memMib: 512 };
 const ok: ProgramResult = { kind: "ok", data: Uint8Array.of(1), files: [] };
 const missing: ProgramResult = { kind: "missing" };
 const err: ProgramResult = { kind: "err", message: "the witness is wrong" };

@@ -1,10 +1,11 @@
 import type { TaskFailure, TaskFailureCode } from "gevulot-sdk";
 import type { VmOutcome } from "../vm/provider.ts";
+import { describeDeadline, type TaskDeadline } from "./firstDeadline.ts";
 import type { ProgramResult } from "./readResult.ts";
 
 export interface OutcomeFacts {
   readonly step: number;
-  readonly deadlineMs: number;
+  readonly deadline: TaskDeadline;
   readonly memMib: number;
 }
 
@@ -38,7 +39,7 @@ export function explainOutcome(
     case "cancelled":
       return fail("CANCELLED", "The task was cancelled.");
     case "deadline":
-      return fail("DEADLINE", `The program did not end within ${facts.deadlineMs / 1000} s and was stopped.`);
+      return fail("DEADLINE", `The program did not end ${describeDeadline(facts.deadline)} and was stopped.`);
     case "bootFailed":
       return fail("BOOT_FAILED", `The image did not boot: ${outcome.reason}`);
     case "vmDied":

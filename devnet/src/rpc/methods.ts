@@ -3,7 +3,6 @@ import {
   decodeTransaction,
   hashToWire,
   type ProgramMetadata,
-  parseTransaction,
   rpcTransactionToWire,
   toRpcTransaction,
   transactionTreeToWire,
@@ -18,6 +17,7 @@ import { readRunTrace } from "../trace/readRunTrace.ts";
 import { createListMethods } from "./listMethods.ts";
 import { defineMethod, hashParameter, type Method } from "./method.ts";
 import { withDiscovery } from "./openRpc.ts";
+import { createSendMethods } from "./sendMethods.ts";
 import {
   type NodeInfoReply,
   nodeInfo,
@@ -25,7 +25,6 @@ import {
   rpcTransaction,
   runStatus,
   runTrace,
-  transaction,
   transactionTree,
 } from "./wireSchemas.ts";
 
@@ -59,16 +58,7 @@ export function createMethods(deps: MethodDeps): Record<string, Method> {
     maxKeys: MAX_LOOKUP,
   });
   return withDiscovery({
-    sendTransaction: defineMethod({
-      summary: "Verifies a transaction, fetches its files, stores it; then answers",
-      parameter: { name: "transaction", schema: transaction },
-      result: { name: "stored", schema: z.null() },
-      parse: parseTransaction,
-      run: async (tx) => {
-        await intake.accept(tx);
-        return null;
-      },
-    }),
+    ...createSendMethods(intake),
     getTransaction: defineMethod({
       ...hashParameter,
       summary: "A transaction, in the form for people",

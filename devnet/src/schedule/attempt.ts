@@ -14,6 +14,7 @@ import { type AttemptStage, markAttemptSpawned, markAttemptStage, type Task } fr
 import type { VmEvent, VmProvider } from "../vm/provider.ts";
 import { createTaskExchange } from "../vm/vsock/taskExchange.ts";
 import type { ResourceAmount } from "./resources.ts";
+import { runTooLate, taskDeadline } from "./taskDeadline.ts";
 
 export interface AttemptDeps {
   readonly log: Logger;
@@ -76,10 +77,19 @@ export async function runAttempt(
     },
     (step) => noteStage(deps, attempt, { stage: step }),
   );
+  const imagePath = deps.layout.imagePath(program.hash, program.imageFileName);
+  const deadline = await taskDeadline(deps.database, {
+    run: task.run,
+    imagePath,
+    nodeMs: options.taskDeadlineMs,
+  });
+  if (deadline.ms === 0) {
+    return { failure: { ...runTooLate(), step: task.step }, transaction: null };
+  }
   const outcome = await deps.provider.run(
     {
       attemptId: attempt.id,
-      imagePath: deps.layout.imagePath(program.hash, program.imageFileName),
+      imagePath,
       imageChecksum: program.imageFileChecksum,
       exchange,
       workspaceDir,
@@ -88,7 +98,7 @@ export async function runAttempt(
       gpuDevices: resources.gpuDevices,
       consolePath,
       consoleLimitBytes: options.consoleLimitBytes,
-      deadlineMs: options.taskDeadlineMs,
+      deadlineMs: deadline.ms,
       idleLimitMs: options.taskIdleMs,
       maxOutputBytes: options.maxOutputBytes,
       ...(options.maxOutputFiles === undefined ? {} : { maxOutputFiles: options.maxOutputFiles }),
@@ -98,7 +108,7 @@ export async function runAttempt(
   noteStage(deps, attempt, { stage: "gone" });
   const explained = explainOutcome(outcome, await takeResult(exchange, workspaceDir, task.id), {
     step: task.step,
-    deadlineMs: options.taskDeadlineMs,
+    deadline,
     memMib: resources.memMib,
   });
   if ("code" in explained) return { failure: explained, transaction: null };

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { RunStatus } from "gevulot-sdk";
 import {
   createProgramMetadata,
@@ -15,11 +16,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createTestDatabase, type TestDatabase } from "../../../test/fixtures/testDatabase.ts";
 import { createFileFetcher } from "../files/fetchFile.ts";
 import { createFileLayout, type FileLayout } from "../files/layout.ts";
-import { createIntake, type Intake } from "../intake/intake.ts";
+import { type AcceptOptions, createIntake, type Intake } from "../intake/intake.ts";
 import { readRunStatus } from "../store/readRunStatus.ts";
 import { readTransaction } from "../store/readTransactions.ts";
 import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "../vm/provider.ts";
 import { recoverTasks } from "./recover.ts";
+import { createRunDeadlines } from "./runDeadlines.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
 
 const log = pino({ level: "silent" });
@@ -113,7 +115,11 @@ async function deploy(memMib?: bigint): Promise<void> {
   await intake.accept(signTransaction({ payload, nonce: nonce++, secretKey }));
 }
 
-async function run(args: string[] = [], fromProver: string[] = []): Promise<Transaction<"run">> {
+async function run(
+  args: string[] = [],
+  fromProver: string[] = [],
+  options: AcceptOptions = {},
+): Promise<Transaction<"run">> {
   const { hash: prover } = metadata("prover");
   const inputs: ProgramData[] = fromProver.map((fileName) => ({
     kind: "output",
@@ -125,7 +131,7 @@ async function run(args: string[] = [], fromProver: string[] = []): Promise<Tran
     { program: metadata("verifier").hash, args: [], inputs },
   ];
   const tx = signTransaction({ payload: { kind: "run", steps }, nonce: nonce++, secretKey });
-  await intake.accept(tx);
+  await intake.accept(tx, options);
   return tx;
 }
 
@@ -268,6 +274,49 @@ describe("the scheduler", () => {
     await until(tx, ({ state }) => state === "proving");
     await scheduler?.cancelRun(tx.hash);
     expect((await ended(tx)).failure).toMatchObject({ code: "CANCELLED" });
+  });
+
+  test("a Run's deadline holds for all its tasks together, and for those that wait", async () => {
+    await deploy(600n);
+    start({ memMib: 1_000, cpus: 2, gpus: 0, cpuFactor: 1 });
+    const changed: string[] = [];
+    const onRunChanged = (run: string) => void changed.push(run);
+    await using _deadlines = createRunDeadlines({ log, database: db.database, onRunChanged });
+    const given: number[] = [];
+    programs.set("prover", async (task, { signal }) => {
+      given.push(task.deadlineMs);
+      const isOver = await delay(task.deadlineMs, true, { signal }).catch(() => false);
+      return { kind: isOver ? "deadline" : "cancelled" };
+    });
+    const running = await run([], [], { runDeadlineMs: 1_500 });
+    await until(running, ({ state }) => state === "proving");
+    const waiting = await run([], [], { runDeadlineMs: 300 });
+    expect((await ended(waiting)).failure).toMatchObject({
+      code: "DEADLINE",
+      step: 0,
+      message: "The Run's deadline passed before the task was begun.",
+    });
+    expect(changed).toEqual([waiting.hash]);
+    expect((await ended(running)).failure).toMatchObject({
+      code: "DEADLINE",
+      message: "The program did not end before the deadline of its Run and was stopped.",
+    });
+    expect(given).toHaveLength(1);
+    expect(given[0]).toBeGreaterThan(0);
+    expect(given[0]).toBeLessThanOrEqual(1_500);
+  });
+
+  test("without a deadline of the Run the node's holds", async () => {
+    await deploy();
+    start();
+    let given = 0;
+    programs.set("prover", async ({ deadlineMs }) => {
+      given = deadlineMs;
+      return { kind: "deadline" };
+    });
+    const { failure } = await ended(await run());
+    expect(given).toBe(60_000);
+    expect(failure?.message).toBe("The program did not end within 60 s and was stopped.");
   });
 
   test("a node that stops gives its task back, the next one ends it", async () => {

@@ -17,6 +17,8 @@ export interface ProveOptions extends FileActionOptions {
   readonly verifierInputs?: readonly (string | InputSource)[];
   /** Default: a random one. */
   readonly nonce?: bigint | undefined;
+  /** As for `run`. */
+  readonly deadlineMs?: number | undefined;
 }
 
 /**

@@ -1,5 +1,6 @@
 import {
   checkArray,
+  checkCount,
   checkFunction,
   checkNonce,
   checkObject,
@@ -27,6 +28,12 @@ export interface RunOptions extends FileActionOptions {
   readonly steps: readonly StepOptions[];
   /** Default: a random one, so that the same steps can be sent again. */
   readonly nonce?: bigint | undefined;
+  /**
+   * From when the node has stored the Run to its end: then its tasks fail with the code `DEADLINE`, those that run and
+   * those that wait. It holds at the node that the Run is sent to, not at others that work on it; nodes without this
+   * extension of the protocol refuse it (`RPC_CALL_INVALID`, `rpcCode` -32601). Default: what programs and nodes allow.
+   */
+  readonly deadlineMs?: number | undefined;
 }
 
 export interface SentRun {
@@ -54,6 +61,7 @@ export async function run(context: ClientContext, options: RunOptions): Promise<
   checkObject("run", options);
   const { nonce = randomNonce() } = options;
   checkNonce(nonce);
+  checkCount("deadlineMs", options.deadlineMs, 1);
   checkSignal(options.signal);
   checkFunction("onProgress", options.onProgress);
   checkSteps(options.steps);

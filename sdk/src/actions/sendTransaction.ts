@@ -5,6 +5,11 @@ import type { Hash, Transaction } from "../protocol/transaction.ts";
 import { isAmbiguous } from "../transport/httpTransport.ts";
 import { getTransaction } from "./getTransaction.ts";
 
+export interface SendOptions extends ActionOptions {
+  /** Of a Run. */
+  readonly deadlineMs?: number | undefined;
+}
+
 /**
  * Sends a signed transaction; resolves once the node has checked it, has downloaded its files, and has stored it.
  * Gives its hash. Where the answer is lost, the node is asked whether it has the transaction; if not, it is sent once
@@ -13,7 +18,7 @@ import { getTransaction } from "./getTransaction.ts";
 export async function sendTransaction(
   context: ClientContext,
   transaction: Transaction,
-  options: ActionOptions = {},
+  options: SendOptions = {},
 ): Promise<Hash> {
   const { hash } = transaction;
   try {
@@ -34,9 +39,12 @@ export async function sendTransaction(
 async function sendOnce(
   context: ClientContext,
   transaction: Transaction,
-  options: ActionOptions,
+  { deadlineMs, ...options }: SendOptions,
 ): Promise<void> {
-  await context.transport.call("sendTransaction", transactionToWire(transaction), {
+  const wire = transactionToWire(transaction);
+  const [method, parameter] =
+    deadlineMs === undefined ? ["sendTransaction", wire] : ["sendRun", { transaction: wire, deadlineMs }];
+  await context.transport.call(method as string, parameter, {
     parse: () => null,
     isSafe: false,
     timeoutMs: context.sendTimeoutMs,

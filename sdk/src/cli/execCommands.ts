@@ -8,7 +8,11 @@ import { type Output, runCommand } from "./output.ts";
 import { withProgress } from "./progressLine.ts";
 import { readTasks, tasksOption } from "./tasksOption.ts";
 
-const execOptions = { ...tasksOption, ...fileOptions } as const;
+const execOptions = {
+  ...tasksOption,
+  ...fileOptions,
+  deadline: { type: "number", describe: "The run fails if it has not ended after so many seconds" },
+} as const;
 type ExecArguments = CommonArguments & InferredOptionTypes<typeof execOptions>;
 
 const waitOptions = {
@@ -53,9 +57,17 @@ export const runRunCommand: CommandModule<object, RunArguments> = {
 };
 
 async function send(args: ExecArguments): Promise<RunHandle> {
+  const { deadline } = args;
+  if (deadline !== undefined && !(deadline > 0))
+    throw optionInvalid("--deadline", "give a number of seconds above 0");
   const client = createClient(args, args);
   const steps = await readTasks(args.tasks);
-  return withProgress(args, (onProgress) => client.run({ steps, onProgress }));
+  return withProgress(args, (onProgress) =>
+    client.run({
+      ...{ steps, onProgress },
+      ...(deadline !== undefined && { deadlineMs: Math.ceil(deadline * 1_000) }),
+    }),
+  );
 }
 
 /** Stages go to stderr as they change. */

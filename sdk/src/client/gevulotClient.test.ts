@@ -201,6 +201,20 @@ describe("run and prove", () => {
     for (const url of fetched.keys()) await expect(fetch(url)).rejects.toThrow("fetch failed");
   });
 
+  test("with a deadline they go by the method that takes one", async () => {
+    let parameter = "";
+    node.methods.sendRun = (given) => {
+      parameter = given;
+      return '{"Ok":null}';
+    };
+    const run = await client.run({ steps: [{ program: PROVER }], deadlineMs: 1_500 });
+    const { transaction, deadlineMs } = parseJson(parameter) as Record<string, unknown>;
+    expect([parseTransaction(transaction).hash, deadlineMs, sent.length]).toEqual([run.hash, 1_500, 0]);
+    await expect(client.run({ steps: [{ program: PROVER }], deadlineMs: 0 })).rejects.toThrow(
+      /^deadlineMs: give a whole number from 1/,
+    );
+  });
+
   test("the same run twice is two transactions, unless the nonce is given", async () => {
     const steps = [{ program: PROVER }];
     const hashes = [];

@@ -20,6 +20,7 @@ import samples from "../../../../test/vectors/nanos/samples.json" with { type: "
 import { copyFromImage } from "../copyFromImage.ts";
 import { extractProgram } from "../extractProgram.ts";
 import { openImageFiles } from "../imageFiles.ts";
+import { readDeadline } from "../readDeadline.ts";
 import { verifyImage } from "../verifyImage.ts";
 import { type BuildNanosImageOptions, buildNanosImage } from "./buildNanosImage.ts";
 import { readNanosBoot } from "./nanosBoot.ts";
@@ -134,7 +135,7 @@ test("what a manifest and a command line say goes in", async () => {
       MapDirs: { "*.bin": "/params" },
       Mounts: { "%1": "/data/space", params: "/big:ro" },
       ManifestPassthrough: { expected_exit_code: ["0", "!3"], consoles: { a: "+net" }, noaslr: "t" },
-      RunConfig: { Memory: "2G", CPUs: 4 },
+      RunConfig: { Memory: "2G", CPUs: 4, DeadlineSeconds: 90 },
     },
     args: ["a b", ""],
     env: { A: "2" },
@@ -167,7 +168,11 @@ test("what a manifest and a command line say goes in", async () => {
     "/proc/sys/kernel/hostname",
   ]);
   expect(contents["/d/link"]).toBe("-> deep/f");
-  expect(image.notes).toEqual([expect.stringMatching(/RunConfig \(2048 MiB, 4 CPUs\)/)]);
+  expect(await readDeadline(image.path)).toBe(90);
+  expect(image.notes).toEqual([
+    expect.stringMatching(/ends after 90 s/),
+    expect.stringMatching(/RunConfig \(2048 MiB, 4 CPUs\)/),
+  ]);
 });
 
 test("the same inputs make the same bytes", async () => {

@@ -1,5 +1,5 @@
 import type { Manifest } from "../manifest.ts";
-import type { ManifestNotes } from "../manifestNotes.ts";
+import { deadlineNote, type ManifestNotes } from "../manifestNotes.ts";
 
 /** What a Nanos image makes of a manifest beyond what stands in it. */
 export function nanosNotes(manifest: Manifest): ManifestNotes {
@@ -17,6 +17,7 @@ export function nanosNotes(manifest: Manifest): ManifestNotes {
         : ["NanosVersion is ignored in a manifest, as by ops; give --nanos-version."]),
     ],
     notes: [
+      ...deadlineNote(manifest),
       ...(manifest.rebootOnExit
         ? ["RebootOnExit: a program that fails resets the machine; a node takes that for its failure."]
         : []),

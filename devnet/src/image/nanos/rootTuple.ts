@@ -13,6 +13,8 @@ export interface NanosProgram {
 
 /** A node's share has this id: the mount tag is the number after the sign. */
 export const NODE_MOUNT = "%0";
+/** Ours; Nanos passes over what it does not know. */
+export const DEADLINE_ATTRIBUTE = "gevulot_deadline_seconds";
 const ARCHITECTURE = "amd64";
 const MAX_DEPTH = 32;
 /** What a manifest says elsewhere. */
@@ -32,6 +34,8 @@ export function rootAttributes(manifest: Manifest, program: NanosProgram): TfsTu
   ]);
   if (manifest.klibs.length > 0) root.set("klibs", "bootfs");
   if (manifest.rebootOnExit) root.set("reboot_on_exit", "t");
+  const { deadlineSeconds } = manifest.runConfig;
+  if (deadlineSeconds !== undefined) root.set(DEADLINE_ATTRIBUTE, String(deadlineSeconds));
   for (const [name, value] of Object.entries(manifest.passthrough)) {
     const place = `ManifestPassthrough.${name}`;
     if (TAKEN.has(name)) throw manifestInvalid(place, "the manifest has a key of its own for it");

@@ -7,7 +7,7 @@ import { createTupleDecoder } from "./tupleDecoder.ts";
 
 const tupleOf = (fields: Record<string, TfsValue>): TfsTuple => new Map(Object.entries(fields));
 
-test("refuses more values than memory is good for, each of them a byte", () => {
+test("refuses more values than memory is good for, each of them a byte", { timeout: 60_000 }, () => {
   const head = Buffer.concat([Buffer.from("\x91\x81a\xa8", "latin1"), encodeVarint(5_000_000)]);
   const bytes = Buffer.concat([head, Buffer.alloc(5_000_000, 0x90)]);
   expect(() => createTupleDecoder(5).push(bytes)).toThrow(/more than 4000000 values/);
