@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
   up: async () => (await import("./commands/up.ts")).upCommand,
   down: async () => (await import("./commands/down.ts")).downCommand,
   status: async () => (await import("./commands/down.ts")).statusCommand,
+  trace: async () => (await import("./commands/trace.ts")).traceCommand,
   node: async () => (await import("./commands/node.ts")).nodeCommand,
   image: async () => (await import("./commands/image.ts")).imageCommand,
   task: async () => (await import("./commands/taskRun.ts")).taskCommand,

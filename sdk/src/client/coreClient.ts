@@ -1,5 +1,6 @@
 import { cancel } from "../actions/cancel.ts";
 import { type Deployment, type DeployOptions, deploy } from "../actions/deploy.ts";
+import { type FoundHash, findHashes } from "../actions/findHashes.ts";
 import { getProgram } from "../actions/getProgram.ts";
 import { getRunStatus } from "../actions/getRunStatus.ts";
 import { getRunTrace } from "../actions/getRunTrace.ts";
@@ -197,6 +198,11 @@ export class CoreClient {
    */
   getProgram(program: Hash, options?: ActionOptions): Promise<ProgramMetadata> {
     return getProgram(this.#context, program, options);
+  }
+
+  /** What the node keeps under hashes that begin with these 4 to 64 hex digits. Throws as `getProgram` does. */
+  findHashes(prefix: string, options?: ActionOptions): Promise<readonly FoundHash[]> {
+    return findHashes(this.#context, prefix, options);
   }
 
   /** The Runs that the node keeps, newest first, a page at a time. */

@@ -2,6 +2,7 @@
 import "./errorCodes.ts";
 
 export type { Deployment, DeployOptions } from "../actions/deploy.ts";
+export type { FoundHash } from "../actions/findHashes.ts";
 export type { InputSource } from "../actions/inputSource.ts";
 export type {
   ListedProgram,
