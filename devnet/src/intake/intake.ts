@@ -81,12 +81,9 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
   const { database, log } = deps;
   const underWay = createUnderWay();
   const room = createWaitingRoom<Verified>();
-  const clock = createIntakeClock();
-  const check = createTimedCheck(deps, clock);
-  const store = createStore(deps, intakeOptions, clock);
+  const { check, store } = createStages(deps, intakeOptions);
   const { parents, isThere } = createLookUp(database);
   const finish = async (verified: Verified, options: AcceptOptions, origin: Origin): Promise<void> => {
-    clock.passed(verified, "ready");
     await store(verified, options, origin);
     retries.done(verified.hash);
     for (const known of providedBy(verified)) goOnWith(known);
@@ -213,7 +210,12 @@ function createLookUp(database: Database) {
   return { parents: { database, isDeployed }, isThere };
 }
 
-/** The first stage, and when it was. */
+/** The stages around that in which parents are looked for; both note when they were. */
+function createStages(deps: IntakeDeps, intakeOptions: IntakeOptions) {
+  const clock = createIntakeClock();
+  return { check: createTimedCheck(deps, clock), store: createStore(deps, intakeOptions, clock) };
+}
+
 function createTimedCheck(deps: IntakeDeps, clock: IntakeClock) {
   const check = createTransactionCheck(deps);
   return async (tx: Transaction, peer: string | null): Promise<Verified | null> => {
@@ -230,6 +232,7 @@ function createStore(deps: IntakeDeps, intakeOptions: IntakeOptions, clock: Inta
   // Results and cancels don't wait behind a group that has trouble. They make no rows that others make, too.
   const urgentCommits = createGroupCommit(deps.database, intakeOptions);
   return async (verified: Verified, options: AcceptOptions, origin: Origin): Promise<void> => {
+    clock.passed(verified, "ready");
     const fetched = await fetchFiles(deps, verified, options);
     clock.passed(verified, "fetched");
     await requireMounts(deps, fetched, intakeOptions.allowUnmountedImages === true || origin === "peer");
