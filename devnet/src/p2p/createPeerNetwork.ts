@@ -10,7 +10,7 @@ import { createNodeList } from "./mesh/nodeList.ts";
 import { checkDiscovery, ownAddress } from "./mesh/ownAddress.ts";
 import { createSelf } from "./mesh/self.ts";
 import { untilConnected } from "./mesh/untilConnected.ts";
-import { createUpkeep } from "./mesh/upkeep.ts";
+import { createUpkeep, type Upkeep } from "./mesh/upkeep.ts";
 import { DEFAULT_PASSPHRASE, pskOf } from "./noise/handshake.ts";
 import { DEFAULT_PEER_LIMITS, type PeerLimits } from "./peerLimits.ts";
 import {
@@ -46,10 +46,10 @@ export async function createPeerNetwork(
         now,
         introduce: createIntroduce({ secretKey, verify: parts.verify, now, limits }),
         greeting: (arriving) => self.greeting(peers(), arriving),
-        ...meetings({ gossip, desk, onChange, announce: (peer) => self.announceTo(peer, nodes) }),
-        onMessage: (peer, message) => {
+        ...meetings({ ...parts, announce: (peer) => self.announceTo(peer, nodes) }),
+        onMessage(peer, message) {
           deps.events?.onMessage?.();
-          return gossip.handle(peer, message);
+          return gossip.handle(peer, message).finally(parts.wake);
         },
       },
       {
@@ -63,7 +63,7 @@ export async function createPeerNetwork(
   );
   self.listensOn(mesh.port, options.advertised?.port);
   parts.meshed(mesh);
-  stack.use(createUpkeep({ mesh, gossip, desk, nodes, self, now, onChange }, limits));
+  parts.kept(stack.use(createUpkeep({ mesh, gossip, desk, nodes, self, now, onChange }, limits)));
   const running = stack.move();
   return {
     address: formatAddress({ host: options.listen.host, port: mesh.port }),
@@ -94,6 +94,8 @@ function createParts(deps: PeerNetworkDeps, limits: PeerLimits) {
     for (const listener of listeners) listener();
   };
   let mesh: Mesh | null = null;
+  let upkeep: Upkeep | null = null;
+  const wake = () => upkeep?.wake();
   const peers = () => mesh?.table.list() ?? [];
   const publicKey = secretKey && publicKeyOf(secretKey);
   const nodes = createNodeList(
@@ -131,7 +133,10 @@ function createParts(deps: PeerNetworkDeps, limits: PeerLimits) {
   const meshed = (made: Mesh) => {
     mesh = made;
   };
-  return { gossip, desk, nodes, now, verify, listeners, onChange, peers, meshed };
+  const kept = (made: Upkeep) => {
+    upkeep = made;
+  };
+  return { gossip, desk, nodes, now, verify, listeners, onChange, peers, wake, meshed, kept };
 }
 
 /** What is said when a peer comes, and cleared when it goes. */
@@ -139,6 +144,8 @@ function meetings(deps: {
   readonly gossip: Gossip;
   readonly desk: DiagnosticsDesk;
   readonly onChange: () => void;
+  /** What is done from time to time is looked at soon. */
+  readonly wake: () => void;
   readonly announce: (peer: Parameters<Gossip["joined"]>[0]) => void;
 }): Pick<MeshDeps, "onJoined" | "onLeft"> {
   const { gossip, desk } = deps;
@@ -150,10 +157,12 @@ function meetings(deps: {
       desk.ask(peer, "version");
       if (peer.info.protocolVersion > 0) desk.ask(peer, "resources");
       deps.onChange();
+      deps.wake();
     },
     onLeft(peer) {
       gossip.left(peer);
       deps.onChange();
+      deps.wake();
     },
   };
 }

@@ -41,8 +41,9 @@ export interface PeerLimits {
   readonly leftItemsMs: number;
   /** A peer that takes nothing of what waits for it for so long is gone. */
   readonly stallMs: number;
-  /** How often this node looks after all this. */
+  /** How often this node looks after all this, and how often when nothing is under way. */
   readonly tickMs: number;
+  readonly idleTickMs: number;
 }
 
 export const DEFAULT_PEER_LIMITS: PeerLimits = {
@@ -71,4 +72,5 @@ export const DEFAULT_PEER_LIMITS: PeerLimits = {
   leftItemsMs: 600_000,
   stallMs: 200_000,
   tickMs: 250,
+  idleTickMs: 5_000,
 };

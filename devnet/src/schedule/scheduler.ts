@@ -35,8 +35,10 @@ export interface SchedulerOptions extends AttemptOptions {
 
 /** How many waiting tasks are looked at in one round. */
 const QUEUE_WINDOW = 100;
-/** Overtaking ends by time, so the queue is looked at now and then even when nothing happens. */
+/** Overtaking ends by time, so a queue is looked at now and then even when nothing happens. */
 const ROUND_MS = 1_000;
+/** Without one, whoever stores a task wakes the scheduler; this is for what nobody told. */
+const IDLE_ROUND_MS = 60_000;
 
 /** Starts queued tasks as the machine's resources allow, until it is disposed of. */
 export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): Scheduler {
@@ -44,7 +46,9 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
   const stop = new AbortController();
   const running = createRunningTasks(deps, { ...options, stop: stop.signal, onEnd: () => loop.wake() });
 
+  let isIdle = false;
   const round = async (): Promise<void> => {
+    isIdle = false;
     // Looked at before the database: a task that ends meanwhile is not lost.
     const known = running.ids();
     await recoverTasks(deps, (id) => known.has(id));
@@ -62,6 +66,7 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
       else running.start(task, wanted, share?.release);
     }
     for (const [id, reason] of admission.wait) await setWaitsFor(database, id, reason);
+    isIdle = fitting.length === 0;
   };
 
   const loop = createWakeableLoop(
@@ -70,7 +75,7 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
         if (isConnectionLoss(error)) log.warn("the database is away; the queue waits for it");
         else log.error({ err: error }, "a round of the scheduler failed");
       }),
-    { intervalMs: ROUND_MS, signal: stop.signal },
+    { intervalMs: () => (isIdle ? IDLE_ROUND_MS : ROUND_MS), signal: stop.signal },
   );
 
   return {

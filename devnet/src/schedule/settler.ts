@@ -19,6 +19,8 @@ export interface SettlerDeps extends SettleDeps, ReporterDeps {
 /** Time passes for nodes that don't deliver, so all open Runs are looked at now and then. */
 const MAX_SWEEP_MS = 5_000;
 const SWEEPS_PER_DELIVERY = 4;
+/** While no Run is open, whoever stores something of one touches it; this is for what nobody told. */
+const IDLE_SWEEP_MS = 60_000;
 const PAGE = 500;
 
 /** Decides about shared Runs, and tells the other nodes of this node's tasks, until it is disposed of. */
@@ -43,15 +45,20 @@ export function createSettler(deps: SettlerDeps, options: SettleOptions): Settle
     touched.clear();
     for (const run of runs) await settle(run);
     if (runs.length > 0) deps.onSettled();
+    // What was touched may be open from now on.
+    if (runs.length > 0) nextSweep = Math.min(nextSweep, Date.now() + sweepMs);
     if (Date.now() < nextSweep) return;
     nextSweep = Date.now() + sweepMs;
+    let isIdle = true;
     for (let after = ""; !stop.signal.aborted; ) {
       const page = await readOpenSharedRuns(deps.database, after, PAGE);
       for (const run of page) await settle(run);
       if (page.length > 0) deps.onSettled();
+      isIdle &&= page.length === 0;
       if (page.length < PAGE) break;
       after = page.at(-1) as string;
     }
+    if (isIdle) nextSweep = Date.now() + IDLE_SWEEP_MS;
   };
 
   const loop = createWakeableLoop(
@@ -60,7 +67,7 @@ export function createSettler(deps: SettlerDeps, options: SettleOptions): Settle
         if (isConnectionLoss(error)) deps.log.warn("the database is away; decisions about Runs wait for it");
         else deps.log.error({ err: error }, "a decision about a Run failed");
       }),
-    { intervalMs: sweepMs, signal: stop.signal },
+    { intervalMs: () => Math.max(sweepMs, nextSweep - Date.now()), signal: stop.signal },
   );
   return {
     touch(run) {

@@ -6,10 +6,13 @@ export interface WakeableLoop {
   readonly ended: Promise<void>;
 }
 
-/** Does `round` at once, whenever it is woken, and every `intervalMs`; one round at a time. It must not reject. */
+/**
+ * Does `round` at once, whenever it is woken, and every `intervalMs`, which is looked up after each; one round at a time.
+ * It must not reject.
+ */
 export function createWakeableLoop(
   round: () => Promise<void>,
-  options: { readonly intervalMs: number; readonly signal: AbortSignal },
+  options: { readonly intervalMs: number | (() => number); readonly signal: AbortSignal },
 ): WakeableLoop {
   let wake = () => {};
   const ended = (async () => {
@@ -19,9 +22,11 @@ export function createWakeableLoop(
         wake = resolve;
       });
       await round();
+      const { intervalMs } = options;
+      const restMs = typeof intervalMs === "number" ? intervalMs : intervalMs();
       const timer = new AbortController();
       const signal = AbortSignal.any([timer.signal, options.signal]);
-      await Promise.race([woken, delay(options.intervalMs, undefined, { signal }).catch(() => {})]);
+      await Promise.race([woken, delay(restMs, undefined, { signal }).catch(() => {})]);
       timer.abort();
     }
   })();

@@ -34,6 +34,8 @@ export async function createDatabase(deps: { log: Logger }, options: { url: stri
   const pool = new pg.Pool({
     connectionString: options.url,
     max: MAX_CONNECTIONS,
+    // What a node that rests still asks now and then is not worth a new connection each time.
+    min: 1,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     keepAlive: true,

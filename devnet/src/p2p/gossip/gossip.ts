@@ -29,6 +29,8 @@ export interface Gossip {
   broadcast(tx: Transaction): void;
   relay(hash: string): void;
   announceReport(report: Uint8Array): void;
+  /** Something is under way that `tick` may have to look after soon. */
+  isBusy(): boolean;
   tick(): void;
   /** Asks all peers for what is new. */
   sync(): void;
@@ -97,6 +99,9 @@ export function createGossip(deps: GossipDeps, limits: PeerLimits): Gossip {
       items.markSeen("report", id, report);
       for (const peer of deps.peers()) outbox.push(peer, "report", id, report);
     },
+    isBusy: () =>
+      wants.size > 0 ||
+      deps.peers().some(({ isBehind, connection }) => isBehind || connection.queuedBytes > 0),
     tick() {
       wants.tick();
       outbox.tick(deps.peers());

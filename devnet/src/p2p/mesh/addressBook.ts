@@ -9,6 +9,8 @@ export interface AddressBook {
   learn(address: string, source: string): void;
   /** At most so many addresses whose time has come, and that lead to nobody who is connected; they count as being tried. */
   due(nowMs: number, isConnected: (identity: string) => boolean, most: number): string[];
+  /** When the next one's time comes; Infinity where there is none. */
+  nextAtMs(isConnected: (identity: string) => boolean): number;
   /** The address, which was dialled, led to this peer (which may have been connected already). */
   reached(address: string, identity: string): void;
   /** The peer, which is connected, says that it listens there: so it need not be dialled. */
@@ -60,6 +62,9 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
   };
   for (const address of options.configured) entries.set(address, newEntry(null));
 
+  const isFree = ({ state, identity }: Entry, isConnected: (identity: string) => boolean) =>
+    state === "idle" && (identity === null || !isConnected(identity));
+
   return {
     learn(address, source) {
       if (entries.has(address) || told.of(source) >= options.maxOfOneSource) return;
@@ -74,12 +79,15 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
       const due: string[] = [];
       for (const [address, entry] of entries) {
         if (due.length >= most) break;
-        if (entry.state !== "idle" || entry.nextAtMs > nowMs) continue;
-        if (entry.identity !== null && isConnected(entry.identity)) continue;
+        if (entry.nextAtMs > nowMs || !isFree(entry, isConnected)) continue;
         entry.state = "trying";
         due.push(address);
       }
       return due;
+    },
+    nextAtMs(isConnected) {
+      const free = [...entries.values()].filter((entry) => isFree(entry, isConnected));
+      return Math.min(...free.map(({ nextAtMs }) => nextAtMs));
     },
     reached(address, identity) {
       const entry = entries.get(address);

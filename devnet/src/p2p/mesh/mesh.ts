@@ -31,6 +31,8 @@ export interface Mesh extends AsyncDisposable {
   readonly table: PeerTable;
   /** Tries addresses whose time has come. */
   tick(): void;
+  /** When that is worth it again; 0 while connections come about. */
+  nextTickAtMs(): number;
   learn(address: SocketAddress, via: Peer): void;
   drop(peer: Peer, reason: string): void;
   ban(peer: Peer, reason: string): void;
@@ -129,6 +131,7 @@ export async function createMesh(deps: MeshDeps, options: MeshOptions): Promise<
       const room = limits.maxHandshakes - dialling.size;
       for (const address of book.due(now(), table.has, room)) dial(mesh, address);
     },
+    nextTickAtMs: () => (dialling.size > 0 ? 0 : book.nextAtMs(table.has)),
     async [Symbol.asyncDispose]() {
       mesh.stop.abort();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

@@ -27,8 +27,13 @@ function isStalled({ connection, taking }: Peer, nowMs: number, limits: PeerLimi
   return queuedBytes > 2 * limits.maxQueuedBytes || nowMs - taking.atMs > limits.stallMs;
 }
 
+export interface Upkeep extends AsyncDisposable {
+  /** Something happened: it is looked at soon, also where there was nothing to do. */
+  wake(): void;
+}
+
 /** What is done from time to time, until it is disposed of: then it says good-bye. */
-export function createUpkeep(deps: UpkeepDeps, limits: PeerLimits): AsyncDisposable {
+export function createUpkeep(deps: UpkeepDeps, limits: PeerLimits): Upkeep {
   const { mesh, gossip, desk, nodes, self, now } = deps;
   let announcedAtMs = now();
   let syncedAtMs = now();
@@ -50,6 +55,19 @@ export function createUpkeep(deps: UpkeepDeps, limits: PeerLimits): AsyncDisposa
       else desk.ask(peer, "version");
     }
   };
+  let timer: NodeJS.Timeout | undefined;
+  let nextAtMs = 0;
+  let isOver = false;
+  const plan = (restMs: number): void => {
+    clearTimeout(timer);
+    if (isOver) return;
+    nextAtMs = now() + restMs;
+    timer = setTimeout(tick, restMs);
+  };
+  const restMs = (): number => {
+    if (gossip.isBusy()) return limits.tickMs;
+    return Math.max(limits.tickMs, Math.min(limits.idleTickMs, mesh.nextTickAtMs() - now()));
+  };
   const tick = (): void => {
     for (const peer of mesh.table.all()) look(peer);
     mesh.tick();
@@ -63,12 +81,17 @@ export function createUpkeep(deps: UpkeepDeps, limits: PeerLimits): AsyncDisposa
       syncedAtMs = now();
       gossip.sync();
     }
+    plan(restMs());
   };
   mesh.tick();
-  const timer = setInterval(tick, limits.tickMs);
+  plan(limits.tickMs);
   return {
+    wake() {
+      if (nextAtMs - now() > limits.tickMs) plan(limits.tickMs);
+    },
     async [Symbol.asyncDispose]() {
-      clearInterval(timer);
+      isOver = true;
+      clearTimeout(timer);
       self.announce(mesh.table.list(), "leaving");
     },
   };
