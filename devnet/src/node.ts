@@ -113,9 +113,10 @@ export async function createNode(
   const trace = stack.use(createTraceWriter({ log, database }));
   const { noExecution, allowUnmountedImages } = options;
   const sharing = () => network?.sharing() ?? null;
+  const { wake: onDeadline } = stack.use(createRunDeadlines({ log, database, onRunChanged }));
   const intake = createIntake(
-    { log, database, layout, files, access, onStored, onTimed: trace.add },
-    { execute: !noExecution, allowUnmountedImages, sharing },
+    { log, database, layout, files, access, onStored, onDeadline, onTimed: trace.add },
+    { execute: !noExecution, requireImages: !noExecution, allowUnmountedImages, sharing },
   );
   stack.defer(() => intake[Symbol.dispose]());
 
@@ -136,7 +137,6 @@ export async function createNode(
     options,
   );
 
-  stack.use(createRunDeadlines({ log, database, onRunChanged }));
   stack.use(createPruner({ log, database, layout }, options));
   // Last, because whoever can call finds everything behind it running.
   const api = {

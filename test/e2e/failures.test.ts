@@ -124,12 +124,13 @@ describe("a task's end reaches the app", () => {
     expect((await failureOf(run)).failure.code).toBe("CANCELLED");
   });
 
-  test("images that don't boot: no image at all, and one whose kernel is damaged", async () => {
+  test("no image at all, refused at once; and one whose kernel is damaged, which does not boot", async () => {
     const noImage = join(dir, "no.img");
     await writeFile(noImage, Buffer.alloc(4_096, "x"));
-    program = await deploy(noImage);
-    const none = (await failureOf(send("ok"))).failure;
-    expect(none.code).toBe("BOOT_FAILED");
+    await expect(deploy(noImage)).rejects.toMatchObject({
+      code: "REFUSED",
+      message: expect.stringMatching(/"misbehave" can't be deployed: it is not an image made by/),
+    });
 
     const bytes = await readFile(image);
     // The first partition holds the kernel.

@@ -15,7 +15,7 @@ import { fetchFiles, hasFiles } from "./fetchFiles.ts";
 import { createFileRetries } from "./fileRetries.ts";
 import { createGroupCommit, type GroupCommitOptions } from "./groupCommit.ts";
 import { createIntakeClock, type IntakeClock, type IntakeTimes } from "./intakeClock.ts";
-import { requireMounts } from "./requireMounts.ts";
+import { requireImages } from "./requireImages.ts";
 import { requireParents } from "./requireParents.ts";
 import type { Verified } from "./stages.ts";
 import { createUnderWay } from "./underWay.ts";
@@ -67,12 +67,16 @@ export interface IntakeDeps {
   readonly onStored: (tx: Transaction, origin: Origin) => void;
   /** Called after that: when it came, and passed each stage. */
   readonly onTimed?: (tx: Transaction, times: IntakeTimes) => void;
+  /** A Run with a deadline was stored. */
+  readonly onDeadline?: () => void;
 }
 
 /** `execute`: whether this node runs tasks. */
 export interface IntakeOptions extends GroupCommitOptions {
   /** Takes Nanos images whose programs will find no task. Default false. */
   readonly allowUnmountedImages?: boolean;
+  /** Refuses Deploys of files that are no images of a kind that runs here. Default false: they are logged. */
+  readonly requireImages?: boolean;
   /** How long before each next try for files of a peer's transaction. Default {@link RETRY_DELAYS_MS}. */
   readonly fileRetryDelaysMs?: readonly number[];
 }
@@ -235,7 +239,11 @@ function createStore(deps: IntakeDeps, intakeOptions: IntakeOptions, clock: Inta
     clock.passed(verified, "ready");
     const fetched = await fetchFiles(deps, verified, options);
     clock.passed(verified, "fetched");
-    await requireMounts(deps, fetched, intakeOptions.allowUnmountedImages === true || origin === "peer");
+    const { allowUnmountedImages = false, requireImages: isStrict = false } = intakeOptions;
+    // What others have taken is not refused here.
+    const isPeers = origin === "peer";
+    const allowed = { unmounted: isPeers || allowUnmountedImages, unusable: isPeers || !isStrict };
+    await requireImages(deps, fetched, allowed);
     const { hash, author, payload } = verified;
     const isUrgent = options.alsoCommit !== undefined || payload.kind === "cancel";
     const { runDeadlineMs } = options;
@@ -250,6 +258,7 @@ function createStore(deps: IntakeDeps, intakeOptions: IntakeOptions, clock: Inta
       "transaction stored",
     );
     deps.onStored(verified, origin);
+    if (runDeadlineMs !== undefined) deps.onDeadline?.();
     const times = clock.timesOf(verified);
     if (times !== null) deps.onTimed?.(verified, times);
   };

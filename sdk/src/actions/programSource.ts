@@ -57,11 +57,12 @@ export async function resolveProgram(
   signal: AbortSignal | undefined,
 ): Promise<ProgramMetadata> {
   if (typeof source !== "object" || source === null)
-    throw invalid(role, `it is missing; give { file }, { url, checksum } or { hash }`);
+    throw programInvalid(role, `it is missing; give { file }, { url, checksum } or { hash }`);
   if ("hash" in source) return getProgram(context, source.hash, { signal });
   const resources = resolveResources(role, source.resources, await imageResources(context, source));
   if ("file" in source) {
-    if (typeof source.file !== "string") throw invalid(role, "its file is no path; give one as a string");
+    if (typeof source.file !== "string")
+      throw programInvalid(role, "its file is no path; give one as a string");
     const imageFileName = lastPart(source.file);
     const image =
       source.url === undefined
@@ -72,13 +73,16 @@ export async function resolveProgram(
           };
     return metadata(source.name ?? imageFileName, imageFileName, image.url, image.checksum, resources);
   }
-  if (source.url === undefined) throw invalid(role, "it has no file, url or hash; give one of them");
+  if (source.url === undefined) throw programInvalid(role, "it has no file, url or hash; give one of them");
   const checksum = String(source.checksum).toLowerCase();
   if (!isHash(checksum))
-    throw invalid(role, `its checksum "${source.checksum}" is not 64 hex digits; give the image's BLAKE3`);
+    throw programInvalid(
+      role,
+      `its checksum "${source.checksum}" is not 64 hex digits; give the image's BLAKE3`,
+    );
   const imageFileName = source.fileName ?? lastPart(urlPath(role, source.url));
   if (imageFileName === "")
-    throw invalid(role, `its URL ${source.url} ends without a file name; give fileName`);
+    throw programInvalid(role, `its URL ${source.url} ends without a file name; give fileName`);
   return metadata(source.name ?? imageFileName, imageFileName, source.url, checksum, resources);
 }
 
@@ -107,7 +111,7 @@ function resolveResources(
     const value = asked?.[name] ?? own[name] ?? DEFAULT_RESOURCES[name];
     const isWhole = typeof value === "bigint" || Number.isSafeInteger(value);
     if (!isWhole || BigInt(value) < min || BigInt(value) > MAX_U64)
-      throw invalid(role, `its ${name} is ${value}; give a whole number from ${min} on`);
+      throw programInvalid(role, `its ${name} is ${value}; give a whole number from ${min} on`);
     return BigInt(value);
   };
   return { memMib: entry("memMib", 1n), cpus: entry("cpus", 1n), gpus: entry("gpus", 0n) };
@@ -117,7 +121,7 @@ function urlPath(role: "prover" | "verifier", url: string): string {
   try {
     return decodeURIComponent(new URL(url).pathname);
   } catch {
-    throw invalid(role, `"${url}" is not a URL`);
+    throw programInvalid(role, `"${url}" is not a URL`);
   }
 }
 
@@ -125,7 +129,10 @@ function lastPart(path: string): string {
   return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
 }
 
-function invalid(role: "prover" | "verifier", problem: string): GevulotError<"PROGRAM_INVALID"> {
+export function programInvalid(
+  role: "prover" | "verifier",
+  problem: string,
+): GevulotError<"PROGRAM_INVALID"> {
   return new GevulotError("PROGRAM_INVALID", `The ${role} can't be deployed: ${problem}.`, {
     context: { role, problem },
   });

@@ -1,6 +1,7 @@
 import type { Argv, CommandModule, InferredOptionTypes } from "yargs";
-import type { ProgramSource } from "../actions/programSource.ts";
+import { type ProgramSource, programInvalid } from "../actions/programSource.ts";
 import { optionInvalid } from "../context/checkOptions.ts";
+import { imageProblem } from "../node/imageProblem.ts";
 import { isHash } from "../protocol/hash.ts";
 import { type CommonArguments, createClient, fileOptions } from "./commonOptions.ts";
 import { runCommand } from "./output.ts";
@@ -53,13 +54,13 @@ export const deployCommand: CommandModule<object, Arguments> = {
       if (unread) throw optionInvalid(`--${unread}`, "give a whole number");
       const client = createClient(args, args);
       const programs = {
-        prover: programOf({
+        prover: await programOf("prover", {
           image: args.prover,
           name: args.provername,
           url: args.proverimgurl,
           resources: { cpus: args.provercpus, memMib: args.provermem, gpus: args.provergpus },
         }),
-        verifier: programOf({
+        verifier: await programOf("verifier", {
           image: args.verifier,
           name: args.verifiername,
           url: args.verifierimgurl,
@@ -83,13 +84,20 @@ interface ProgramArguments {
   readonly resources: Readonly<Record<"cpus" | "memMib" | "gpus", number | undefined>>;
 }
 
-function programOf({ image, name, url, resources }: ProgramArguments): ProgramSource {
+async function programOf(
+  role: "prover" | "verifier",
+  { image, name, url, resources }: ProgramArguments,
+): Promise<ProgramSource> {
   const asked = Object.fromEntries(Object.entries(resources).filter(([, value]) => value !== undefined));
   const common = {
     ...(name !== undefined && { name }),
     ...(Object.keys(asked).length > 0 && { resources: asked }),
   };
   const hash = image.toLowerCase();
-  if (!isHash(hash)) return { file: image, ...common, ...(url !== undefined && { url }) };
+  if (!isHash(hash)) {
+    const problem = await imageProblem(image);
+    if (problem !== null) throw programInvalid(role, problem);
+    return { file: image, ...common, ...(url !== undefined && { url }) };
+  }
   return url === undefined ? { hash } : { url, checksum: hash, ...common };
 }

@@ -6,7 +6,7 @@ import { pino } from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nanosRoot } from "../../../test/fixtures/nanosVolume.ts";
 import { createFileLayout } from "../files/layout.ts";
-import { requireMounts } from "./requireMounts.ts";
+import { requireImages } from "./requireImages.ts";
 import type { Fetched } from "./stages.ts";
 
 let dir: string;
@@ -18,16 +18,25 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 const damaged = nanosRoot({});
 damaged.fill(0xff, 520, 540);
 
-test.each<[string, Uint8Array, RegExp | null]>([
+const none = /prover.*not an image made by `gevulot-devnet image build`/;
+
+test.each<[string, Uint8Array, object | null]>([
   ["an image with the share", nanosRoot({ "%0": "/workspace" }), null],
-  ["no image at all, which is told when it runs", Buffer.from("text"), null],
-  ["a damaged one, which is told when it runs", damaged, null],
+  ["no image at all", Buffer.from("text"), { code: "IMAGE_REFUSED", message: expect.stringMatching(none) }],
+  ["a damaged one", damaged, { code: "IMAGE_REFUSED" }],
   [
     "one with another tag",
     nanosRoot({ "%1": "/workspace" }),
-    /prover.*%1 at \/workspace.*--allow-unmounted-images/,
+    {
+      code: "IMAGE_UNMOUNTED",
+      message: expect.stringMatching(/prover.*%1 at \/workspace.*--allow-unmounted-images/),
+    },
   ],
-  ["one without mounts", nanosRoot({}), /its mounts: none/],
+  [
+    "one without mounts",
+    nanosRoot({}),
+    { code: "IMAGE_UNMOUNTED", message: expect.stringContaining("its mounts: none") },
+  ],
 ])("%s", async (_, image, wanted) => {
   const layout = createFileLayout(dir);
   const program = (name: string) =>
@@ -47,7 +56,7 @@ test.each<[string, Uint8Array, RegExp | null]>([
   const tx = signTransaction({ payload, nonce: 1n, secretKey: new Uint8Array(32).fill(3) }) as Fetched;
   for (const [one, bytes] of [
     [payload.prover, image],
-    [payload.verifier, Buffer.from("linux")],
+    [payload.verifier, nanosRoot({ "%0": "/workspace" })],
   ] as const) {
     const path = layout.imagePath(one.hash, one.imageFileName);
     await mkdir(dirname(path), { recursive: true });
@@ -56,13 +65,9 @@ test.each<[string, Uint8Array, RegExp | null]>([
   const lines: string[] = [];
   const log = pino({ level: "warn" }, { write: (line: string) => lines.push(line) });
   const deps = { log, layout };
-  await expect(requireMounts(deps, tx, true)).resolves.toBeUndefined();
+  await expect(requireImages(deps, tx, { unmounted: true, unusable: true })).resolves.toBeUndefined();
   expect(lines).toHaveLength(wanted === null ? 0 : 1);
-  const strict = requireMounts(deps, tx, false);
+  const strict = requireImages(deps, tx, { unmounted: false, unusable: false });
   if (wanted === null) await expect(strict).resolves.toBeUndefined();
-  else
-    await expect(strict).rejects.toMatchObject({
-      code: "IMAGE_UNMOUNTED",
-      message: expect.stringMatching(wanted),
-    });
+  else await expect(strict).rejects.toMatchObject(wanted);
 });

@@ -1,0 +1,65 @@
+import { GevulotError, isGevulotError } from "gevulot-sdk";
+import type { Logger } from "pino";
+import type { FileLayout } from "../files/layout.ts";
+import { readNanosBoot } from "../image/nanos/nanosBoot.ts";
+import { readImage } from "../image/readImage.ts";
+import type { Fetched } from "./stages.ts";
+
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    IMAGE_UNMOUNTED: { readonly program: string; readonly reason: string };
+    IMAGE_REFUSED: { readonly program: string; readonly reason: string };
+  }
+}
+
+export interface RequireImagesDeps {
+  readonly log: Logger;
+  readonly layout: FileLayout;
+}
+
+/** What is only logged. */
+export interface AllowedImages {
+  /** Nanos images that mount no share of a node. */
+  readonly unmounted: boolean;
+  /** What is no image, or a damaged one. */
+  readonly unusable: boolean;
+}
+
+/**
+ * Refuses the Deploy of files that can't run here, or of a Nanos image that mounts no share of a node: its program would find
+ * no task, and nobody would learn why. Looks at what an image says of itself, not at all its bytes.
+ *
+ * @throws GevulotError `IMAGE_UNMOUNTED`, `IMAGE_REFUSED`
+ */
+export async function requireImages(
+  { log, layout }: RequireImagesDeps,
+  { hash, payload }: Fetched,
+  allowed: AllowedImages,
+): Promise<void> {
+  if (payload.kind !== "deploy") return;
+  for (const program of [payload.prover, payload.verifier]) {
+    const { name } = program;
+    const problem = await problemOf(layout.imagePath(program.hash, program.imageFileName));
+    if (problem === null) continue;
+    const { kind, reason } = problem;
+    log.warn({ tx: hash, program: name, reason }, "an image's program will not run");
+    if (allowed[kind]) continue;
+    const message = `The image of program "${name}" can't be deployed: ${reason}.`;
+    const context = { program: name, reason };
+    if (kind === "unusable") throw new GevulotError("IMAGE_REFUSED", message, { context });
+    const override = "A node that is started with --allow-unmounted-images takes it as it is.";
+    throw new GevulotError("IMAGE_UNMOUNTED", `${message} ${override}`, { context });
+  }
+}
+
+async function problemOf(path: string): Promise<{ kind: keyof AllowedImages; reason: string } | null> {
+  try {
+    const nanos = await readNanosBoot(path);
+    if (nanos === null) await readImage(path);
+    const reason = nanos?.problem ?? null;
+    return reason === null ? null : { kind: "unmounted", reason };
+  } catch (error) {
+    if (isGevulotError(error, "IMAGE_INVALID")) return { kind: "unusable", reason: error.context.reason };
+    throw error;
+  }
+}
