@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, extname, join, relative } from "node:path";
+import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeWhole } from "./makeWhole.ts";
 
@@ -28,7 +28,8 @@ const DEADLINE_MS = 45 * 60_000;
 /** Longer than any build lasts. */
 const ABANDONED_MS = 2 * DEADLINE_MS;
 const MAX_LOG_CHARS = 16_384;
-/** What a program is made of; the rest of an example's folder is the app. */
+/** What a program is made of, and all of a folder `program`; the rest of an example's folder is the app. */
+const PROGRAM = "program";
 const SOURCES = [".go", ".mod", ".sum", ".rs", ".toml", ".lock", ".sh"];
 
 /** Why an example can't be built here, or null. */
@@ -81,11 +82,11 @@ function versionOf([command, ...args]: Example["tool"]): string {
 
 function sourcesIn(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
-    .filter(({ name }) => name !== "target")
+    .filter(({ name }) => name !== "target" && name !== "node_modules")
     .flatMap((entry) => {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) return sourcesIn(path);
-      return SOURCES.includes(extname(entry.name)) ? [path] : [];
+      return basename(folder) === PROGRAM || SOURCES.includes(extname(entry.name)) ? [path] : [];
     })
     .sort();
 }

@@ -76,7 +76,7 @@ it("has no dead files", () => {
       /^scripts\/[^/]+$/.test(path) ||
       /^test\/bench\/[^/]+$/.test(path) ||
       path === "test/fuzz/decoders.ts" ||
-      /^examples\/([^/]+\/)?[^/]+$/.test(path) ||
+      /^examples\/([^/]+\/)?(program\/)?[^/]+$/.test(path) ||
       /^[^/]+$/.test(path),
   );
   for (const folder of published) {

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import type { Step } from "../pipelineToml.ts";
 import type { Example } from "../toolchain.ts";
 
 export const pipelinePlonky2: Example = {
@@ -7,9 +8,6 @@ export const pipelinePlonky2: Example = {
   tool: ["rustc", "--version"],
   install: "https://rustup.rs has Rust",
 };
-
-export type Step = "split" | "prove" | "agg" | "snark";
-export type Commands = Readonly<Partial<Record<Step, readonly string[]>>>;
 
 /** What a prover node runs at each step. */
 export function commandsOf(buildDir: string): Readonly<Record<Step, readonly string[]>> {
@@ -23,33 +21,9 @@ export function commandsOf(buildDir: string): Readonly<Record<Step, readonly str
   };
 }
 
-export interface StageOptions {
-  readonly buildDir: string;
-  readonly baseDir: string;
-  readonly databaseUrl: string;
-  /** `host:port`. */
-  readonly addr: string;
-}
-
-/** A stage's configuration, as TOML. It checks what nodes give it by a program of its own. */
-export function stageToml({ buildDir, baseDir, databaseUrl, addr }: StageOptions): string {
-  const verify = [join(buildDir, "chain-verifier"), "step", join(buildDir, "chain.keys"), "{in}"];
-  return toml({ addr, database_url: databaseUrl, base_dir: baseDir }, { verify });
-}
-
-export interface NodeOptions {
-  readonly name: string;
-  /** Its own: nothing is shared. */
-  readonly baseDir: string;
-  readonly addr: string;
-  readonly stageAddr: string;
-  /** The steps that it does. */
-  readonly commands: Commands;
-}
-
-/** A prover node's configuration, as TOML. */
-export function nodeToml({ name, baseDir, addr, stageAddr, commands }: NodeOptions): string {
-  return toml({ addr, name, base_dir: baseDir, stage_addrs: [stageAddr] }, commands);
+/** What a stage runs to check the output of a step. */
+export function verifyCommand(buildDir: string): readonly string[] {
+  return [join(buildDir, "chain-verifier"), "step", join(buildDir, "chain.keys"), "{in}"];
 }
 
 export interface Chain {
@@ -61,13 +35,4 @@ export interface Chain {
 export function verifyProof(buildDir: string, file: string, { start, length }: Chain): string {
   const args = ["proof", join(buildDir, "chain.keys"), file, String(start), String(length)];
   return execFileSync(join(buildDir, "chain-verifier"), args, { encoding: "utf8", stdio: "pipe" }).trim();
-}
-
-/** Strings and lists of strings are written alike in JSON and TOML. */
-function toml(keys: Readonly<Record<string, unknown>>, steps: Readonly<Record<string, unknown>>): string {
-  const lines = Object.entries(keys).map(([key, value]) => `${key} = ${JSON.stringify(value)}`);
-  const commands = Object.entries(steps).map(
-    ([step, command]) => `${step} = { command = ${JSON.stringify(command)} }`,
-  );
-  return `${[...lines, "", "[steps]", ...commands].join("\n")}\n`;
 }

@@ -8,13 +8,12 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createPostgres, type Postgres } from "../../devnet/src/up/postgres.ts";
 import {
   type Chain,
-  type Commands,
   commandsOf,
-  nodeToml,
   pipelinePlonky2,
-  stageToml,
+  verifyCommand,
   verifyProof,
 } from "../../examples/pipeline-plonky2/app.ts";
+import { type Commands, nodeToml, stageToml } from "../../examples/pipelineToml.ts";
 import { buildExample, whyNot } from "../../examples/toolchain.ts";
 import { runCli } from "../fixtures/cli.ts";
 import { type PipelineProcess, startPipelineProcess } from "../fixtures/pipeline/pipelineProcess.ts";
@@ -45,7 +44,10 @@ beforeAll(async () => {
   postgres = await createPostgres({ dataDir: join(dir, "pg"), durable: false });
   databaseUrl = await postgres.createDatabase("pipeline");
   const config = join(dir, "stage.toml");
-  const toml = stageToml({ buildDir, baseDir: join(dir, "stage"), databaseUrl, addr: "127.0.0.1:0" });
+  const toml = stageToml({
+    ...{ baseDir: join(dir, "stage"), databaseUrl, addr: "127.0.0.1:0" },
+    verify: verifyCommand(buildDir),
+  });
   writeFileSync(config, `max_attempts = 2\n${toml}`);
   expect(await runCli("gevulot-devnet", ["pipeline", "user", "add", USER, "-c", config])).toMatchObject({
     code: 0,

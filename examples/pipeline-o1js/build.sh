@@ -1,0 +1,10 @@
+#!/bin/sh
+# build.sh FOLDER: the programs with o1js, and keys.json, what checks proofs. Leaves what o1js keeps of the circuits in its
+# own cache (~/.cache/o1js), so that later processes compile them in seconds.
+set -eu
+out=$(cd "$1" && pwd)
+cd "$(dirname "$0")"
+cp program/* "$out"
+cd "$out"
+npm ci --no-audit --no-fund
+node --import tsx verifier.ts keys keys.json
