@@ -3,6 +3,7 @@ import type { NodeLoad } from "../schedule/choosePlace.ts";
 import { TASK_TYPE } from "../store/statuses.ts";
 import type { WireNodeHello } from "../wire/messages.ts";
 import type { NodeClient } from "./nodeClient.ts";
+import { createNodeWork, type NodeWork } from "./nodeWork.ts";
 
 /** What is known of a prover node. */
 export interface NodeFacts {
@@ -11,6 +12,8 @@ export interface NodeFacts {
   readonly addr: string;
   readonly can: ReadonlySet<TaskKind>;
   readonly slots: number;
+  /** So many tasks may wait there for a slot; an existing node runs all that it gets at once. */
+  readonly waitingRoom: number;
   /** Has the stage's base folder on its own disk. */
   readonly sharesBase: boolean;
   /** By itself, not by the configuration's list. */
@@ -28,7 +31,7 @@ export interface ProverNode extends NodeFacts, NodeLoad {
   /** Aborted when it left, or stopped beating: its calls will not be answered. */
   readonly gone: AbortSignal;
   /** Tasks that this stage has there. */
-  readonly tasks: Set<string>;
+  readonly work: NodeWork;
   drain(draining: boolean): void;
   /** A call to it was lost: it gets nothing for so many milliseconds. */
   rest(): number;
@@ -47,19 +50,20 @@ export function createProverNode(
   deps: { readonly now: () => number; readonly client: NodeClient | null },
   facts: NodeFacts,
 ): ProverNode {
-  const tasks = new Set<string>();
+  const work = createNodeWork(deps, { slots: facts.slots, room: facts.waitingRoom });
   const gone = new AbortController();
   let isDraining = false;
   let losses = 0;
   let restsUntil = 0;
   return {
     ...facts,
-    tasks,
+    work,
     client: deps.client,
     gone: gone.signal,
     get running() {
-      return tasks.size;
+      return work.count;
     },
+    ahead: work.ahead,
     get isOpen() {
       return !isDraining && restsUntil <= deps.now();
     },
@@ -98,6 +102,7 @@ export function registeredNode(hello: WireNodeHello, baseId: string): NodeFacts 
     addr: hello.addr,
     can: new Set(hello.can.filter((kind): kind is TaskKind => ALL_KINDS.has(kind as TaskKind))),
     slots: Math.max(1, hello.slots),
+    waitingRoom: hello.waiting_room,
     sharesBase: hello.base_id !== "" && hello.base_id === baseId,
     isRegistered: true,
     cores: hello.cores,
@@ -109,6 +114,7 @@ export function registeredNode(hello: WireNodeHello, baseId: string): NodeFacts 
 
 const UNKNOWN = {
   slots: 1,
+  waitingRoom: 0,
   sharesBase: true,
   isRegistered: false,
   cores: null,

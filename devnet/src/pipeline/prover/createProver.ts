@@ -10,6 +10,7 @@ import { createBlobStore } from "../data/blobStore.ts";
 import { createDataClients } from "../data/dataClients.ts";
 import { createMetricsEndpoint } from "../observe/metricsEndpoint.ts";
 import { createPipelineMetrics } from "../observe/pipelineMetrics.ts";
+import { createStepRunner, type StepRunner } from "../steps/stepRunner.ts";
 import { bindServer } from "../wire/bindServer.ts";
 import { clientCredentials, serverCredentials } from "../wire/credentials.ts";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
@@ -33,7 +34,13 @@ export interface Prover extends AsyncDisposable {
 const MIB = 2 ** 20;
 const MIB_PER_GIB = 1_024;
 
-export async function createProver(deps: { readonly log: Logger }, config: PipelineConfig): Promise<Prover> {
+export interface ProverDeps {
+  readonly log: Logger;
+  /** Default: what is configured. */
+  readonly runStep?: StepRunner;
+}
+
+export async function createProver(deps: ProverDeps, config: PipelineConfig): Promise<Prover> {
   const { log } = deps;
   await using stack = createStack();
   await mkdir(config.base_dir, { recursive: true });
@@ -48,15 +55,21 @@ export async function createProver(deps: { readonly log: Logger }, config: Pipel
       blobs: createBlobStore(join(config.base_dir, "blob")),
     }),
   );
+  const runStep = deps.runStep ?? createStepRunner(config);
   const runs = stack.use(
     createTaskRuns(
       {
         ...{ results, prover: protos.prover },
-        compute: (method, call, latest, signal) =>
-          computeStep({ dataClient: data.of, latest }, config, method, call, signal),
+        compute(method, call, { latest, begin, signal }) {
+          const run: StepRunner = async (...step) => {
+            await begin();
+            await runStep(...step);
+          };
+          return computeStep({ dataClient: data.of, latest, run }, config, method, call, signal);
+        },
         onFailed: (task, method, reason) => log.warn({ task, method, reason }, "a step failed"),
       },
-      { slots: config.slots },
+      { slots: config.slots, waitingRoom: config.slots },
     ),
   );
   const server = new Server(GRPC_OPTIONS);
@@ -92,6 +105,7 @@ async function createHello(config: PipelineConfig, nodeId: string, port: number)
     addr: config.advertise_addr ?? config.addr.replace(/:\d+$/, `:${port}`),
     can: (config.can ?? configured).filter((step) => configured.includes(step)),
     slots: config.slots,
+    waiting_room: config.slots,
     cores: availableParallelism(),
     mem_mib: String(Math.floor(config.mem_gib ? config.mem_gib * MIB_PER_GIB : totalmem() / MIB)),
     gpus: config.gpu,

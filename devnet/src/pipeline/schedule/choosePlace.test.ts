@@ -6,6 +6,8 @@ const node = (id: string, change: Partial<NodeLoad> = {}): NodeLoad => ({
   can: new Set(["prove", "agg"] as const),
   slots: 2,
   running: 0,
+  waitingRoom: 0,
+  ahead: () => 0,
   isOpen: true,
   ...change,
 });
@@ -33,6 +35,18 @@ describe("choosePlace", () => {
     expect(place({ notOn: ["a"] }, node("a"), node("b", { running: 2 }))).toBeNull();
     expect(place({ notOn: ["a"] }, node("a"), node("b", { isOpen: false }))).toBe("a");
     expect(place({ notOn: ["a"] }, node("a"))).toBe("a");
+  });
+
+  it("lets a task wait at a node only where no slot is free", () => {
+    const short = { waitingRoom: 2, ahead: (kind: string) => (kind === "prove" ? 2 : 0) };
+    expect(place({}, node("a", { running: 2, ...short }), node("b", { running: 1 }))).toBe("b");
+    expect(place({}, node("a", { running: 3, ...short }), node("b", { running: 2 }))).toBe("a");
+    expect(place({ kind: "agg" }, node("a", { running: 2, ...short }))).toBeNull();
+    expect(place({}, node("a", { running: 4, ...short }))).toBeNull();
+  });
+
+  it("goes back to where it waits already", () => {
+    expect(place({ lastNode: "a" }, node("a", { running: 2, waitingRoom: 2 }), node("b"))).toBe("a");
   });
 
   it("knows when there is no room", () => {

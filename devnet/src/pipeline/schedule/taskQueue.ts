@@ -18,7 +18,7 @@ export interface TaskQueue extends AsyncDisposable {
   add(client: Queryable, tasks: readonly QueuedTask[]): Promise<void>;
   /** Takes up to `limit` tasks; nobody else gets them until they are finished, put back or expired. */
   claim(client: Queryable, kind: TaskKind, limit: number): Promise<string[]>;
-  finish(client: Queryable, task: Pick<QueuedTask, "id" | "kind">): Promise<void>;
+  finish(client: Queryable, tasks: readonly Pick<QueuedTask, "id" | "kind">[]): Promise<void>;
   /** Put back after a failure: it can be claimed again after a growing delay. */
   retry(client: Queryable, task: Pick<QueuedTask, "id" | "kind">): Promise<void>;
   /** Put back without it being the task's fault: it can be claimed again soon. */
@@ -61,20 +61,25 @@ export async function createTaskQueue(deps: {
     add: (client, tasks) => add(client, tasks),
     claim: async (client, kind, limit) =>
       (await boss.fetch(kind, { batchSize: limit, db: connection(client) })).map((job) => job.id),
-    finish: (client, { kind, id }) => boss.complete(kind, id, { db: connection(client) }),
+    async finish(client, tasks) {
+      for (const [kind, ids] of idsByKind(tasks)) await boss.complete(kind, ids, { db: connection(client) });
+    },
     retry: (client, { kind, id }) => boss.fail(kind, id, { db: connection(client) }),
     async giveBack(client, task) {
       await boss.deleteJob(task.kind, task.id, { db: connection(client) });
       await add(client, [task], new Date(Date.now() + GIVE_BACK_MS));
     },
     async drop(client, tasks) {
-      for (const kind of new Set(tasks.map((task) => task.kind))) {
-        const ids = tasks.filter((task) => task.kind === kind).map((task) => task.id);
-        await boss.deleteJob(kind, ids, { db: connection(client) });
-      }
+      for (const [kind, ids] of idsByKind(tasks)) await boss.deleteJob(kind, ids, { db: connection(client) });
     },
     [Symbol.asyncDispose]: () => boss.stop({ graceful: false, wait: false, close: false }),
   };
+}
+
+function idsByKind(tasks: readonly Pick<QueuedTask, "id" | "kind">[]): Map<TaskKind, string[]> {
+  const ids = new Map<TaskKind, string[]>();
+  for (const { id, kind } of tasks) ids.set(kind, [...(ids.get(kind) ?? []), id]);
+  return ids;
 }
 
 /** So that a task's row and its place in the queue change in one commit. */

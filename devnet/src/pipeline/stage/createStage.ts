@@ -63,11 +63,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const metrics = createPipelineMetrics();
   const credentials = await clientCredentials(config);
 
-  const verify = createVerifyStep(
-    createStepRunner(config),
-    config.steps.verify,
-    config.deadline_seconds.verify,
-  );
+  const verify = createVerifyStep(createStepRunner(config), config);
   let dispatcher: Dispatcher | null = null;
   const wake = (): void => dispatcher?.wake();
   const pool = stack.use(

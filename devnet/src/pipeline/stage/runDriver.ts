@@ -23,7 +23,7 @@ import {
 import { RUN_STATUS } from "../store/statuses.ts";
 import {
   closeTasks,
-  completeTask,
+  completeTasks,
   discardOutput,
   failTask,
   hasUnfinishedTasks,
@@ -35,12 +35,19 @@ import {
   reopenTasks,
   type TaskSetback,
 } from "../store/tasks.ts";
+import { createBatches } from "./batchByKey.ts";
 import { countSetback, failureOf, failureText, nameOf } from "./runFailure.ts";
 
 /** What a finished task brings. */
 export interface TaskOutput extends Blob {
   /** Of a split. */
   readonly segments?: { readonly total: number; readonly totalSteps: bigint };
+}
+
+interface FinishedTask {
+  readonly task: PipelineTask;
+  readonly output: TaskOutput;
+  readonly ranMs: number | null;
 }
 
 /**
@@ -55,7 +62,8 @@ export interface RunDriver {
    * @returns how many segments of the run are known now
    */
   addSegments(runId: string, hashes: readonly string[], from: number): Promise<number>;
-  complete(task: PipelineTask, output: TaskOutput): Promise<void>;
+  /** @param ranMs how long it had a slot; null: since it was given to the node */
+  complete(task: PipelineTask, output: TaskOutput, ranMs: number | null): Promise<void>;
   /** A task did not succeed: it starts again elsewhere, or the run fails. */
   setBack(task: PipelineTask, setback: TaskSetback): Promise<void>;
   /** `task` failed because of the output of `culprit`, which is not valid: the run fails. */
@@ -93,6 +101,10 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
     if (found) deps.onChanged(runId);
     return found;
   };
+  const finished = createBatches<FinishedTask>(
+    async (runId, tasks) =>
+      void (await changing(runId, (client, run) => finishTasks(deps, client, run, tasks))),
+  );
   const endRun = async (client: Queryable, run: PipelineRun, end: RunEnd): Promise<void> => {
     await queue.drop(client, await readOpenTasks(client, run.id));
     await closeTasks(client, run.id);
@@ -112,13 +124,7 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
       });
       return known;
     },
-    complete: async (task, output) =>
-      void (await changing(task.proofId, async (client, run) => {
-        await queue.finish(client, task);
-        if (!(await completeTask(client, task.id, output))) return;
-        await goOn(client, run, task, output);
-        if (!(await hasUnfinishedTasks(client, run.id))) await succeed(client, run, deps.publish);
-      })),
+    complete: (task, output, ranMs) => finished(task.proofId, { task, output, ranMs }),
     setBack: async (task, setback) =>
       void (await changing(task.proofId, async (client, run) => {
         const after = countSetback(task, setback);
@@ -177,18 +183,33 @@ async function addUnknown(
   return known + unknown.length;
 }
 
-/** What can start, now that a task is done. */
-async function goOn(
+/** Stores what tasks brought, and makes ready what can start now; the last ones end the run. */
+async function finishTasks(
+  { queue, publish }: RunDriverDeps,
   client: Queryable,
   run: PipelineRun,
-  task: PipelineTask,
-  { segments }: TaskOutput,
+  finished: readonly FinishedTask[],
 ): Promise<void> {
-  if (segments) {
-    const all = { known: segments.total, total: segments.total };
-    await grow(client, run, all, segments.totalSteps, new Map());
-  } else await readyTasks(client, run.id, task.planned.key);
-  await setStep(client, run.id, nextStep(task.kind, run.shape));
+  await queue.finish(
+    client,
+    finished.map(({ task }) => task),
+  );
+  const done = await completeTasks(
+    client,
+    finished.map(({ task, output, ranMs }) => ({ id: task.id, ...output, ranMs })),
+  );
+  const fresh = finished.filter(({ task }) => done.has(task.id));
+  if (fresh.length === 0) return;
+  const step = Math.max(...fresh.map(({ task }) => nextStep(task.kind, run.shape)));
+  if (run.step !== step) await setStep(client, run.id, step);
+  for (const { output } of fresh) {
+    if (!output.segments) continue;
+    const all = { known: output.segments.total, total: output.segments.total };
+    await grow(client, run, all, output.segments.totalSteps, new Map());
+  }
+  const keys = fresh.map(({ task }) => task.planned.key);
+  if (await readyTasks(client, run.id, keys)) return;
+  if (!(await hasUnfinishedTasks(client, run.id))) await succeed(client, run, publish);
 }
 
 /** Adds the tasks that the newly known segments make certain. */

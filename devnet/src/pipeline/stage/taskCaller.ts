@@ -56,7 +56,7 @@ export function createTaskCaller(
 ): TaskCaller {
   const readData = async (task: PipelineTask, run: PipelineRun): Promise<TaskData> => {
     const { flags, index } = task.planned;
-    const made = await readInputs(deps.database, task);
+    const made = task.planned.needs.length === 0 ? [] : await readInputs(deps.database, task);
     const inputs: TaskInput[] = await Promise.all(
       made.map(async (input) => ({
         taskId: input.id,
@@ -81,7 +81,9 @@ export function createTaskCaller(
       const data = await readData(task, run);
       if (task.kind === "verify") return verifyTask(deps.verify, run, data, signal);
       const { kind } = task;
-      const deadlineMs = (options.deadlineSeconds[kind] ?? DEFAULT_DEADLINE_MS / 1_000) * 1_000;
+      const stepMs = (options.deadlineSeconds[kind] ?? DEFAULT_DEADLINE_MS / 1_000) * 1_000;
+      // It may wait there for one that takes as long.
+      const deadlineMs = node.work.count > node.slots ? 2 * stepMs : stepMs;
       const collecting = kind === "split" ? deps.segments.collect(task, run, node.sharesBase) : null;
       try {
         const files = filesOf(kind, task, run);

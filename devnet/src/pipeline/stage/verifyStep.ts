@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isGevulotError } from "gevulot-sdk";
-import type { StepConfig } from "../config.ts";
+import type { PipelineConfig } from "../config.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
 import { createStepFolder } from "../steps/stepFolder.ts";
 import type { StepRunner } from "../steps/stepRunner.ts";
@@ -28,9 +28,10 @@ const DEFAULT_DEADLINE_SECONDS = 600;
 /** Null where no such step is configured. */
 export function createVerifyStep(
   run: StepRunner,
-  step: StepConfig | undefined,
-  deadlineSeconds = DEFAULT_DEADLINE_SECONDS,
+  config: Pick<PipelineConfig, "steps" | "deadline_seconds">,
 ): VerifyStep | null {
+  const step = config.steps.verify;
+  const deadlineSeconds = config.deadline_seconds.verify ?? DEFAULT_DEADLINE_SECONDS;
   if (!step) return null;
   return async (checkable, signal) => {
     const late = AbortSignal.timeout(deadlineSeconds * 1_000);

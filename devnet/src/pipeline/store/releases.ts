@@ -4,42 +4,60 @@ import type { Release, RunLoad } from "../schedule/chooseReleases.ts";
 import type { QueuedTask } from "../schedule/taskQueue.ts";
 import { TASK_STATUS, TASK_TYPE, taskKindOf } from "./statuses.ts";
 
-export interface OpenWork {
-  readonly runs: RunLoad[];
-  /** Tasks in the queue, not at a node, by kind. */
-  readonly queued: ReadonlyMap<TaskKind, number>;
+export interface QueueLevel {
+  /** Tasks in the queue, not at a node. */
+  readonly queued: number;
+  /** There are tasks that can start and are not in the queue. */
+  readonly hasMore: boolean;
+}
+
+export async function readQueueLevels(
+  client: Queryable,
+  kinds: readonly TaskKind[],
+): Promise<ReadonlyMap<TaskKind, QueueLevel>> {
+  const found = await client.query<{ itype: number; queued: number; has_more: boolean }>(
+    `select itype,
+       (select count(*)::int from prove_task as task
+        where task.itype = kind.itype and status = ${TASK_STATUS.ready} and is_queued) as queued,
+       exists (select 1 from prove_task as task
+        where task.itype = kind.itype and status = ${TASK_STATUS.ready} and not is_queued) as has_more
+     from unnest($1::int[]) as kind (itype)`,
+    [kinds.map((kind) => TASK_TYPE[kind])],
+  );
+  return new Map(
+    found.rows.map((row) => [taskKindOf(row.itype), { queued: row.queued, hasMore: row.has_more }]),
+  );
 }
 
 /** All runs that have tasks which can start or run. */
-export async function readOpenWork(client: Queryable): Promise<OpenWork> {
+export async function readOpenWork(client: Queryable): Promise<RunLoad[]> {
   const found = await client.query<{
     proof_id: string;
     itype: number;
     ready: number;
-    queued: number;
-    running: number;
+    in_flight: number;
     address: string;
     priority: number;
     max_provers: number;
     created_at: Date;
   }>(
+    // Each half has an index of its own: migration 002.
     `select open.*, run.address, run.priority, run.max_provers, run.created_at
-     from (select proof_id, itype,
-             count(*) filter (where status = ${TASK_STATUS.ready} and not is_queued)::int as ready,
-             count(*) filter (where status = ${TASK_STATUS.ready} and is_queued)::int as queued,
-             count(*) filter (where status = ${TASK_STATUS.running})::int as running
-           from prove_task where status in (${TASK_STATUS.ready}, ${TASK_STATUS.running})
+     from (select proof_id, itype, sum(ready)::int as ready, sum(in_flight)::int as in_flight
+           from (select proof_id, itype, count(*) as ready, 0 as in_flight
+                 from prove_task where status = ${TASK_STATUS.ready} and not is_queued group by itype, proof_id
+                 union all
+                 select proof_id, itype, 0, count(*) from prove_task
+                 where status = ${TASK_STATUS.running} or (status = ${TASK_STATUS.ready} and is_queued)
+                 group by proof_id, itype) as half
            group by proof_id, itype) as open
      join stage_task as run on run.id = open.proof_id where run.finished_at is null`,
   );
-  const queued = new Map<TaskKind, number>();
   const runs = new Map<string, RunLoad & { readonly ready: Map<TaskKind, number> }>();
   for (const row of found.rows) {
-    const kind = taskKindOf(row.itype);
-    queued.set(kind, (queued.get(kind) ?? 0) + row.queued);
     const known = runs.get(row.proof_id);
     const ready = known?.ready ?? new Map<TaskKind, number>();
-    ready.set(kind, row.ready);
+    ready.set(taskKindOf(row.itype), row.ready);
     runs.set(row.proof_id, {
       runId: row.proof_id,
       user: row.address,
@@ -47,10 +65,10 @@ export async function readOpenWork(client: Queryable): Promise<OpenWork> {
       maxInFlight: row.max_provers,
       createdAt: row.created_at.getTime(),
       ready,
-      inFlight: (known?.inFlight ?? 0) + row.queued + row.running,
+      inFlight: (known?.inFlight ?? 0) + row.in_flight,
     });
   }
-  return { runs: [...runs.values()], queued };
+  return [...runs.values()];
 }
 
 /** Marks the chosen tasks as queued, the earliest of each run first, and gives them back. */

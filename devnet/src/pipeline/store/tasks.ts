@@ -53,17 +53,25 @@ export async function insertTasks(
   await readyTasks(client, proofId, null);
 }
 
-/** Makes those tasks ready whose inputs are all there; after `key` was done only those that take it are looked at. */
-export async function readyTasks(client: Queryable, proofId: string, key: string | null): Promise<void> {
-  await client.query(
+/**
+ * Makes those tasks ready whose inputs are all there; after `keys` were done only those that take one are looked at.
+ * @returns whether there were any
+ */
+export async function readyTasks(
+  client: Queryable,
+  proofId: string,
+  keys: readonly string[] | null,
+): Promise<boolean> {
+  const ready = await client.query(
     `update prove_task as task set status = ${TASK_STATUS.ready}, updated_at = now()
-     where proof_id = $1 and status = ${TASK_STATUS.waiting} and ($2::text is null or $2 = any (needs))
+     where proof_id = $1 and status = ${TASK_STATUS.waiting} and ($2::text[] is null or needs && $2)
        and not exists (
          select 1 from unnest(task.needs) as need (key)
          left join prove_task as input on input.proof_id = $1 and input.key = need.key
          where input.status is distinct from ${TASK_STATUS.done})`,
-    [proofId, key],
+    [proofId, keys],
   );
+  return ready.rowCount !== 0;
 }
 
 /** Begins tasks on nodes. */
@@ -84,20 +92,38 @@ export async function startTasks(
   );
 }
 
-/** Stores a task's output. False where it is done already: a second answer changes nothing. */
-export async function completeTask(
-  client: Queryable,
-  id: string,
-  output: { readonly hash: string; readonly bytes: number },
-): Promise<boolean> {
-  const done = await client.query(
-    `update prove_task set status = ${TASK_STATUS.done}, output_hash = $2, output_bytes = $3, finished_at = now(),
-       time_cost = extract(epoch from now() - started_at)::int, error = null, updated_at = now()
-     where id = $1 and status in (${TASK_STATUS.ready}, ${TASK_STATUS.running})`,
-    [id, output.hash, output.bytes],
+export interface DoneTask {
+  readonly id: string;
+  /** SHA-256 of its output. */
+  readonly hash: string;
+  readonly bytes: number;
+  /** How long it ran; null where only its start is known. */
+  readonly ranMs: number | null;
+}
+
+/** Stores tasks' outputs. Gives those that were not done already: a second answer changes nothing. */
+export async function completeTasks(client: Queryable, tasks: readonly DoneTask[]): Promise<Set<string>> {
+  const done = await client.query<{ id: string }>(
+    `with given as (
+       select given.*, greatest(started_at, now() - make_interval(secs => ran_ms / 1000)) as since
+       from unnest($1::text[], $2::text[], $3::bigint[], $4::float8[]) as given (id, hash, bytes, ran_ms)
+       join prove_task as task on task.id = given.id),
+     ended as (
+       update pipeline_attempt set finished_at = now(), outcome = 'done', error = null
+       where task_id = any ($1) and finished_at is null)
+     update prove_task as task set status = ${TASK_STATUS.done}, output_hash = hash, output_bytes = given.bytes,
+       started_at = since, finished_at = now(), time_cost = extract(epoch from now() - since)::int, error = null,
+       updated_at = now()
+     from given where task.id = given.id and status in (${TASK_STATUS.ready}, ${TASK_STATUS.running})
+     returning task.id`,
+    [
+      tasks.map((task) => task.id),
+      tasks.map((task) => task.hash),
+      tasks.map((task) => task.bytes),
+      tasks.map((task) => task.ranMs),
+    ],
   );
-  await endAttempt(client, id, "done", null);
-  return done.rowCount === 1;
+  return new Set(done.rows.map(({ id }) => id));
 }
 
 export interface TaskSetback {

@@ -81,6 +81,7 @@ export interface WireNodeHello {
   readonly addr: string;
   readonly can: readonly string[];
   readonly slots: number;
+  readonly waiting_room: number;
   readonly cores: number;
   readonly mem_mib: string;
   readonly gpus: number;

@@ -1,0 +1,129 @@
+import type { Database, Queryable } from "../../store/database.ts";
+import type { NodePool } from "../nodes/nodePool.ts";
+import type { ProverNode } from "../nodes/proverNode.ts";
+import type { TaskKind } from "../plan/planTasks.ts";
+import { choosePlace } from "../schedule/choosePlace.ts";
+import { chooseReleases } from "../schedule/chooseReleases.ts";
+import type { TaskQueue } from "../schedule/taskQueue.ts";
+import { readOpenWork, readQueueLevels, takeReleases } from "../store/releases.ts";
+import { findUnfinishedRuns, type PipelineRun } from "../store/runs.ts";
+import { lockReadyTasks, type PipelineTask, startTasks } from "../store/tasks.ts";
+
+export interface ClaimDeps {
+  readonly database: Database;
+  readonly queue: TaskQueue;
+  readonly pool: NodePool;
+  readonly stageId: string;
+}
+
+/** A task that was given a place at a node. */
+export interface Start {
+  readonly task: PipelineTask;
+  readonly run: PipelineRun;
+  readonly node: ProverNode;
+}
+
+/** What lets a run end comes before what begins another. */
+const ORDER: readonly TaskKind[] = ["verify", "snark", "agg", "prove", "split", "single"];
+/**
+ * The queue is filled when it holds less than one task for each slot. Who comes first is decided then, so it must not
+ * hold many; filling it for each task alone would cost more than the task's other queries.
+ */
+const FILL_BELOW_PER_SLOT = 1;
+const FILL_TO_PER_SLOT = 3;
+
+/**
+ * Fills the queue where it runs low, and gives the kinds of which it holds tasks that a node has room for, in the order
+ * in which they go first.
+ */
+export async function releaseTasks({ database, pool, queue }: ClaimDeps): Promise<TaskKind[]> {
+  const nodes = pool.nodes();
+  const kinds = ORDER.filter((kind) => openPlaces(kind, nodes) > 0);
+  if (kinds.length === 0) return [];
+  const levels = await readQueueLevels(database, kinds);
+  const held = new Set(kinds.filter((kind) => levels.get(kind)!.queued > 0));
+  const slots = slotsByKind(nodes);
+  const isLow = (kind: TaskKind): boolean => {
+    const { queued, hasMore } = levels.get(kind)!;
+    return hasMore && queued < slots.get(kind)! * FILL_BELOW_PER_SLOT;
+  };
+  const low = kinds.filter(isLow);
+  if (low.length > 0) {
+    const runs = await readOpenWork(database);
+    const room = new Map(
+      low.map((kind) => [kind, slots.get(kind)! * FILL_TO_PER_SLOT - levels.get(kind)!.queued] as const),
+    );
+    const releases = chooseReleases(runs, room);
+    await takeReleases(database, releases, queue.add);
+    for (const { kind } of releases) held.add(kind);
+  }
+  return kinds.filter((kind) => held.has(kind));
+}
+
+/**
+ * Takes tasks of a kind for the places that are open. One commit: after a crash a task is in the queue or at a node, never
+ * between.
+ * @param starting told of each task before the commit, so that nobody finds it unwatched
+ */
+export async function claimTasks(deps: ClaimDeps, kind: TaskKind, starting: Set<string>): Promise<Start[]> {
+  const places = openPlaces(kind, deps.pool.nodes());
+  if (places === 0) return [];
+  const placed: Start[] = [];
+  try {
+    await deps.database.transaction(async (client) => {
+      for (const start of await placeClaimed(deps, client, kind, places)) placed.push(start);
+      for (const { task } of placed) starting.add(task.id);
+      const started = placed.map(({ task, node }) => ({ id: task.id, node: node.id }));
+      await startTasks(client, deps.stageId, started);
+    });
+    return placed;
+  } catch (error) {
+    for (const { task, node } of placed) node.work.remove(task.id, false);
+    throw error;
+  }
+}
+
+/** Claims, and gives each task a place at a node; those that fit none go back. */
+async function placeClaimed(
+  { pool, queue }: ClaimDeps,
+  client: Queryable,
+  kind: TaskKind,
+  places: number,
+): Promise<Start[]> {
+  const ids = await queue.claim(client, kind, places);
+  if (ids.length === 0) return [];
+  const tasks = await lockReadyTasks(client, ids);
+  const runs = await findUnfinishedRuns(client, [...new Set(tasks.map((task) => task.proofId))]);
+  const open = tasks.filter((task) => runs.has(task.proofId));
+  // What is over meanwhile.
+  const over = ids.filter((id) => !open.some((task) => task.id === id));
+  await queue.drop(
+    client,
+    over.map((id) => ({ id, kind })),
+  );
+  const placed: Start[] = [];
+  const homeless: PipelineTask[] = [];
+  for (const task of open) {
+    const node = choosePlace({ kind, lastNode: task.node, notOn: task.notOn }, pool.nodes());
+    if (!node) homeless.push(task);
+    else placed.push({ task, run: runs.get(task.proofId)!, node });
+    node?.work.add(task.id, kind);
+  }
+  for (const { id, proofId } of homeless) {
+    await queue.giveBack(client, { id, kind, priority: runs.get(proofId)!.priority });
+  }
+  return placed;
+}
+
+function slotsByKind(nodes: readonly ProverNode[]): Map<TaskKind, number> {
+  const slots = new Map<TaskKind, number>();
+  for (const node of nodes) for (const kind of node.can) slots.set(kind, (slots.get(kind) ?? 0) + node.slots);
+  return slots;
+}
+
+/** Free slots, and places where a task may wait for one. */
+function openPlaces(kind: TaskKind, nodes: readonly ProverNode[]): number {
+  return nodes
+    .filter((node) => node.isOpen && node.can.has(kind))
+    .reduce((sum, node) => sum + Math.max(0, node.slots + node.ahead(kind) - node.running), 0);
+}
