@@ -281,7 +281,7 @@ describe("the scheduler", () => {
     start({ memMib: 1_000, cpus: 2, gpus: 0, cpuFactor: 1 });
     const changed: string[] = [];
     const onRunChanged = (run: string) => void changed.push(run);
-    await using _deadlines = createRunDeadlines({ log, database: db.database, onRunChanged });
+    await using deadlines = createRunDeadlines({ log, database: db.database, onRunChanged });
     const given: number[] = [];
     programs.set("prover", async (task, { signal }) => {
       given.push(task.deadlineMs);
@@ -291,6 +291,7 @@ describe("the scheduler", () => {
     const running = await run([], [], { runDeadlineMs: 1_500 });
     await until(running, ({ state }) => state === "proving");
     const waiting = await run([], [], { runDeadlineMs: 300 });
+    deadlines.wake();
     expect((await ended(waiting)).failure).toMatchObject({
       code: "DEADLINE",
       step: 0,

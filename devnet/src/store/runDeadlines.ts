@@ -20,6 +20,16 @@ export async function readRunTimeLeft(database: Queryable, run: string): Promise
   return found.rows[0]?.left_ms ?? null;
 }
 
+/** Milliseconds until the next deadline of a Run that has not ended; null where there is none. */
+export async function readNextRunDeadline(database: Queryable): Promise<number | null> {
+  const found = await database.query<{ left_ms: number | null }>(
+    `select (extract(epoch from min(ends_at) - now()) * 1000)::float8 as left_ms
+     from run_deadline where run in (
+       select run from task where state in ('queued', 'running') union select run from shared_run where not settled)`,
+  );
+  return found.rows[0]?.left_ms ?? null;
+}
+
 /**
  * Fails what has not begun of the Runs whose deadline has passed; what runs has its own end.
  *
