@@ -17,6 +17,7 @@ import { createTestDatabase, type TestDatabase } from "../../../test/fixtures/te
 import { createFileFetcher } from "../files/fetchFile.ts";
 import { createFileLayout, type FileLayout } from "../files/layout.ts";
 import { type AcceptOptions, createIntake, type Intake } from "../intake/intake.ts";
+import type { Database } from "../store/database.ts";
 import { readRunStatus } from "../store/readRunStatus.ts";
 import { readTransaction } from "../store/readTransactions.ts";
 import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "../vm/provider.ts";
@@ -77,9 +78,12 @@ const provider: VmProvider = {
   [Symbol.asyncDispose]: async () => {},
 };
 
-const start = (capacity = { memMib: 4_096, cpus: 2, gpus: 0, cpuFactor: 2 }): void => {
+const start = (
+  capacity = { memMib: 4_096, cpus: 2, gpus: 0, cpuFactor: 2 },
+  database: Database = db.database,
+): void => {
   scheduler = createScheduler(
-    { log, database: db.database, layout, provider, intake, nodeSecretKey, fileBaseUrl },
+    { log, database, layout, provider, intake, nodeSecretKey, fileBaseUrl },
     {
       capacity,
       gpuDevices: [],
@@ -274,6 +278,28 @@ describe("the scheduler", () => {
     await until(tx, ({ state }) => state === "proving");
     await scheduler?.cancelRun(tx.hash);
     expect((await ended(tx)).failure).toMatchObject({ code: "CANCELLED" });
+  });
+
+  test("with nothing to do the database is left alone", async () => {
+    await deploy();
+    programs.set("prover", async () => ({ kind: "deadline" }));
+    let queries = 0;
+    const database: Database = {
+      ...db.database,
+      query: (sql, values) => {
+        queries += 1;
+        return db.database.query(sql, values);
+      },
+    };
+    start(undefined, database);
+    await using _deadlines = createRunDeadlines({ log, database, onRunChanged: () => {} });
+    await expect.poll(() => queries).toBeGreaterThan(2);
+    await delay(300);
+    const before = queries;
+    await delay(1_500);
+    expect(queries).toBe(before);
+    // It is not asleep.
+    await ended(await run());
   });
 
   test("a Run's deadline holds for all its tasks together, and for those that wait", async () => {
