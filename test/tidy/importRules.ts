@@ -23,7 +23,7 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     // Names what all the others declare.
     ["errorCodes.ts"],
     ["commands"],
-    ["up", "explorer", "pipeline", "operator"],
+    ["up", "explorer", "pipeline", "state", "operator", "testcontainers"],
     ["node.ts"],
     ["nodeNetwork.ts"],
     ["rpc", "p2p"],
@@ -38,7 +38,9 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ["observe"],
     ["http", "pci"],
     ["options.ts"],
-    ["listen.ts", "disposeStack.ts", "processTable.ts", "removeTree.ts", "claimFolder.ts"],
+    ["listen.ts"],
+    ["portOwner.ts"],
+    ["disposeStack.ts", "processTable.ts", "removeTree.ts", "claimFolder.ts"],
   ],
 };
 

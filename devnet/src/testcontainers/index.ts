@@ -1,0 +1,6 @@
+export {
+  type DevnetContainerAccount,
+  type DevnetContainerNode,
+  GevulotDevnetContainer,
+  StartedGevulotDevnetContainer,
+} from "./gevulotDevnetContainer.ts";
