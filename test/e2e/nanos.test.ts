@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, realpath, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
@@ -7,6 +7,7 @@ import { buildNanosImage } from "../../devnet/src/image/nanos/buildNanosImage.ts
 import { explainOutcome } from "../../devnet/src/result/explainOutcome.ts";
 import { createVmProvider } from "../../devnet/src/vm/createVmProvider.ts";
 import type { VmEvent, VmOutcome, VmProvider } from "../../devnet/src/vm/provider.ts";
+import { createTaskExchange } from "../../devnet/src/vm/vsock/taskExchange.ts";
 import { runCli } from "../fixtures/cli.ts";
 import { type FakeEnd, makeFakeNanos, tinyProgram } from "../fixtures/fakeNanos.ts";
 
@@ -37,7 +38,12 @@ interface Run {
   readonly stages: readonly VmEvent["stage"][];
 }
 
-async function run(opsHome: string, manifest: object, deadlineMs = DEADLINE_MS): Promise<Run> {
+async function run(
+  opsHome: string,
+  manifest: object,
+  deadlineMs = DEADLINE_MS,
+  runner = provider,
+): Promise<Run> {
   const folder = join(root, `run-${++count}`);
   const workspaceDir = join(folder, "workspace");
   await mkdir(workspaceDir, { recursive: true });
@@ -49,11 +55,12 @@ async function run(opsHome: string, manifest: object, deadlineMs = DEADLINE_MS):
     kernelFiles: { opsHome },
   });
   const stages: VmEvent["stage"][] = [];
-  const outcome = await provider.run(
+  const outcome = await runner.run(
     {
       attemptId: `nanos-${count}`,
       imagePath: image.path,
       imageChecksum: image.checksum,
+      exchange: createTaskExchange({ txHash: "", name: "", args: [], files: [] }),
       workspaceDir,
       memMib: 256,
       cpus: 1,
@@ -64,7 +71,9 @@ async function run(opsHome: string, manifest: object, deadlineMs = DEADLINE_MS):
     },
     { onEvent: ({ stage }) => stages.push(stage) },
   );
-  return { outcome, console: await readFile(join(folder, "console"), "utf8"), stages };
+  // One that is refused has none.
+  const console = await readFile(join(folder, "console"), "utf8").catch(() => "");
+  return { outcome, console, stages };
 }
 
 async function fake(end: FakeEnd, deadlineMs?: number): Promise<Run> {
@@ -108,6 +117,28 @@ describe("a Nanos image runs as the existing node runs it, with a stand-in for t
   test("that never ends: until its deadline", async () => {
     const { outcome } = await fake("hang", 4_000);
     expect(outcome).toEqual({ kind: "deadline" });
+  });
+});
+
+test("one that only speaks VSOCK is refused where there is none, and the reason is said", async () => {
+  const program = join(root, "speaks-vsock");
+  const service = Buffer.from("/vm_service.VMService/GetTask");
+  await writeFile(program, Buffer.concat([await readFile(join(root, "tiny")), service]), { mode: 0o755 });
+  const opsHome = join(root, "ops-vsock");
+  await makeFakeNanos(opsHome, "hang");
+  await using deaf = await createVmProvider(
+    { log },
+    {
+      provider: "auto",
+      qemuPath: "qemu-system-x86_64",
+      cacheDir: join(root, "cache"),
+      vsock: { mode: "off" },
+    },
+  );
+  const { outcome } = await run(opsHome, { Program: "speaks-vsock" }, DEADLINE_MS, deaf);
+  expect(outcome).toEqual({
+    kind: "bootFailed",
+    reason: "its program takes tasks over VSOCK alone, which is not to be had here: it is switched off.",
   });
 });
 

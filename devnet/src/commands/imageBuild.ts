@@ -111,6 +111,11 @@ export const imageBuildCommand: CommandModule<object, Arguments> = {
       .option("node", { ...one, describe: "The Node.js for the image; default the one that runs this" })
       .option("cache-dir", { ...one, describe: "Where the kernel is kept; default ~/.cache/gevulot" })
       .option("json", { type: "boolean", default: false, describe: "One line of JSON" })
+      .check(
+        (argv) =>
+          [argv.program, argv["from-container"], argv.config].some((one) => one !== undefined) ||
+          "Give the program's file, a manifest that names it (-c), or --from-container.",
+      )
       .example("$0 image build prover.mjs -c prover.json", "writes prover.img"),
   handler: async (given) => {
     if (!given.json) return reportErrors(async () => print(await build(given), given));

@@ -1,5 +1,6 @@
-import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -27,6 +28,24 @@ describe("collectFiles", () => {
       ["/workspace/deep/é.txt", "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"],
     ]);
     expect(await readFile(files[1]?.path as string, "utf8")).toBe("abc");
+  });
+
+  test("takes no more of a file that grows than was counted", async () => {
+    const path = join(workspace, "grows");
+    await writeFile(path, "x".repeat(900));
+    // A process that the program left behind.
+    const writer = spawn("sh", ["-c", `while :; do printf %0100d 0 >> "$0"; done`, path]);
+    try {
+      for (let round = 0; round < 20; round++) {
+        await truncate(path, 900);
+        const taken = await collect(["/workspace/grows"], 2_000).catch((error: Error) => error.message);
+        if (typeof taken === "string") expect(taken).toMatch(/larger than 2000 bytes/);
+        else expect((await stat(taken[0]?.path as string)).size).toBeLessThanOrEqual(2_000);
+      }
+    } finally {
+      writer.kill("SIGKILL");
+      await once(writer, "close");
+    }
   });
 
   test.each([

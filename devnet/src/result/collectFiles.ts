@@ -1,5 +1,5 @@
 import { constants, createWriteStream } from "node:fs";
-import { type FileHandle, lstat, mkdir, open, rename } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, open, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { checksumFile } from "gevulot-sdk/node";
@@ -42,7 +42,7 @@ export async function collectFiles(
       }
       left -= size;
       const path = join(stagingDir, String(collected.length));
-      await copy(handle, path, options.signal);
+      await copy(handle, path, size, options.signal);
       collected.push({ vmPath, checksum: await checksumFile(path), path });
     } finally {
       await handle.close().catch(() => {});
@@ -97,8 +97,15 @@ async function openInside(root: string, relativePath: string, vmPath: string): P
   throw new OutputFileProblem(`The output file "${vmPath}" is no plain file.`);
 }
 
-async function copy(from: FileHandle, path: string, signal: AbortSignal | undefined): Promise<void> {
-  const source = from.createReadStream({ autoClose: false });
+/** Not what a process that the program left behind may write meanwhile: only the size that was checked. */
+async function copy(
+  from: FileHandle,
+  path: string,
+  size: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (size === 0) return writeFile(path, "");
+  const source = from.createReadStream({ autoClose: false, start: 0, end: size - 1 });
   await pipeline(source, createWriteStream(path), { ...(signal ? { signal } : {}) });
 }
 

@@ -52,6 +52,14 @@ test("what QEMU says of its end is quoted", async () => {
   await expect(probeAccelerator({ qemuPath: path })).rejects.toThrow("no BIOS here");
 });
 
+test("a check of QEMU's own that fails is explained", async () => {
+  const said = "qemu: ../target/i386/kvm/kvm.c:3183: kvm_buf_set_msrs: Assertion 'ret == nmsrs' failed.";
+  const path = await fakeQemu("aborts", "QEMU emulator version 8.2.1", `echo "${said}" >&2; kill -ABRT $$`);
+  await expect(probeAccelerator({ qemuPath: path })).rejects.toThrow(
+    "this machine's KVM does not do what QEMU asks of it (kvm_buf_set_msrs)",
+  );
+});
+
 test("the caller may give up", async () => {
   const path = await fakeQemu("waits", "QEMU emulator version 8.2.1", "exec sleep 60");
   const signal = AbortSignal.timeout(300);

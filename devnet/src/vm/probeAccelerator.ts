@@ -99,6 +99,9 @@ async function untilSignOfLife(group: ProcessGroup, options: ProbeOptions): Prom
   const died = group.ended.then(({ exitCode, signal: by }) => {
     const said = stderr.read().toString("utf8").trim().split("\n").at(-1) ?? "";
     const why = said.replace(/^[^\s:]*qemu[^\s:]*: /, "").replace(/^-accel kvm: /, "");
+    // QEMU aborts where the host's KVM promises what it does not do, as some that are themselves virtual.
+    const check = /(\w+): Assertion/.exec(why)?.[1];
+    if (check !== undefined) return `this machine's KVM does not do what QEMU asks of it (${check})`;
     const hint = /permission denied/i.test(why) ? " (whoever may use /dev/kvm is in its group)" : "";
     return why === ""
       ? `a trial VM ended with ${by ?? `exit code ${exitCode}`}`

@@ -178,7 +178,8 @@ async function runInQemu(
   }
   await using stack = createStack();
   const vsock = await openVsock(stack, deps.log, host, task);
-  if (vsock === null && boot.needsVsock) return { kind: "bootFailed", reason: needsVsock(host.vsock) };
+  if (vsock === null && (await needsVsock(boot)))
+    return { kind: "bootFailed", reason: lacksVsock(host.vsock) };
   let volumes: GuestVolumes;
   try {
     volumes = await takeVolumes(stack, deps, options, task, boot, signal);
@@ -256,8 +257,12 @@ async function openVsock(
   }
 }
 
-function needsVsock({ detail }: VsockHost): string {
-  return `its program takes tasks over VSOCK alone (GEVULOT_TRANSPORT=vsock), which is not to be had here: ${detail}.`;
+async function needsVsock(boot: BootFiles | NanosBoot): Promise<boolean> {
+  return boot.needsVsock === true || ("kind" in boot && (await boot.isVsockOnly()));
+}
+
+function lacksVsock({ detail }: VsockHost): string {
+  return `its program takes tasks over VSOCK alone, which is not to be had here: ${detail}.`;
 }
 
 async function markOf(task: VmTask): Promise<string> {

@@ -1,6 +1,7 @@
 import { VOLUME_LABEL, type VolumeMount } from "../manifestMounts.ts";
 import { nodeMountProblem, readNanosInfo } from "./nanosInfo.ts";
 import { isNanos } from "./openNanos.ts";
+import { isVsockOnly } from "./vsockOnly.ts";
 
 /** What a runner has to know of a Nanos image. */
 export interface NanosBoot {
@@ -8,7 +9,10 @@ export interface NanosBoot {
   readonly info: { readonly program: { readonly volumes: readonly VolumeMount[] } };
   /** Why its program will find no task; null where it will. */
   readonly problem: string | null;
+  /** Its environment says so. */
   readonly needsVsock: boolean;
+  /** Whether its program can do without VSOCK; reads the program. */
+  isVsockOnly(): Promise<boolean>;
 }
 
 const NUMBERED = /^%\d+$/;
@@ -33,5 +37,6 @@ export async function readNanosBoot(path: string): Promise<NanosBoot | null> {
     info: { program: { volumes } },
     problem: nodeMountProblem(info),
     needsVsock: info.env.GEVULOT_TRANSPORT === "vsock",
+    isVsockOnly: () => isVsockOnly(path),
   };
 }

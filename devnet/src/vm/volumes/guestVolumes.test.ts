@@ -56,8 +56,30 @@ test("one in use is waited for, and the wait is told once; or it is refused, or 
   await stack[Symbol.asyncDispose]();
 });
 
+test("one that an image and its task both name is taken once", async () => {
+  await using stack = createStack();
+  const [writable, params] = [mount("a", "/a"), mount("b", "/params", true)];
+  const mounts = [writable, params, writable, params, mount("b", "/other", true)];
+  const { disks, cmdline } = await holdGuestVolumes(stack, store, mounts, { ...options, waitMs: 60_000 });
+  expect(cmdline).toBe(" gv.volumes=/a,/params:ro,/other:ro");
+  expect(disks).toHaveLength(3);
+});
+
+test.each([
+  ["to read and to write", [mount("a", "/a"), mount("a", "/a", true)]],
+  ["to write at two places", [mount("a", "/a"), mount("a", "/b")]],
+  ["over another", [mount("a", "/a"), mount("b", "/a", true)]],
+  ["in another", [mount("a", "/a/deep"), mount("b", "/a")]],
+])("a volume %s is refused at once", async (_, mounts) => {
+  const held = holdGuestVolumes(createStack(), store, mounts, { ...options, waitMs: 60_000 });
+  await expect(held).rejects.toMatchObject({
+    code: "VOLUME_INVALID",
+    message: expect.stringMatching(/^The image and its task name the volume a at .* can't both be/),
+  });
+});
+
 test("too many, or at paths too long", async () => {
-  const many = Array.from({ length: 17 }, (_, index) => mount("a", `/m${index}`));
+  const many = Array.from({ length: 17 }, (_, index) => mount("a", `/m${index}`, true));
   const long = [mount("a", `/${"x".repeat(1_100)}`)];
   for (const mounts of [many, long]) {
     await expect(holdGuestVolumes(createStack(), store, mounts, options)).rejects.toMatchObject({

@@ -35,7 +35,7 @@ const POLL_MS = 250;
 export async function holdGuestVolumes(
   stack: DisposeStack,
   store: VolumeStore,
-  mounts: readonly VolumeMount[],
+  named: readonly VolumeMount[],
   options: {
     readonly what: string;
     readonly waitMs: number;
@@ -45,6 +45,7 @@ export async function holdGuestVolumes(
     readonly onWait?: (reason: string) => void;
   },
 ): Promise<GuestVolumes> {
+  const mounts = distinctMounts(named);
   const cmdline =
     mounts.length === 0
       ? ""
@@ -74,6 +75,38 @@ export async function holdGuestVolumes(
     disks.push({ fd: file.fd, readonly: mount.readonly, sizeBytes });
   }
   return { disks, cmdline };
+}
+
+/**
+ * An image and its task may name the same mount. One volume in two ways, or two at places that hide each other, would have
+ * the task wait for itself, or find the wrong files.
+ */
+function distinctMounts(named: readonly VolumeMount[]): readonly VolumeMount[] {
+  const mounts: VolumeMount[] = [];
+  for (const mount of named) {
+    const { label, path, readonly: isReadonly } = mount;
+    const sameLabel = mounts.find(
+      (one) => one.label === label && !(one.readonly && isReadonly && one.path !== path),
+    );
+    if (sameLabel?.path === path && sameLabel.readonly === isReadonly) continue;
+    const other = sameLabel ?? mounts.find((one) => isWithin(one.path, path) || isWithin(path, one.path));
+    if (other === undefined) mounts.push(mount);
+    else {
+      const [one, two] = [other, mount].map(describeMount);
+      throw volumeInvalid(
+        `The image and its task name ${one} and ${two}, which can't both be: name it once, or other places.`,
+      );
+    }
+  }
+  return mounts;
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return `${path}/`.startsWith(`${folder}/`);
+}
+
+function describeMount({ label, path, readonly: isReadonly }: VolumeMount): string {
+  return `the volume ${label} at ${path} (${isReadonly ? "to read" : "to write"})`;
 }
 
 async function holdOne(

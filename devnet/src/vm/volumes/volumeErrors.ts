@@ -18,8 +18,13 @@ export function volumeExists(name: string): GevulotError<"VOLUME_EXISTS"> {
   return new GevulotError("VOLUME_EXISTS", message, { context: { name } });
 }
 
-export function volumeMissing(name: string, folder: string): GevulotError<"VOLUME_MISSING"> {
-  const message = `There is no volume ${name} in ${folder}. Make it: gevulot-devnet volume create ${name} -s SIZE -d FOLDER.`;
+/** @param advice default: to make it */
+export function volumeMissing(
+  name: string,
+  folder: string,
+  advice = `Make it: gevulot-devnet volume create ${name} -s SIZE -d FOLDER.`,
+): GevulotError<"VOLUME_MISSING"> {
+  const message = `There is no volume ${name} in ${folder}. ${advice}`;
   return new GevulotError("VOLUME_MISSING", message, { context: { name, folder } });
 }
 

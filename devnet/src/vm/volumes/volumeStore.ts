@@ -75,7 +75,7 @@ export function createVolumeStore({ folder }: { readonly folder: string }): Volu
       return Promise.all(known.map((name) => describe(folder, name)));
     },
     async delete(name) {
-      await requireVolume(folder, name);
+      await requireVolume(folder, name, "See what there is: gevulot-devnet volume list.");
       const hold = { name, what: "volume delete", access: "remove" } as const;
       const release = await holdVolume(holdsOf(folder, name), hold);
       await rm(pathOf(folder, name), { force: true });
@@ -137,8 +137,8 @@ function openVolume(folder: string, name: string, flags: "r" | "r+"): Promise<Fi
   });
 }
 
-async function requireVolume(folder: string, name: string): Promise<void> {
-  if (!(await exists(pathOf(folder, name)))) throw volumeMissing(name, folder);
+async function requireVolume(folder: string, name: string, advice?: string): Promise<void> {
+  if (!(await exists(pathOf(folder, name)))) throw volumeMissing(name, folder, advice);
 }
 
 function pathOf(folder: string, name: string): string {
