@@ -333,19 +333,6 @@ describe("the scheduler", () => {
     expect(given[0]).toBeLessThanOrEqual(1_500);
   });
 
-  test("without a deadline of the Run the node's holds", async () => {
-    await deploy();
-    start();
-    let given = 0;
-    programs.set("prover", async ({ deadlineMs }) => {
-      given = deadlineMs;
-      return { kind: "deadline" };
-    });
-    const { failure } = await ended(await run());
-    expect(given).toBe(60_000);
-    expect(failure?.message).toBe("The program did not end within 60 s and was stopped.");
-  });
-
   test("a node that stops gives its task back, the next one ends it", async () => {
     await deploy();
     start();
