@@ -23,28 +23,36 @@ export async function migrate(database: Database): Promise<string[]> {
   return database.transaction(async (client) => {
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
     await refuseForeign(client);
-    const postgrator = new Postgrator({
-      driver: "pg",
-      migrationPattern: MIGRATIONS,
-      schemaTable: "gevulot_schema_version",
-      validateChecksums: false,
-      execQuery: async (query: string) => {
-        const result = await client.query(query);
-        return { rows: result.rows };
-      },
-    });
-    const known = await postgrator.getMaxVersion();
-    const found = await postgrator.getDatabaseVersion();
-    if (found > known) {
-      throw new GevulotError(
-        "DATABASE_TOO_NEW",
-        `The database has schema version ${found}, this program knows ${known} at most. Use a newer gevulot-node.`,
-        { context: { found, known } },
-      );
-    }
-    const applied = await postgrator.migrate();
-    return applied.map((migration) => migration.filename.replace(/^.*\//, ""));
+    return migrateIn(client);
   });
+}
+
+/**
+ * The same in the transaction that is open, up to a version of the schema.
+ * @param version default the newest
+ */
+export async function migrateIn(client: Queryable, version?: number): Promise<string[]> {
+  const postgrator = new Postgrator({
+    driver: "pg",
+    migrationPattern: MIGRATIONS,
+    schemaTable: "gevulot_schema_version",
+    validateChecksums: false,
+    execQuery: async (query: string) => {
+      const result = await client.query(query);
+      return { rows: result.rows };
+    },
+  });
+  const known = await postgrator.getMaxVersion();
+  const found = Math.max(await postgrator.getDatabaseVersion(), version ?? 0);
+  if (found > known) {
+    throw new GevulotError(
+      "DATABASE_TOO_NEW",
+      `The database has schema version ${found}, this program knows ${known} at most. Use a newer gevulot-node.`,
+      { context: { found, known } },
+    );
+  }
+  const applied = await postgrator.migrate(version === undefined ? undefined : String(version));
+  return applied.map((migration) => migration.filename.replace(/^.*\//, ""));
 }
 
 /** Tables of the contract without our note of who made them are the existing node's, or somebody's copy of them. */

@@ -4,9 +4,12 @@ import { join } from "node:path";
 import { GevulotClient, GevulotError } from "gevulot-sdk";
 import { createStack, type DisposeStack } from "../disposeStack.ts";
 import { removeTree } from "../removeTree.ts";
+import { type Checkpoint, createCheckpoint } from "../state/snapshots.ts";
+import type { StateHost } from "../state/stateHost.ts";
 import { type Account, writeKeyFiles } from "./accounts.ts";
 import { createDevnetNode, type DevnetNode } from "./devnetNode.ts";
 import { type DevnetOptions, MAX_NODES, START_TIMEOUT_MS } from "./devnetOptions.ts";
+import { createDevnetState } from "./devnetState.ts";
 import { untilMesh } from "./mesh.ts";
 import { createPostgres, type Postgres } from "./postgres.ts";
 import { ensureStateDir } from "./stateDir.ts";
@@ -26,6 +29,17 @@ export interface Devnet extends AsyncDisposable {
   readonly stateDir: string;
   /** What was decided otherwise than asked for, e.g. another port. */
   readonly warnings: readonly string[];
+  /** Stops PostgreSQL and all nodes, and starts them again, where they were. */
+  restart(): Promise<void>;
+  /** Empties databases and files of all nodes, and starts them again; keys and addresses stay. */
+  reset(): Promise<void>;
+  /**
+   * Keeps what all nodes know, to go back to it while the devnet runs, as often as wanted: Runs that came since are then
+   * unknown everywhere, and tasks that run are ended.
+   */
+  checkpoint(): Promise<Checkpoint>;
+  /** What snapshots and exports are made of, and put in the place of. */
+  readonly state: StateHost;
   /** A client of the first node with the first developer key. */
   client(options?: Partial<ConstructorParameters<typeof GevulotClient>[0]>): GevulotClient;
   close(): Promise<void>;
@@ -75,6 +89,11 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
   const nodes: Devnet["nodes"] = [first, ...others];
   if (nodes.length > 1) onProgress("waiting for the nodes to find each other");
   await untilMesh(nodes, options);
+  const state = createDevnetState(nodes, stateDir, options);
+  const again = (fresh: boolean) => startAgain({ nodes, postgres, options }, fresh);
+  const { explorer: wanted = false, defaultPorts = false } = options;
+  const { port } = wanted === true ? {} : wanted || {};
+  const explorer = wanted === false ? null : stack.use(await openExplorer(nodes, { port, defaultPorts }));
   const running = stack.move();
   const close = async () => {
     await running[Symbol.asyncDispose]();
@@ -85,6 +104,10 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
     postgres,
     stateDir,
     warnings,
+    checkpoint: () => createCheckpoint(state),
+    state,
+    restart: () => again(false),
+    reset: () => again(true),
     client: (more = {}) =>
       new GevulotClient({ url: first.rpcUrl, key: accounts[0]?.secretKey as string, ...more }),
     close,
