@@ -76,6 +76,7 @@ it("has no dead files", () => {
       /^scripts\/[^/]+$/.test(path) ||
       /^test\/bench\/[^/]+$/.test(path) ||
       path === "test/fuzz/decoders.ts" ||
+      path === "devnet/explorer/main.tsx" ||
       /^examples\/([^/]+\/)?(program\/)?[^/]+$/.test(path) ||
       /^[^/]+$/.test(path),
   );

@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
   down: async () => (await import("./commands/down.ts")).downCommand,
   status: async () => (await import("./commands/down.ts")).statusCommand,
   trace: async () => (await import("./commands/trace.ts")).traceCommand,
+  explorer: async () => (await import("./commands/explorer.ts")).explorerCommand,
   node: async () => (await import("./commands/node.ts")).nodeCommand,
   image: async () => (await import("./commands/image.ts")).imageCommand,
   task: async () => (await import("./commands/taskRun.ts")).taskCommand,

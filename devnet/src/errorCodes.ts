@@ -2,6 +2,9 @@
  * Every file that declares error codes of `startDevnet` and `buildImage`. A declaration file names only what its types
  * need, so that without this list the codes of inner files would be missing where the package is used.
  */
+import "./explorer/askNodes.ts";
+import "./explorer/explorerApi.ts";
+import "./explorer/nodeLink.ts";
 import "./image/bootLoader.ts";
 import "./image/bundleProgram.ts";
 import "./image/copyFromImage.ts";

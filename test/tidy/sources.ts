@@ -5,7 +5,7 @@ import ts from "typescript";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
-const CODE = /\.(ts|mts|mjs|js)$/;
+const CODE = /\.(ts|tsx|mts|mjs|js)$/;
 const SKIPPED = new Set(["node_modules", "dist", ".git", ".cache", ".gevulot", "coverage"]);
 
 /** Packages by their names in imports. */

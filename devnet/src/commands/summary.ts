@@ -23,6 +23,7 @@ export function summary(
   for (const [index, account] of data.accounts.entries()) {
     lines.push(`  ${index}  secret ${account.secretKey}`, `     public ${account.publicKey}`);
   }
+  if (data.explorerUrl !== null) lines.push("", `explorer   ${data.explorerUrl}`);
   const took = startMs === null ? "" : ` in ${(startMs / 1_000).toFixed(1)} s`;
   lines.push("", `ready${took}: ${data.nodes[0]?.rpcUrl}`);
   return lines.join("\n");

@@ -11,6 +11,7 @@ import { createDevnetNode, type DevnetNode } from "./devnetNode.ts";
 import { type DevnetOptions, MAX_NODES, START_TIMEOUT_MS } from "./devnetOptions.ts";
 import { createDevnetState } from "./devnetState.ts";
 import { untilMesh } from "./mesh.ts";
+import { openExplorer } from "./openExplorer.ts";
 import { createPostgres, type Postgres } from "./postgres.ts";
 import { ensureStateDir } from "./stateDir.ts";
 
@@ -27,6 +28,8 @@ export interface Devnet extends AsyncDisposable {
   readonly accounts: readonly [Account, ...Account[]];
   readonly postgres: Pick<Postgres, "stop" | "start" | "version" | "binaries" | "port">;
   readonly stateDir: string;
+  /** The page that shows the network live; null where none was asked for. */
+  readonly explorerUrl: string | null;
   /** What was decided otherwise than asked for, e.g. another port. */
   readonly warnings: readonly string[];
   /** Stops PostgreSQL and all nodes, and starts them again, where they were. */
@@ -103,6 +106,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
     accounts: accounts as [Account, ...Account[]],
     postgres,
     stateDir,
+    explorerUrl: explorer?.url ?? null,
     warnings,
     checkpoint: () => createCheckpoint(state),
     state,

@@ -34,6 +34,8 @@ export interface DevnetOptions {
   readonly volumesDirectory?: string;
   readonly memGb?: number;
   readonly numCpus?: number;
+  /** Serves a page that shows the network live, at any free port unless one is given. Default false. */
+  readonly explorer?: boolean | { readonly port?: number | undefined };
   readonly maxBodyMib?: number;
   readonly logLevel?: "trace" | "debug" | "info" | "warn" | "error";
   /** For the start of each part. Default 60,000. */

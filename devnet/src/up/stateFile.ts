@@ -28,6 +28,7 @@ const schema = z.object({
       }),
     ),
     accounts: z.array(z.object({ publicKey: text, secretKey: text, keyFile: text })),
+    explorerUrl: text.nullable().default(null),
   }),
 });
 
@@ -41,7 +42,8 @@ export function describeDevnet(devnet: Devnet): DevnetState["data"] {
     const { name, rpcUrl, httpUrl, p2pAddress, publicKey, vsock, pid, databaseUrl } = node;
     return { name, rpcUrl, httpUrl, p2pAddress, publicKey, vsock, pid, databaseUrl };
   });
-  return { stateDir: devnet.stateDir, nodes, accounts: [...devnet.accounts] };
+  const { stateDir, accounts, explorerUrl } = devnet;
+  return { stateDir, nodes, accounts: [...accounts], explorerUrl };
 }
 
 export async function writeState(devnet: Devnet, control: ControlAddress): Promise<void> {

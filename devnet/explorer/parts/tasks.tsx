@@ -1,0 +1,88 @@
+import type { TaskAttempt, TaskStatus } from "gevulot-sdk";
+import { useState } from "preact/hooks";
+import type { RunView } from "../../src/explorer/api.ts";
+import { useNodeNames } from "../state/nodeNames.ts";
+import { useNow } from "../state/useNow.ts";
+import { count, duration } from "../state/words.ts";
+import { Console } from "./console.tsx";
+import { splitMessage } from "./failure.tsx";
+import { Empty } from "./notices.tsx";
+import { ProgramLink } from "./runTable.tsx";
+import { StateBadge } from "./stateBadge.tsx";
+
+export function Tasks({ run }: { readonly run: RunView }) {
+  const nameOf = useNodeNames(run);
+  const { tasks } = run.status;
+  if (tasks.length === 0) {
+    return (
+      <Empty title="No node has begun yet.">
+        The nodes whose turn it is begin when memory and CPUs are free.
+      </Empty>
+    );
+  }
+  return (
+    <ul class="tasks">
+      {tasks.map((task) => (
+        <li key={`${task.node} ${task.id}`}>
+          <Task task={task} by={nameOf(task.node)} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Task({ task, by }: { readonly task: TaskStatus; readonly by: string }) {
+  const { id, kind, state, waitsFor, attempts, failure, node } = task;
+  const last = attempts.at(-1);
+  const [isOpen, setOpen] = useState(state === "running");
+  const panel = `console-${id}`;
+  const what = kind === "proof" ? "Proof" : "Verification";
+  return (
+    <article class="task" aria-label={`${what} by ${by}`}>
+      <div class="task-head">
+        <StateBadge state={state} />
+        <span>
+          <strong>{what}</strong> by <strong>{by}</strong>
+        </span>
+        <span class="muted">
+          <ProgramLink program={{ hash: task.program, name: task.programName }} />
+        </span>
+        {last && <AttemptFacts attempt={last} attempts={attempts.length} />}
+        {last && (
+          <button type="button" aria-expanded={isOpen} aria-controls={panel} onClick={() => setOpen(!isOpen)}>
+            Console
+          </button>
+        )}
+      </div>
+      {waitsFor && <p class="muted">It {waitsFor.replace(/^it /i, "")}.</p>}
+      {failure && (
+        <p class="bad-text">
+          <code>{failure.code}</code> {splitMessage(failure.message).first}
+        </p>
+      )}
+      <div id={panel}>
+        {last && isOpen && (
+          <Console
+            key={`${id} ${last.number}`}
+            {...{ task: id, node, tail: last.consoleTail }}
+            name={`Console of the ${what.toLowerCase()} by ${by}`}
+          />
+        )}
+      </div>
+    </article>
+  );
+}
+
+function AttemptFacts({ attempt, attempts }: { readonly attempt: TaskAttempt; readonly attempts: number }) {
+  const { provider, accelerator, startedAt, endedAt, vsock } = attempt;
+  const now = useNow(endedAt === null);
+  const ms = (endedAt === null ? now : Date.parse(endedAt)) - Date.parse(startedAt);
+  const runs = provider === "process" ? "host process" : `QEMU, ${accelerator}`;
+  return (
+    <span class="muted">
+      {duration(ms)} · {runs}
+      {vsock !== null && vsock !== "none" && `, ${vsock}`}
+      {attempts > 1 && ` · ${count(attempts, "attempt")}`}
+    </span>
+  );
+}
