@@ -13,6 +13,7 @@ const alias = [
   { find: /^gevulot-sdk\/node$/, replacement: source("sdk/src/node/index.ts") },
   { find: /^gevulot-shim\/wire$/, replacement: source("shim/src/wire.ts") },
   { find: /^gevulot-shim$/, replacement: source("shim/src/index.ts") },
+  { find: /^gevulot-devnet\/config$/, replacement: source("devnet/src/up/defineConfig.ts") },
   { find: /^gevulot-devnet$/, replacement: source("devnet/src/index.ts") },
 ];
 

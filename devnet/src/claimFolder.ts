@@ -5,7 +5,7 @@ import { startOf } from "./processTable.ts";
 /** A claim can only be lost to another start as often as others start in the same moment. */
 const CLAIM_TRIES = 5;
 
-interface Owner {
+export interface Owner {
   readonly pid: number;
   /** Tells our process from a later one of the same number; "" where the system doesn't say. */
   readonly startTime: string;
@@ -60,6 +60,12 @@ async function removeStale(ownerFile: string, stale: Owner | undefined, claim: s
   const taken = await readOwner(aside);
   if (taken?.pid !== stale?.pid || taken?.startTime !== stale?.startTime) await tryLink(aside, ownerFile);
   await rm(aside, { force: true });
+}
+
+/** The process that has claimed something, if it is alive. */
+export async function readClaim(ownerFile: string): Promise<Owner | null> {
+  const owner = await readOwner(ownerFile);
+  return owner !== undefined && isOwnerAlive(owner) ? owner : null;
 }
 
 async function readOwner(ownerFile: string): Promise<Owner | undefined> {

@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from "node:http";
 import type { Server } from "node:net";
 import { GevulotError } from "gevulot-sdk";
+import { portOwner } from "./portOwner.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -19,24 +20,24 @@ export interface ListenOptions {
 /** Starts a server's listener, or says which port is taken and which option changes it. */
 export async function listen(server: Server, options: ListenOptions): Promise<void> {
   const { host, port, flag } = options;
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      const taken = error.code === "EADDRINUSE";
-      reject(
-        new GevulotError(
-          taken ? "PORT_TAKEN" : "CANNOT_LISTEN",
-          taken
-            ? `${host}:${port} is in use by another program. Stop that program, or give another port with ${flag}.`
-            : `Can't listen on ${host}:${port} (${error.message}). Give another address with ${flag}.`,
-          { context: { host, port, flag }, cause: error },
-        ),
-      );
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, host, () => {
+        server.removeAllListeners("error");
+        resolve();
+      });
     });
-    server.listen(port, host, () => {
-      server.removeAllListeners("error");
-      resolve();
-    });
-  });
+  } catch (error) {
+    const taken = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+    throw new GevulotError(
+      taken ? "PORT_TAKEN" : "CANNOT_LISTEN",
+      taken
+        ? `${host}:${port} is in use by ${await portOwner(port)}. Stop that program, or give another port with ${flag}.`
+        : `Can't listen on ${host}:${port} (${(error as Error).message}). Give another address with ${flag}.`,
+      { context: { host, port, flag }, cause: error },
+    );
+  }
 }
 
 /** Stops listening and drops the connections that are open. */

@@ -23,6 +23,7 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     // Names what all the others declare.
     ["errorCodes.ts"],
     ["commands"],
+    ["logs", "doctor"],
     ["up", "explorer", "pipeline", "state", "operator", "testcontainers"],
     ["node.ts"],
     ["nodeNetwork.ts"],

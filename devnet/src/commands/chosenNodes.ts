@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { GevulotClient, GevulotError, isGevulotError } from "gevulot-sdk";
 import type { InferredOptionTypes, Options } from "yargs";
-import { requireDevnet } from "./down.ts";
+import { requireDevnet } from "./requireDevnet.ts";
 import { commonOptions } from "./upOptions.ts";
 
 declare module "gevulot-sdk/errors" {

@@ -1,85 +1,96 @@
-import { resolve } from "node:path";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { GevulotError } from "gevulot-sdk";
-import type { CommandModule, InferredOptionTypes } from "yargs";
-import { type DevnetState, isRunning, readState } from "../up/stateFile.ts";
-import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
-import { EXIT_FAILURE, errorText } from "./reportError.ts";
-import { summary } from "./summary.ts";
+import type { Argv, CommandModule } from "yargs";
+import type { Owner } from "../claimFolder.ts";
+import { commandOf, startOf } from "../processTable.ts";
+import { devnetOwner, devnetRunning } from "../up/claimDevnet.ts";
+import { lastLineOf } from "../up/lastLine.ts";
+import { listDevnets } from "../up/registry.ts";
+import { sayWait } from "../up/sayWait.ts";
+import { readState } from "../up/stateFile.ts";
+import { registryDir } from "./registryDir.ts";
+import { report } from "./report.ts";
+import type { DevnetArgs } from "./requireDevnet.ts";
+import { createProgress, isFancy } from "./terminal.ts";
 import { commonOptions } from "./upOptions.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
-    DEVNET_NOT_RUNNING: { stateDir: string };
     DEVNET_WONT_STOP: { pid: number };
   }
 }
 
-export type DevnetArgs = InferredOptionTypes<typeof commonOptions>;
-
 const STOP_TIMEOUT_MS = 30_000;
-const POLL_MS = 50;
+const POLL_MS = 20;
 
-export const downCommand: CommandModule<object, DevnetArgs> = {
-  command: "down",
-  describe: "Stop this folder's devnet; its state stays",
-  builder: commonOptions,
+type DownArgs = DevnetArgs & { readonly all: boolean };
+
+export const downCommand: CommandModule<object, DownArgs> = {
+  command: ["down", "stop"],
+  describe: "Stop this folder's devnet; its state stays, and `start` takes it up again",
+  builder: (yargs: Argv) =>
+    yargs
+      .options(commonOptions)
+      .option("all", { type: "boolean", default: false, describe: "All devnets of `ls`" })
+      .example("$0 down", "")
+      .example("$0 down --all", "also those of other folders") as unknown as Argv<DownArgs>,
   handler: (args) =>
-    reportDevnet("down", args, async () => {
-      const state = await readState(resolve(args["state-dir"]));
-      if (state === null) {
-        if (args.json) printEnvelope(okEnvelope("down", { stopped: false }));
-        else process.stdout.write("no devnet runs here\n");
-        return;
+    report("down", args, async () => {
+      const progress = createProgress(process.stderr, {
+        fancy: isFancy(process.stderr, process.env),
+        quiet: args.quiet || args.json,
+      });
+      const registry = registryDir(process.env, homedir());
+      const stateDirs = args.all
+        ? (await listDevnets(registry)).flatMap(({ running, stateDir }) => (running ? [stateDir] : []))
+        : [resolve(args["state-dir"])];
+      const stopped: string[] = [];
+      for (const stateDir of stateDirs) {
+        if (await stopDevnet(stateDir, progress.say)) stopped.push(stateDir);
       }
-      process.kill(state.pid, "SIGTERM");
-      const giveUpAt = Date.now() + STOP_TIMEOUT_MS;
-      while (isRunning(state)) {
-        if (Date.now() > giveUpAt) {
-          throw new GevulotError(
-            "DEVNET_WONT_STOP",
-            `Process ${state.pid} did not stop within ${STOP_TIMEOUT_MS / 1_000} s. End it with: kill -9 ${state.pid}`,
-            { context: { pid: state.pid } },
-          );
-        }
-        await delay(POLL_MS);
-      }
-      if (args.json) printEnvelope(okEnvelope("down", { stopped: true }));
-      else process.stdout.write("stopped\n");
+      progress.clear();
+      const data = { stopped: stopped.length > 0, ...(args.all && { stateDirs: stopped }) };
+      if (stopped.length === 0)
+        return { lines: [`no devnet runs ${args.all ? "on this machine" : "here"}`], data };
+      return { lines: args.all ? stopped.map((stateDir) => `stopped ${stateDir}`) : ["stopped"], data };
     }),
 };
 
-export const statusCommand: CommandModule<object, DevnetArgs> = {
-  command: "status",
-  describe: "Say whether a devnet runs in this folder, and where it listens",
-  builder: commonOptions,
-  handler: (args) =>
-    reportDevnet("status", args, async () => {
-      const state = await requireDevnet(resolve(args["state-dir"]));
-      if (args.json) printEnvelope(okEnvelope("status", state.data, state.warnings));
-      else process.stdout.write(`${summary(state.data, state.warnings, null)}\n`);
-    }),
-};
-
-export async function reportDevnet(
-  command: string,
-  args: DevnetArgs,
-  work: () => Promise<void>,
-): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (args.json) printEnvelope(errorEnvelope(command, error));
-    else process.stderr.write(`${errorText(error)}\n`);
-    process.exitCode = EXIT_FAILURE;
-  }
+/**
+ * Stops the devnet of a folder, also one that is still starting.
+ *
+ * @returns false where none runs
+ * @throws GevulotError `DEVNET_WONT_STOP`, and `DEVNET_RUNNING` for one that another program started for itself
+ */
+export async function stopDevnet(stateDir: string, onProgress?: (message: string) => void): Promise<boolean> {
+  const owner = await devnetOwner(stateDir);
+  if (owner === null) return false;
+  const isOurs = (await readState(stateDir)) !== null || /gevulot-devnet/.test(await commandOf(owner.pid));
+  if (!isOurs) throw devnetRunning(stateDir, owner.pid);
+  const isThere = () => startOf(owner.pid) === owner.startTime;
+  if (isThere()) process.kill(owner.pid, "SIGTERM");
+  const giveUpAt = Date.now() + STOP_TIMEOUT_MS;
+  const wait = async (): Promise<void> => {
+    while (isThere()) {
+      if (Date.now() > giveUpAt) throw wontStop(owner, stateDir);
+      await delay(POLL_MS);
+    }
+  };
+  await sayWait(wait(), {
+    what: `process ${owner.pid} to stop`,
+    lastLine: () => lastLineOf(join(stateDir, "up.log")),
+    onProgress,
+  });
+  return true;
 }
 
-/** The devnet that runs in a folder. Throws `DEVNET_NOT_RUNNING`. */
-export async function requireDevnet(stateDir: string): Promise<DevnetState> {
-  const state = await readState(stateDir);
-  if (state !== null) return state;
-  throw new GevulotError("DEVNET_NOT_RUNNING", "No devnet runs here. Start one with: gevulot-devnet up", {
-    context: { stateDir },
-  });
+function wontStop({ pid }: Owner, stateDir: string): GevulotError {
+  const last = lastLineOf(join(stateDir, "up.log"));
+  return new GevulotError(
+    "DEVNET_WONT_STOP",
+    `Process ${pid} did not stop within ${STOP_TIMEOUT_MS / 1_000} s; it said last: ${last || "nothing"}. End it with: kill -9 ${pid}`,
+    { context: { pid } },
+  );
 }

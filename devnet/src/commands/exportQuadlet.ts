@@ -6,8 +6,8 @@ import { writeOutputFiles } from "../operator/outputFiles.ts";
 import { NO_PASSTHROUGH, planPassthrough } from "../operator/passthrough.ts";
 import { quadletFiles } from "../operator/quadlet.ts";
 import { parseLspci, readPciDevices } from "../pci/pciDevices.ts";
-import { reportDevnet } from "./down.ts";
 import { okEnvelope, printEnvelope } from "./envelope.ts";
+import { reportDevnet } from "./requireDevnet.ts";
 
 const quadletOptions = {
   out: { type: "string", demandOption: true, requiresArg: true, describe: "Folder to write to" },
@@ -73,7 +73,7 @@ export const exportQuadletCommand: CommandModule<object, QuadletArgs> = {
         "",
       ) as Argv<QuadletArgs>,
   handler: (args) =>
-    reportDevnet("export quadlet", { ...args, "state-dir": "" }, async () => {
+    reportDevnet("export quadlet", args, async () => {
       const { out, gpu = [], json } = args;
       const devices = gpu.length === 0 ? [] : await readDevices(args.lspci);
       const passthrough = gpu.length === 0 ? NO_PASSTHROUGH : planPassthrough(devices, gpu);

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import { NODE_ACTIONS, type NodeAction, orderNode } from "../up/control.ts";
-import { type DevnetArgs, reportDevnet, requireDevnet } from "./down.ts";
 import { okEnvelope, printEnvelope } from "./envelope.ts";
+import { type DevnetArgs, reportDevnet, requireDevnet } from "./requireDevnet.ts";
 import { commonOptions } from "./upOptions.ts";
 
 type NodeArgs = DevnetArgs & { action: NodeAction; number: number };

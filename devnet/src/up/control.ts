@@ -3,14 +3,20 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { GevulotError } from "gevulot-sdk";
 import { closeServer, listen } from "../listen.ts";
+import { loadFolder } from "../state/snapshots.ts";
 import type { Devnet } from "./devnet.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     DEVNET_NO_NODE: { node: number };
     DEVNET_NODE_ACTION: { node: number; action: string };
+    DEVNET_ACTION: { action: string };
   }
 }
+
+/** What may be done to all of a running devnet. */
+export const DEVNET_ACTIONS = ["restart", "reset"] as const;
+export type DevnetAction = (typeof DEVNET_ACTIONS)[number];
 
 /** What may be done to a node of a running devnet. */
 export const NODE_ACTIONS = ["stop", "start", "kill", "pause"] as const;
@@ -24,28 +30,35 @@ export interface ControlAddress {
 
 const TOKEN_BYTES = 32;
 const TIMEOUT_MS = 60_000;
-const PATH = /^\/nodes\/(\d{1,4})\/(stop|start|kill|pause)$/;
+const PATH = /^\/(?:nodes\/(\d{1,4})\/(stop|start|kill|pause)|(restart|reset)|load\/([\w.-]{1,128}))$/;
 
-/** Takes orders for nodes from other processes of this user. `onDone` is called after each. */
+/** Takes orders from other processes of this user. `onDone` is called after each. */
 export async function createControl(
   devnet: Devnet,
   onDone: () => Promise<void>,
 ): Promise<AsyncDisposable & { readonly address: ControlAddress }> {
   const token = randomBytes(TOKEN_BYTES).toString("hex");
+  // One order after the other.
+  let turn: Promise<void> = Promise.resolve();
   const server = createServer((request, response) => {
     const answer = (status: number, text: string) => response.writeHead(status).end(text);
-    const match = PATH.exec(request.url ?? "");
-    if (request.method !== "POST" || !match || !isToken(request.headers.authorization, token)) {
+    const [found, number, nodeAction, action, folder] = PATH.exec(request.url ?? "") ?? [];
+    if (request.method !== "POST" || !found || !isToken(request.headers.authorization, token)) {
       return void answer(404, "not found");
     }
-    const node = devnet.nodes[Number(match[1])];
-    if (!node) return void answer(404, "no such node");
-    act(node, match[2] as NodeAction)
-      .then(onDone)
-      .then(
-        () => answer(200, ""),
-        (error: Error) => answer(500, error.message),
-      );
+    const node = devnet.nodes[Number(number)];
+    if (nodeAction && !node) return void answer(404, "no such node");
+    const order = async () => {
+      if (folder !== undefined) await loadFolder(devnet.state, folder);
+      else if (node) await act(node, nodeAction as NodeAction);
+      else await devnet[action as DevnetAction]();
+    };
+    const done = turn.then(order);
+    turn = done.catch(() => {});
+    done.then(onDone).then(
+      () => answer(200, ""),
+      (error: Error) => answer(500, error.message),
+    );
   });
   await listen(server, { host: "127.0.0.1", port: 0, flag: "control" });
   const { port } = server.address() as AddressInfo;
@@ -65,20 +78,44 @@ function isToken(header: string | undefined, token: string): boolean {
 
 /** Has the process that runs a devnet do something to a node. Throws `DEVNET_NO_NODE` and `DEVNET_NODE_ACTION`. */
 export async function orderNode(address: ControlAddress, node: number, action: NodeAction): Promise<void> {
-  const response = await fetch(`http://127.0.0.1:${address.port}/nodes/${node}/${action}`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${address.token}` },
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  });
-  const text = await response.text();
-  if (response.status === 404) {
+  const { status, text } = await order(address, `/nodes/${node}/${action}`);
+  if (status === 404) {
     throw new GevulotError("DEVNET_NO_NODE", `The devnet has no node ${node}; see gevulot-devnet status.`, {
       context: { node },
     });
   }
-  if (!response.ok) {
+  if (status !== 200) {
     throw new GevulotError("DEVNET_NODE_ACTION", `Node ${node} did not ${action}: ${text}`, {
       context: { node, action },
     });
   }
+}
+
+/** Has the process that runs a devnet do something to all of it. Throws `DEVNET_ACTION`. */
+export async function orderDevnet(address: ControlAddress, action: DevnetAction): Promise<void> {
+  const { status, text } = await order(address, `/${action}`);
+  if (status === 200) return;
+  throw new GevulotError(
+    "DEVNET_ACTION",
+    `The devnet did not ${action}: ${text} Stop it with gevulot-devnet down, and start it again.`,
+    { context: { action } },
+  );
+}
+
+/** Has the process that runs a devnet take the state in a folder of its snapshots. Throws `DEVNET_ACTION`. */
+export async function orderLoad(address: ControlAddress, folder: string): Promise<void> {
+  const { status, text } = await order(address, `/load/${folder}`);
+  if (status === 200) return;
+  throw new GevulotError("DEVNET_ACTION", `The devnet did not load the state: ${text}`, {
+    context: { action: "load" },
+  });
+}
+
+async function order(address: ControlAddress, path: string): Promise<{ status: number; text: string }> {
+  const response = await fetch(`http://127.0.0.1:${address.port}${path}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${address.token}` },
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  return { status: response.status, text: await response.text() };
 }

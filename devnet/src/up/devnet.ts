@@ -1,19 +1,23 @@
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, realpath } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { GevulotClient, GevulotError } from "gevulot-sdk";
 import { createStack, type DisposeStack } from "../disposeStack.ts";
 import { removeTree } from "../removeTree.ts";
 import { type Checkpoint, createCheckpoint } from "../state/snapshots.ts";
 import type { StateHost } from "../state/stateHost.ts";
 import { type Account, writeKeyFiles } from "./accounts.ts";
+import { claimDevnet } from "./claimDevnet.ts";
 import { createDevnetNode, type DevnetNode } from "./devnetNode.ts";
 import { type DevnetOptions, MAX_NODES, START_TIMEOUT_MS } from "./devnetOptions.ts";
 import { createDevnetState } from "./devnetState.ts";
 import { untilMesh } from "./mesh.ts";
 import { openExplorer } from "./openExplorer.ts";
+import { requireFreePort } from "./ports.ts";
 import { createPostgres, type Postgres } from "./postgres.ts";
-import { ensureStateDir } from "./stateDir.ts";
+import { createReaper, type Reaper } from "./reaper.ts";
+import { startAgain } from "./startAgain.ts";
+import { emptyStateDir, ensureStateDir } from "./stateDir.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -57,7 +61,7 @@ export interface Devnet extends AsyncDisposable {
  * await using net = await startDevnet();
  * const run = await net.client().prove({ prover, verifier, args: ["--nonce", "42"] });
  * ```
- * @throws GevulotError `DEVNET_NODES`, `DEVNET_NO_MESH`, `NODE_START_FAILED`, `QEMU_NOT_FOUND` and those of `createPostgres`
+ * @throws GevulotError `DEVNET_NODES`, `DEVNET_RUNNING`, `DEVNET_NO_MESH`, `NODE_START_FAILED`, `QEMU_NOT_FOUND` and those of `createPostgres`
  */
 export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> {
   const { nodes: count = 1, onProgress = () => {} } = options;
@@ -67,14 +71,19 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
     });
   }
   await using stack = createStack();
-  const stateDir = await prepareStateDir(stack, options);
+  const reaper = stack.use(createReaper());
+  const stateDir = await prepareStateDir(stack, reaper, options);
   const { accounts, nodeKeyFiles } = await writeKeyFiles(join(stateDir, "keys"), count);
+  const { postgresPort } = options;
+  if (postgresPort !== undefined) await requireFreePort(postgresPort, "--postgres-port");
   const postgres = stack.use(
     await createPostgres({
       dataDir: join(stateDir, "postgres"),
       durable: options.stateDir !== undefined,
       startTimeoutMs: options.startTimeoutMs ?? START_TIMEOUT_MS,
       onProgress,
+      ...(postgresPort !== undefined && { port: postgresPort }),
+      onSpawn: reaper.watch,
       onExit: (reason) => options.onExit?.(`PostgreSQL: ${reason}`),
       ...(options.signal && { signal: options.signal }),
     }),
@@ -83,7 +92,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
   const create = async (index: number, discovery: readonly string[]): Promise<DevnetNode> => {
     const databaseUrl = await postgres.createDatabase(`node${index}`);
     const nodeKeyFile = nodeKeyFiles[index] as string;
-    const place = { index, stateDir, discovery, nodeKeyFile, databaseUrl, warnings };
+    const place = { index, stateDir, discovery, nodeKeyFile, databaseUrl, warnings, onSpawn: reaper.watch };
     return createDevnetNode(stack, options, place);
   };
   const joined = options.join === undefined ? [] : [options.join];
@@ -128,11 +137,16 @@ async function startAll(count: number, start: (index: number) => Promise<DevnetN
   });
 }
 
-async function prepareStateDir(stack: DisposeStack, options: DevnetOptions): Promise<string> {
-  if (options.stateDir === undefined) {
-    const dir = await mkdtemp(join(tmpdir(), "gevulot-devnet-"));
-    stack.defer(() => removeTree(dir));
-    return dir;
+async function prepareStateDir(stack: DisposeStack, reaper: Reaper, options: DevnetOptions): Promise<string> {
+  const { stateDir: kept, fresh = false } = options;
+  const stateDir = kept === undefined ? await mkdtemp(join(tmpdir(), "gevulot-devnet-")) : resolve(kept);
+  if (kept === undefined) {
+    reaper.removeLater(stateDir);
+    stack.defer(() => removeTree(stateDir));
   }
-  return ensureStateDir(options.stateDir, { fresh: options.fresh ?? false });
+  await ensureStateDir(stateDir);
+  stack.defer(await claimDevnet(stateDir));
+  reaper.watchWorkspaces(await realpath(stateDir));
+  if (fresh) await emptyStateDir(stateDir);
+  return stateDir;
 }

@@ -6,7 +6,7 @@ import type { NodeOptionsInput } from "../options.ts";
 import { type DevnetOptions, START_TIMEOUT_MS } from "./devnetOptions.ts";
 import type { NodeOrder } from "./nodeOrders.ts";
 import { type NodeProcess, startNodeProcess } from "./nodeProcess.ts";
-import { DEFAULT_PORTS, preferredPort } from "./ports.ts";
+import { choosePorts, type Ports, type PortWishes, writePorts } from "./ports.ts";
 
 export interface DevnetNode {
   readonly name: string;
@@ -41,7 +41,12 @@ export interface NodePlace {
   readonly nodeKeyFile: string;
   readonly databaseUrl: string;
   readonly warnings: string[];
+  /** Learns of each process of the node. */
+  readonly onSpawn: (pid: number) => void;
 }
+
+/** What it listened on last time. */
+export const PORTS_FILE = "ports.json";
 
 /** Starts a node of a devnet; the stack stops it. */
 export async function createDevnetNode(
@@ -53,27 +58,26 @@ export async function createDevnetNode(
   const dataDir = join(place.stateDir, name);
   const logFile = join(dataDir, "node.log");
   await mkdir(dataDir, { recursive: true });
-  // Only the first node has the ports that everybody knows.
-  const ports = await choosePorts((options.defaultPorts ?? false) && place.index === 0, place.warnings);
+  const ports = await choosePorts(portWishes(options, place, dataDir), place.warnings);
   let current: NodeProcess;
   let isPaused = false;
   const start = async ({ rpc, http, p2p }: Ports): Promise<NodeProcess> => {
     options.onProgress?.(`starting ${name}`);
     return startNodeProcess({
+      name,
+      ...(options.onProgress && { onProgress: options.onProgress }),
       options: nodeOptionsOf(options, place, dataDir, { rpc, http, p2p }),
       logFile,
       timeoutMs: options.startTimeoutMs ?? START_TIMEOUT_MS,
       ...(options.signal && { signal: options.signal }),
       ...(options.onNodeLine && { onLine: options.onNodeLine }),
+      onSpawn: place.onSpawn,
       onExit: (reason) => options.onExit?.(`${name}: ${reason}`),
     });
   };
   current = await start(ports).catch((error: unknown) => {
-    // Another devnet that starts in the same moment may have taken a port since we looked.
-    const isTaken =
-      isGevulotError(error, "NODE_START_FAILED") && error.context.lastLine.includes("is in use by");
-    if (!isTaken || !(ports.rpc || ports.http || ports.p2p)) throw error;
-    place.warnings.push("a default port was taken meanwhile; free ones are used");
+    if (!isPortTaken(error)) throw error;
+    place.warnings.push(`a port of ${name} was taken meanwhile; free ones are used`);
     return start({ rpc: 0, http: 0, p2p: 0 });
   });
   // A stopped process hears no other signal.
@@ -85,6 +89,8 @@ export async function createDevnetNode(
   stack.defer(() => end("SIGTERM"));
   const { rpcUrl, httpUrl, p2pAddress, publicKey, vsock } = current.ready;
   const portOf = (url: string) => Number(new URL(url).port);
+  const own: Ports = { rpc: portOf(rpcUrl), http: portOf(httpUrl), p2p: portOf(`http://${p2pAddress}`) };
+  await writePorts(join(dataDir, PORTS_FILE), own);
   return {
     name,
     rpcUrl,
@@ -102,8 +108,7 @@ export async function createDevnetNode(
     start: async () => {
       if (isPaused && current.running) process.kill(current.pid, "SIGCONT");
       isPaused = false;
-      const p2p = portOf(`http://${p2pAddress}`);
-      if (!current.running) current = await start({ rpc: portOf(rpcUrl), http: portOf(httpUrl), p2p });
+      if (!current.running) current = await start(own);
     },
     pause: () => {
       if (!current.running) return;
@@ -112,6 +117,20 @@ export async function createDevnetNode(
     },
     order: (order) => current.order(order),
   };
+}
+
+/** Only the first node has the ports that everybody knows, and those asked for. */
+function portWishes(options: DevnetOptions, { index }: NodePlace, dataDir: string): PortWishes {
+  return {
+    asked: index === 0 ? options.ports : undefined,
+    file: join(dataDir, PORTS_FILE),
+    defaults: index === 0 && (options.defaultPorts ?? false),
+  };
+}
+
+/** Another devnet that starts in the same moment may have taken a port since we looked. */
+function isPortTaken(error: unknown): boolean {
+  return isGevulotError(error, "NODE_START_FAILED") && error.context.lastLine.includes("is in use by");
 }
 
 function nodeOptionsOf(
@@ -150,24 +169,5 @@ function nodeOptionsOf(
     // Any port: several networks may run side by side.
     httpHealthcheckListenAddr: "127.0.0.1:0",
     acl: "off",
-  };
-}
-
-interface Ports {
-  readonly rpc: number;
-  readonly http: number;
-  readonly p2p: number;
-}
-
-async function choosePorts(defaults: boolean, warnings: string[]): Promise<Ports> {
-  const choose = async (what: string, preferred: number): Promise<number> => {
-    const port = defaults ? await preferredPort(preferred) : 0;
-    if (defaults && port === 0) warnings.push(`port ${preferred} (${what}) is taken; a free one is used`);
-    return port;
-  };
-  return {
-    rpc: await choose("JSON-RPC", DEFAULT_PORTS.rpc),
-    http: await choose("files", DEFAULT_PORTS.http),
-    p2p: await choose("peers", DEFAULT_PORTS.p2p),
   };
 }

@@ -24,6 +24,10 @@ export interface DevnetOptions {
   readonly fresh?: boolean;
   /** True: 9944, 9995 and 9999 where they are free. Default false: any free ports. */
   readonly defaultPorts?: boolean;
+  /** Of the first node; an error where one is taken. Default: those of last time, or any. */
+  readonly ports?: { readonly rpc?: number; readonly http?: number; readonly p2p?: number };
+  /** PostgreSQL's. Default any. */
+  readonly postgresPort?: number;
   readonly taskDeadlineSeconds?: number;
   /** A task that did nothing for so long is stopped. Default: never. */
   readonly taskIdleSeconds?: number;

@@ -6,6 +6,7 @@ import type { NodeOptionsInput } from "../options.ts";
 import { createBoundedLog } from "./boundedLog.ts";
 import { createOrderChannel, type NodeOrder } from "./nodeOrders.ts";
 import type { NodeReady } from "./nodeReady.ts";
+import { sayWait } from "./sayWait.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -24,12 +25,18 @@ export interface NodeProcess extends AsyncDisposable {
 }
 
 export interface NodeProcessOptions {
+  /** For what is said of it. */
+  readonly name: string;
   readonly options: NodeOptionsInput;
   readonly logFile: string;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** What is waited for. */
+  readonly onProgress?: (message: string) => void;
   /** Each line that the node logs, a JSON object. */
   readonly onLine?: (line: string) => void;
+  /** As soon as there is a process. */
+  readonly onSpawn?: (pid: number) => void;
   /** It ended without having been told to. */
   readonly onExit?: (reason: string) => void;
 }
@@ -48,17 +55,7 @@ const STOP_TIMEOUT_MS = 10_000;
 export async function startNodeProcess(options: NodeProcessOptions): Promise<NodeProcess> {
   options.signal?.throwIfAborted();
   const log = createBoundedLog(options.logFile, LOG_LIMIT_BYTES);
-  // The devnet's variables are not the user's: an option in the environment must not reach the node by accident. Where
-  // a tool of this machine is, is no option of a node.
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith("GEVULOT_") || name === TOOL_VARIABLE),
-  );
-  const child = spawn(process.execPath, [NODE_CLI, "run", ...flagsOf(options.options)], {
-    stdio: ["ignore", "pipe", "pipe", "ipc"],
-    // In a process group of its own: a terminal's Ctrl-C reaches the devnet alone, and things stop in order.
-    detached: true,
-    env,
-  });
+  const child = spawnNode(options);
   let lastLine = "";
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream as NodeJS.ReadableStream }).on("line", (text) => {
@@ -90,7 +87,11 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
     log.close();
   };
   try {
-    const ready = await untilReady(child, gone, options);
+    const ready = await sayWait(untilReady(child, gone, options), {
+      what: `${options.name} to be ready`,
+      lastLine: () => humanLine(lastLine),
+      onProgress: options.onProgress,
+    });
     state.wanted = true;
     return {
       ready,
@@ -107,10 +108,26 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
     if (options.signal?.aborted) throw error;
     throw new GevulotError(
       "NODE_START_FAILED",
-      `The node did not start (${(error as Error).message}): ${humanLine(lastLine)} Its log: ${options.logFile}`,
+      `${options.name} did not start (${(error as Error).message}): ${humanLine(lastLine)} Its log: ${options.logFile}`,
       { context: { log: options.logFile, lastLine }, cause: error },
     );
   }
+}
+
+function spawnNode({ options, onSpawn }: NodeProcessOptions): ChildProcess {
+  // The devnet's variables are not the user's: an option in the environment must not reach the node by accident. Where
+  // a tool of this machine is, is no option of a node.
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith("GEVULOT_") || name === TOOL_VARIABLE),
+  );
+  const child = spawn(process.execPath, [NODE_CLI, "run", ...flagsOf(options)], {
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    // In a process group of its own: a terminal's Ctrl-C reaches the devnet alone, and things stop in order.
+    detached: true,
+    env,
+  });
+  if (child.pid !== undefined) onSpawn?.(child.pid);
+  return child;
 }
 
 async function untilReady(

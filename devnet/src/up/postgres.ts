@@ -38,6 +38,8 @@ export interface PostgresOptions {
   /** Ends the start. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (message: string) => void;
+  /** As soon as there is a process. */
+  readonly onSpawn?: (pid: number) => void;
   /** PostgreSQL ended without having been told to. */
   readonly onExit?: (reason: string) => void;
   /** As `PATH`, which is the default. */
@@ -59,6 +61,8 @@ export interface Postgres extends AsyncDisposable {
   readonly logFile: string;
   /** Makes a database if it doesn't exist. Returns its URL. */
   createDatabase(name: string): Promise<string>;
+  /** Makes it empty; connections to it are cut. */
+  emptyDatabase(name: string): Promise<void>;
   /** Stops the server and keeps the folder: `start()` goes on, on the same port. */
   stop(): Promise<void>;
   start(options?: { readonly signal?: AbortSignal }): Promise<void>;
@@ -121,6 +125,8 @@ async function prepare(dataDir: string, options: PostgresOptions) {
     account,
     durable,
     startTimeoutMs: options.startTimeoutMs ?? START_TIMEOUT_MS,
+    onProgress,
+    ...(options.onSpawn && { onSpawn: options.onSpawn }),
     ...(options.onExit && { onExit: options.onExit }),
   };
   onProgress(`starting PostgreSQL ${binaries.version} (${binaries.kind}, as ${account.name})`);
@@ -190,6 +196,11 @@ function handle(state: HandleState, first: PostgresServer, options: PostgresOpti
     await createDatabaseAt(url(), name, options.signal);
     return url(name);
   };
+  const emptyDatabase = async (name: string) => {
+    checkDatabaseName(name);
+    await withClient(url(), (client) => client.query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`));
+    await createDatabaseAt(url(), name, undefined);
+  };
   return {
     url,
     port,
@@ -200,6 +211,7 @@ function handle(state: HandleState, first: PostgresServer, options: PostgresOpti
     version: binaries.version,
     logFile: state.server.logFile,
     createDatabase,
+    emptyDatabase,
     stop,
     start,
     [Symbol.asyncDispose]() {
@@ -210,23 +222,34 @@ function handle(state: HandleState, first: PostgresServer, options: PostgresOpti
 }
 
 async function createDatabaseAt(url: string, name: string, signal: AbortSignal | undefined): Promise<void> {
-  if (!DATABASE_NAME.test(name)) {
-    throw new GevulotError(
-      "POSTGRES_DATABASE_NAME",
-      `"${name}" can't name a database: use up to 63 small letters, digits and underscores, a letter first.`,
-      { context: { name } },
-    );
-  }
+  checkDatabaseName(name);
   signal?.throwIfAborted();
+  await withClient(url, async (client) => {
+    try {
+      await client.query(`CREATE DATABASE "${name}"`);
+    } catch (error) {
+      const { code } = error as { code?: string };
+      // It exists, or another one made it in the same moment.
+      if (code !== "42P04" && code !== "23505") throw error;
+    }
+  });
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   await client.connect();
   try {
-    await client.query(`CREATE DATABASE "${name}"`);
-  } catch (error) {
-    const { code } = error as { code?: string };
-    // It exists, or another one made it in the same moment.
-    if (code !== "42P04" && code !== "23505") throw error;
+    return await work(client);
   } finally {
     await client.end();
   }
+}
+
+function checkDatabaseName(name: string): void {
+  if (DATABASE_NAME.test(name)) return;
+  throw new GevulotError(
+    "POSTGRES_DATABASE_NAME",
+    `"${name}" can't name a database: use up to 63 small letters, digits and underscores, a letter first.`,
+    { context: { name } },
+  );
 }

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { GevulotError } from "gevulot-sdk";
 import { createBoundedLog } from "./boundedLog.ts";
 import { type PostgresAccount, spawnAt } from "./postgresAccount.ts";
+import { sayWait } from "./sayWait.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -34,6 +35,9 @@ export interface PostgresServerOptions {
   readonly durable: boolean;
   readonly startTimeoutMs: number;
   readonly signal?: AbortSignal;
+  readonly onProgress?: (message: string) => void;
+  /** As soon as there is a process. */
+  readonly onSpawn?: (pid: number) => void;
   /** It ended without having been told to. */
   readonly onExit?: (reason: string) => void;
 }
@@ -73,6 +77,7 @@ function settings(options: PostgresServerOptions): string[] {
 export async function startPostgresServer(options: PostgresServerOptions): Promise<PostgresServer> {
   options.signal?.throwIfAborted();
   const child = await spawnTied(options);
+  if (child.pid !== undefined) options.onSpawn?.(child.pid);
   const log = followLog(child, options.logFile);
   const gone = once(child, "close").catch(() => undefined);
   let wanted = true;
@@ -86,7 +91,11 @@ export async function startPostgresServer(options: PostgresServerOptions): Promi
     log.close();
   };
   try {
-    await untilReady(child, log, options);
+    await sayWait(untilReady(child, log, options), {
+      what: "PostgreSQL to take connections",
+      lastLine: log.last,
+      onProgress: options.onProgress,
+    });
   } catch (error) {
     await stop();
     throw error;

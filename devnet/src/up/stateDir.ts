@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { GevulotError } from "gevulot-sdk";
 import { removeTree } from "../removeTree.ts";
@@ -18,10 +18,7 @@ const PARTS = /^(postgres|node\d+|keys|machine)$/;
  * @returns its absolute path
  * @throws GevulotError `STATE_DIR_FOREIGN`
  */
-export async function ensureStateDir(
-  path: string,
-  options: { readonly fresh?: boolean } = {},
-): Promise<string> {
+export async function ensureStateDir(path: string): Promise<string> {
   const stateDir = resolve(path);
   await mkdir(stateDir, { recursive: true });
   const entries = await readdir(stateDir);
@@ -29,10 +26,22 @@ export async function ensureStateDir(
     if (path === "" || entries.length > 0) throw foreign(stateDir);
     await writeFile(join(stateDir, MARKER), "This folder belongs to gevulot-devnet.\n");
   }
-  if (options.fresh) {
-    for (const entry of entries) if (PARTS.test(entry)) await removeTree(join(stateDir, entry));
-  }
   return stateDir;
+}
+
+/** Removes what a devnet knows: databases, files, logs. What it was started with is kept. */
+export async function emptyStateDir(stateDir: string): Promise<void> {
+  for (const entry of await readdir(stateDir)) {
+    if (PARTS.test(entry)) await removeTree(join(stateDir, entry));
+  }
+}
+
+/** Whether a folder is a devnet's own. */
+export async function isStateDir(path: string): Promise<boolean> {
+  return access(join(path, MARKER)).then(
+    () => true,
+    () => false,
+  );
 }
 
 function foreign(stateDir: string): GevulotError {

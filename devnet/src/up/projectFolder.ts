@@ -1,0 +1,21 @@
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+
+/** Where a project's devnet keeps its state, unless told. */
+export const STATE_DIR = ".gevulot/devnet";
+
+/** Names of a project's configuration file, the first that is there counts. */
+export const CONFIG_NAMES = ["ts", "mts", "js", "mjs", "json"].map((ending) => `gevulot.config.${ending}`);
+
+/**
+ * The folder whose devnet is meant: the nearest one, from here upwards, with a configuration file or a devnet; else
+ * this one. What lies directly in `home` belongs to no project.
+ */
+export function findProjectFolder(cwd: string, home: string): string {
+  const start = resolve(cwd);
+  for (let folder = start; ; folder = dirname(folder)) {
+    const isProject = [...CONFIG_NAMES, STATE_DIR].some((name) => existsSync(join(folder, name)));
+    if (isProject && (folder === start || folder !== resolve(home))) return folder;
+    if (folder === dirname(folder)) return start;
+  }
+}
