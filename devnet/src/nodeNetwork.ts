@@ -55,6 +55,8 @@ export interface NodeNetworkDeps {
 const NOTHING: PeerResources = { memMib: 0, cpus: 0, gpus: 0 };
 /** What a node has for its result besides the longest time of a task: boot, transport, its own queue. */
 const DELIVERY_MARGIN_MS = 60_000;
+/** Who comes back with another key each time makes many. */
+const MAX_BANNED_TOLD = 100;
 
 export async function createNodeNetwork(
   stack: DisposeStack,
@@ -181,9 +183,12 @@ function infoOf(
     lastSeenAt: new Date(peer.lastSeenAtMs).toISOString(),
   }));
   const nodes = network.nodes().map((node) => ({ publicKey: node.publicKey, resources: node.resources }));
-  const banned = network.banned().map(({ untilMs, ...peer }) => {
-    return { ...peer, until: new Date(untilMs).toISOString() };
-  });
+  const banned = network
+    .banned()
+    .slice(-MAX_BANNED_TOLD)
+    .map(({ untilMs, ...peer }) => {
+      return { ...peer, until: new Date(untilMs).toISOString() };
+    });
   return { publicKey, p2pAddress: network.address, execution, peers, banned, nodes };
 }
 

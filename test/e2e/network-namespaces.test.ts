@@ -22,7 +22,7 @@ import {
   signTransaction,
   type Transaction,
 } from "gevulot-sdk/protocol";
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { rankNodes } from "../../devnet/src/schedule/assignment.ts";
 import { type DialledNode, dialNode } from "../fixtures/dialNode.ts";
 import {
@@ -30,10 +30,11 @@ import {
   type NamespaceNetwork,
   type NamespaceNode,
   PORTS,
+  untilAllHave,
 } from "../fixtures/namespaceNode.ts";
 import { whyNoNamespaces } from "../fixtures/netns.ts";
 import { clientOf, deployBoth, everywhere, results } from "../fixtures/network.ts";
-import { query } from "../fixtures/postgres.ts";
+import { nodeInfoOf } from "../fixtures/nodeInfo.ts";
 
 const skipped = whyNoNamespaces();
 
@@ -106,24 +107,7 @@ describe("five nodes with addresses of their own", () => {
   const sign = (payload: Payload) =>
     signTransaction({ payload, nonce: randomNonce(), secretKey: hexToBytes(net.accounts[0].secretKey) });
   const send = (tx: Transaction, node = named("open")) => clientOf(net, node).sendTransaction(tx);
-  /** Waits until all nodes have the same transactions, and these among them. */
-  const reach = async (sent: readonly Transaction[]) => {
-    const missing = async () => {
-      const all = await Promise.all(
-        net.nodes.map(async ({ databaseUrl }) => {
-          const rows = await query<{ hash: string }>(databaseUrl, "select hash from transaction");
-          return new Set(rows.map(({ hash }) => hash));
-        }),
-      );
-      const wanted = new Set([...sent.map(({ hash }) => hash), ...all.flatMap((each) => [...each])]);
-      return net.nodes.map(({ name }, at) => [
-        name,
-        [...wanted].filter((hash) => !all[at]?.has(hash)).length,
-      ]);
-    };
-    const none = net.nodes.map(({ name }) => [name, 0]);
-    await vi.waitFor(async () => expect(await missing()).toEqual(none), { timeout: 60_000, interval: 200 });
-  };
+  const reach = (sent: readonly Transaction[]) => untilAllHave(net.nodes, sent);
   const proofOf = (parent: string, bytes: number) =>
     sign({ kind: "proof", parent, prover: programs.prover, proof: new Uint8Array(bytes), files: [] });
 
@@ -139,7 +123,7 @@ describe("five nodes with addresses of their own", () => {
       expect(new TextDecoder().decode(await proofs[0]?.files[0]?.bytes())).toBe("a,b");
     }
     for (const node of others(nat)) {
-      const { peers } = await nodeInfoOf(node);
+      const { peers } = await nodeInfoOf(node.rpcUrl);
       const seen = peers.find(({ publicKey }) => publicKey === nat.publicKey);
       expect(seen).toMatchObject({
         address: nat.p2pAddress,
@@ -265,7 +249,7 @@ describe("five nodes with addresses of their own", () => {
         Promise.all(peers.map(({ closed }) => closed)).then(() => {}),
       );
       for (const node of net.nodes) {
-        const info = await nodeInfoOf(node);
+        const info = await nodeInfoOf(node.rpcUrl);
         expect(info.peers).toHaveLength(4);
         expect(info.banned).toContainEqual(
           expect.objectContaining({
@@ -315,7 +299,7 @@ describe("five nodes with addresses of their own", () => {
       const run = runFor(["ok", "still", "here"], () => true);
       await send(run);
       await everywhere(net, run.hash, results(1, 3));
-      for (const node of net.nodes) expect((await nodeInfoOf(node)).peers).toHaveLength(4);
+      for (const node of net.nodes) expect((await nodeInfoOf(node.rpcUrl)).peers).toHaveLength(4);
     });
   });
 });
@@ -326,19 +310,4 @@ async function withinSeconds(seconds: number, wait: Promise<void> | undefined): 
     throw new Error(`the connection is still open after ${seconds} s`);
   };
   await Promise.race([wait, late()]);
-}
-
-interface NodeInfo {
-  readonly peers: { readonly address: string; readonly httpUrl: string | null; readonly publicKey: string }[];
-  readonly banned: { readonly publicKey: string | null; readonly reason: string }[];
-}
-
-async function nodeInfoOf({ rpcUrl }: NamespaceNode): Promise<NodeInfo> {
-  const response = await fetch(rpcUrl, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "getNodeInfo", params: [] }),
-  });
-  const { result } = (await response.json()) as { result: { Ok: NodeInfo } };
-  return result.Ok;
 }

@@ -31,7 +31,7 @@ describe("five nodes that all work", () => {
         { program: verifier, args: ["ok"] },
       ],
     });
-    const statuses = await everywhere(net, run.hash, results(5, 25));
+    const statuses = await everywhere(net, run.hash, results(5, 25), 300_000);
     for (const { state } of statuses) expect(state).toBe("complete");
   });
 });

@@ -67,7 +67,11 @@ export function createSettler(deps: SettlerDeps, options: SettleOptions): Settle
         if (isConnectionLoss(error)) deps.log.warn("the database is away; decisions about Runs wait for it");
         else deps.log.error({ err: error }, "a decision about a Run failed");
       }),
-    { intervalMs: () => Math.max(sweepMs, nextSweep - Date.now()), signal: stop.signal },
+    // What is touched still is what failed.
+    {
+      intervalMs: () => (touched.size > 0 ? sweepMs : Math.max(sweepMs, nextSweep - Date.now())),
+      signal: stop.signal,
+    },
   );
   return {
     touch(run) {
