@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { GevulotError } from "gevulot-sdk";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { z } from "zod";
+import { S3_URL } from "./wire/s3Url.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -40,6 +41,10 @@ const schema = z.strictObject({
   cert_path: z.string().optional(),
   key_path: z.string().optional(),
   max_concurrent_tasks: z.number().int().positive().optional(),
+  // Ours, for both, where base_dir is s3://bucket/prefix.
+  cache_dir: z.string().min(1).optional(),
+  s3_endpoint: z.url().optional(),
+  s3_region: z.string().optional(),
   // Ours, for stages.
   api_addr: address.optional(),
   prover_version: z.enum(["zkm", "zkm2"]).default("zkm"),
@@ -84,6 +89,7 @@ export function parsePipelineConfig(text: string, path: string, role: "stage" | 
     throw problem(path, `${path}: cert_path and key_path belong together: give both for TLS, or neither.`);
   }
   checkPrograms(config, path);
+  checkBase(config, path);
   return Object.freeze(config);
 }
 
@@ -137,6 +143,22 @@ function checkPrograms({ steps, rpc_url, key_file }: PipelineConfig, path: strin
     path,
     `${path}: steps.${programs[0]![0]} is a deployed program, and no network is named to run it. Add ${missing}.`,
   );
+}
+
+function checkBase({ base_dir: base, cache_dir: cache }: PipelineConfig, path: string): void {
+  if (!/^[a-z0-9]+:\/\//i.test(base)) return;
+  if (!S3_URL.test(base)) {
+    throw problem(
+      path,
+      `${path}: base_dir must be a folder, or a bucket as s3://bucket/prefix, not ${base}.`,
+    );
+  }
+  if (cache === undefined) {
+    throw problem(
+      path,
+      `${path}: base_dir is a bucket: add cache_dir, a folder of this machine for its files.`,
+    );
+  }
 }
 
 function problem(path: string, message: string, cause?: unknown): GevulotError {

@@ -4,6 +4,7 @@ import { copyFile, link, mkdir, open, readFile, rename, rm, stat } from "node:fs
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { GevulotError } from "gevulot-sdk";
+import type { SharedBase } from "./sharedBase.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -36,19 +37,26 @@ export interface BlobStore {
 
 const HASH = /^[0-9a-f]{64}$/;
 
-export function createBlobStore(root: string): BlobStore {
+/** @param base where others look for the blobs too; default: only here */
+export function createBlobStore(root: string, base?: SharedBase): BlobStore {
   const path = (hash: string): string => {
     if (!HASH.test(hash)) throw missing(hash);
     return join(root, hash.slice(0, 2), hash);
   };
-  const size = (hash: string): Promise<number | null> =>
+  const sizeHere = (hash: string): Promise<number | null> =>
     stat(path(hash)).then(
       ({ size: bytes }) => bytes,
       () => null,
     );
+  // Another stage may have taken it.
+  const size = async (hash: string): Promise<number | null> => {
+    const here = await sizeHere(hash);
+    return here === null && base && (await base.fetch(path(hash))) ? sizeHere(hash) : here;
+  };
   const takeIn = async (temporary: string, blob: Blob): Promise<Blob> => {
     await mkdir(dirname(path(blob.hash)), { recursive: true });
     await rename(temporary, path(blob.hash));
+    await base?.publish(path(blob.hash));
     return blob;
   };
   const read = (hash: string, offset = 0): Readable => createReadStream(path(hash), { start: offset });
@@ -99,6 +107,7 @@ export function createBlobStore(root: string): BlobStore {
       await rename(temporary, to);
       // Two names of one file: the rename does nothing then.
       await rm(temporary, { force: true });
+      await base?.publish(to);
     },
   };
 }

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import type { PipelineConfig } from "../config.ts";
 import type { DataClient } from "../data/dataClient.ts";
+import type { SharedBase } from "../data/sharedBase.ts";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
 import type { StepRunner } from "../steps/stepRunner.ts";
 import { METADATA_DATA_ADDR, METADATA_FILES, RESULT_CODE } from "../wire/messages.ts";
@@ -12,6 +13,7 @@ import { type Answer, type Call, refused } from "./taskRuns.ts";
 /** Runs the step that is configured for a method, and answers with what came of it. */
 export async function computeStep(
   deps: {
+    readonly base: SharedBase;
     readonly dataClient: (addr: string) => DataClient;
     readonly latest: () => Call;
     readonly run: StepRunner;
@@ -31,13 +33,14 @@ export async function computeStep(
   const data = metadata.get(METADATA_DATA_ADDR).length === 0 ? null : followStage(deps);
   try {
     const files = createTaskFiles({
-      baseDir: config.base_dir,
+      base: deps.base,
       files: given === undefined ? {} : (JSON.parse(given.toString()) as Record<string, string>),
       data,
-      anyPath: String(request.elf_path ?? config.base_dir),
+      anyPath: String(request.elf_path ?? ""),
       signal,
     });
-    const folders = { workDir: join(config.base_dir, "work"), resumeDir: join(config.base_dir, "sent-runs") };
+    const { dir } = deps.base;
+    const folders = { workDir: join(dir, "work"), resumeDir: join(dir, "sent-runs") };
     const answer = await runStep(method, step, request, { files, data, run: deps.run, ...folders, signal });
     return { ...answer, result: { code: RESULT_CODE.OK, message: "" } };
   } catch (error) {

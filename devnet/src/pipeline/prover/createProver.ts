@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { availableParallelism, hostname, totalmem } from "node:os";
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
@@ -8,6 +7,8 @@ import { readBaseId } from "../baseFolder.ts";
 import type { PipelineConfig } from "../config.ts";
 import { createBlobStore } from "../data/blobStore.ts";
 import { createDataClients } from "../data/dataClients.ts";
+import { openBase } from "../data/openBase.ts";
+import type { SharedBase } from "../data/sharedBase.ts";
 import { createMetricsEndpoint } from "../observe/metricsEndpoint.ts";
 import { createPipelineMetrics } from "../observe/pipelineMetrics.ts";
 import { createStepRunner, type StepRunner } from "../steps/stepRunner.ts";
@@ -43,16 +44,16 @@ export interface ProverDeps {
 export async function createProver(deps: ProverDeps, config: PipelineConfig): Promise<Prover> {
   const { log } = deps;
   await using stack = createStack();
-  await mkdir(config.base_dir, { recursive: true });
+  const base = await openBase(config);
   const protos = loadProtos();
   const metrics = createPipelineMetrics();
   const credentials = await clientCredentials(config);
   const nodeId = config.name ?? `${hostname()}/${config.addr}`;
-  const results = createResultStore(join(config.base_dir, "results"));
+  const results = createResultStore(join(base.dir, "results"));
   const data = stack.use(
     createDataClients({
       ...{ credentials, stageData: protos.stageData },
-      blobs: createBlobStore(join(config.base_dir, "blob")),
+      blobs: createBlobStore(join(base.dir, "blob")),
     }),
   );
   const runStep = deps.runStep ?? createStepRunner(config);
@@ -65,7 +66,7 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
             await begin();
             await runStep(...step);
           };
-          return computeStep({ dataClient: data.of, latest, run }, config, method, call, signal);
+          return computeStep({ base, dataClient: data.of, latest, run }, config, method, call, signal);
         },
         onFailed: (task, method, reason) => log.warn({ task, method, reason }, "a step failed"),
       },
@@ -79,7 +80,7 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   stack.defer(() => server.forceShutdown());
   if (config.metrics_addr) stack.use(await createMetricsEndpoint(metrics, config.metrics_addr));
 
-  const hello = await createHello(config, nodeId, port);
+  const hello = await createHello(config, base, nodeId, port);
   for (const stageAddr of config.stage_addrs) {
     const about = { log, stageNodes: protos.stageNodes, credentials };
     stack.use(
@@ -97,7 +98,12 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
 }
 
 /** What the node says of itself when it registers. */
-async function createHello(config: PipelineConfig, nodeId: string, port: number): Promise<WireNodeHello> {
+async function createHello(
+  config: PipelineConfig,
+  base: SharedBase,
+  nodeId: string,
+  port: number,
+): Promise<WireNodeHello> {
   const configured = Object.keys(config.steps);
   return {
     node_id: nodeId,
@@ -110,6 +116,6 @@ async function createHello(config: PipelineConfig, nodeId: string, port: number)
     mem_mib: String(Math.floor(config.mem_gib ? config.mem_gib * MIB_PER_GIB : totalmem() / MIB)),
     gpus: config.gpu,
     labels: config.labels,
-    base_id: await readBaseId(config.base_dir),
+    base_id: await readBaseId(base.dir),
   };
 }

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { DataClient } from "../data/dataClient.ts";
@@ -7,8 +7,8 @@ export interface SegmentSenderOptions {
   /** `out/segments` of the split's working folder. */
   readonly from: string;
   readonly taskId: string;
-  /** Where the stage and this node share a disk: the folder for the segments. Else they are sent. */
-  readonly sharedFolder: string | null;
+  /** Where the stage and this node share a base folder: leaves a file in that for segments. Else they are sent. */
+  readonly leave: ((name: string, content: { readonly file: string } | Uint8Array) => Promise<void>) | null;
   readonly data: DataClient | null;
   readonly signal: AbortSignal;
 }
@@ -27,7 +27,7 @@ const SEND_FOR_MS = 120_000;
 
 /** Hands over segments while the split runs, in order: a segment is whole once it has its name. */
 export function createSegmentSender(options: SegmentSenderOptions): SegmentSender {
-  const { from, sharedFolder } = options;
+  const { from, leave } = options;
   const over = new AbortController();
   let sent = 0;
 
@@ -36,16 +36,11 @@ export function createSegmentSender(options: SegmentSenderOptions): SegmentSende
     const first = sent;
     while (names.has(String(sent))) {
       const path = join(from, String(sent));
-      if (sharedFolder === null)
-        await options.data!.sendFile(path, { taskId: options.taskId, segment: sent });
-      else await copyInto(path, join(sharedFolder, String(sent)));
+      if (leave === null) await options.data!.sendFile(path, { taskId: options.taskId, segment: sent });
+      else await leave(String(sent), { file: path });
       sent += 1;
     }
-    if (sharedFolder !== null && sent > first) {
-      const count = join(sharedFolder, "segments.txt");
-      await writeFile(`${count}.tmp`, String(sent));
-      await rename(`${count}.tmp`, count);
-    }
+    if (leave !== null && sent > first) await leave("segments.txt", Buffer.from(String(sent)));
   };
   const watching = (async () => {
     while (!over.signal.aborted) {
@@ -77,10 +72,4 @@ export function createSegmentSender(options: SegmentSenderOptions): SegmentSende
     },
     sendFile: (path, file) => insist(() => options.data!.sendFile(path, { taskId: options.taskId, file })),
   };
-}
-
-async function copyInto(from: string, to: string): Promise<void> {
-  await mkdir(join(to, ".."), { recursive: true });
-  await copyFile(from, `${to}.tmp`);
-  await rename(`${to}.tmp`, to);
 }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { StepConfig, StepName } from "../config.ts";
 import type { DataClient } from "../data/dataClient.ts";
@@ -84,7 +84,9 @@ async function split(
   const sender = createSegmentSender({
     from: segments,
     taskId: request.computed_request_id,
-    sharedFolder: context.files.isShared ? String(request.seg_path) : null,
+    leave: context.files.isShared
+      ? (name, content) => context.files.leave(`${request.seg_path}/${name}`, content)
+      : null,
     data: context.data,
     signal: AbortSignal.any([context.signal, failed.signal]),
   });
@@ -102,7 +104,7 @@ async function split(
       if (await isThere(path)) await sender.sendFile(path, file);
     }
   } else if (await isThere(join(folder.output, "output_stream"))) {
-    await writeFile(String(request.output_path), await readOutput(folder, "output_stream"));
+    await context.files.leave(String(request.output_path), { file: join(folder.output, "output_stream") });
   }
   return { total_steps: await readCount(folder, "total_steps"), total_segments: total };
 }
@@ -136,11 +138,9 @@ async function placeInputs(
   await named("public_input_path", "public_input");
   await named("private_input_path", "private_input");
   await named("receipt_inputs_path", "receipt_inputs");
-  const block = join(String(request.base_dir), "proof", request.proof_id, `0_${request.block_no ?? 0}`);
-  const blockFiles = files.isShared
-    ? (await readdir(block).catch(() => [])).map((name) => join(block, name))
-    : files.below(block);
-  for (const path of blockFiles) await files.place(path, join(folder.input, "block", basename(path)));
+  const block = `${request.base_dir}/proof/${request.proof_id}/0_${request.block_no ?? 0}`;
+  for (const path of await files.below(block))
+    await files.place(path, join(folder.input, "block", basename(path)));
 }
 
 /** The request's plain facts, for programs that want them: `GEVULOT_SEG_SIZE`, `GEVULOT_INDEX`, `GEVULOT_IS_FINAL`, … */

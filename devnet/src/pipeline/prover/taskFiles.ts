@@ -1,20 +1,24 @@
-import { copyFile, link, mkdir, stat } from "node:fs/promises";
-import { dirname, resolve, sep } from "node:path";
+import { randomUUID } from "node:crypto";
+import { copyFile, link, mkdir, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { status } from "@grpc/grpc-js";
 import type { DataClient } from "../data/dataClient.ts";
+import type { SharedBase } from "../data/sharedBase.ts";
 
-/** The files of one call: on this disk where node and stage share it, else fetched by their SHA-256. */
+/** The files of one call: in the base folder where node and stage share it, else fetched by their SHA-256. */
 export interface TaskFiles {
   readonly isShared: boolean;
   /** Puts the file that a request names where a step expects it. False where the request names none. */
   place(path: string, to: string): Promise<boolean>;
   /** Files of a folder that a request names. */
-  below(folder: string): readonly string[];
+  below(folder: string): Promise<readonly string[]>;
+  /** Leaves a file where a request says; only where the base folder is shared. */
+  leave(path: string, content: { readonly file: string } | Uint8Array): Promise<void>;
 }
 
 export interface TaskFilesOptions {
-  readonly baseDir: string;
-  /** SHA-256 by path; empty with an existing stage, which shares its disk. */
+  readonly base: SharedBase;
+  /** SHA-256 by path; empty with an existing stage, which shares its base folder. */
   readonly files: Readonly<Record<string, string>>;
   readonly data: DataClient | null;
   /** Any path of the request, by which to tell whether the folder is shared. */
@@ -23,17 +27,19 @@ export interface TaskFilesOptions {
 }
 
 export function createTaskFiles(options: TaskFilesOptions): TaskFiles {
-  const { files, data } = options;
-  const base = `${resolve(options.baseDir)}${sep}`;
-  const isShared = data === null || resolve(options.anyPath).startsWith(base);
+  const { base, files, data } = options;
+  const isShared = data === null || base.localPath(options.anyPath) !== null;
+  // A request names files of the base folder and no others.
+  const localPath = (path: string): string => {
+    const local = base.localPath(path);
+    if (local === null) throw refused(`${path} is not in this node's base_dir`);
+    return local;
+  };
   const find = async (path: string): Promise<string> => {
     if (isShared) {
-      // A request names files of the base folder and no others.
-      if (!resolve(path).startsWith(base)) throw refused(`${path} is not in this node's base_dir`);
-      await stat(path).catch(() => {
-        throw refused(`${path} is not there: base_dir must be the stage's`);
-      });
-      return path;
+      const local = localPath(path);
+      if (!(await base.fetch(local))) throw refused(`${path} is not there: base_dir must be the stage's`);
+      return local;
     }
     const hash = files[path];
     if (hash === undefined) throw refused(`the stage gave no SHA-256 for ${path}`);
@@ -48,7 +54,22 @@ export function createTaskFiles(options: TaskFilesOptions): TaskFiles {
       await link(found, to).catch(() => copyFile(found, to));
       return true;
     },
-    below: (folder) => Object.keys(files).filter((path) => path.startsWith(`${folder}/`)),
+    async below(folder) {
+      const names = isShared ? await base.list(localPath(folder)) : null;
+      return (
+        names?.map((name) => `${folder}/${name}`) ??
+        Object.keys(files).filter((path) => path.startsWith(`${folder}/`))
+      );
+    },
+    async leave(path, content) {
+      const to = localPath(path);
+      const temporary = `${to}.${randomUUID()}.tmp`;
+      await mkdir(dirname(to), { recursive: true });
+      if (content instanceof Uint8Array) await writeFile(temporary, content);
+      else await copyFile(content.file, temporary);
+      await rename(temporary, to);
+      await base.publish(to);
+    },
   };
 }
 

@@ -4,10 +4,12 @@ import type { ProverNode } from "../nodes/proverNode.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
 import { choosePlace } from "../schedule/choosePlace.ts";
 import { chooseReleases } from "../schedule/chooseReleases.ts";
+import { orderKinds } from "../schedule/orderKinds.ts";
 import type { TaskQueue } from "../schedule/taskQueue.ts";
 import { readOpenWork, readQueueLevels, takeReleases } from "../store/releases.ts";
 import { findUnfinishedRuns, type PipelineRun } from "../store/runs.ts";
-import { lockReadyTasks, type PipelineTask, startTasks } from "../store/tasks.ts";
+import { TASK_TYPE } from "../store/statuses.ts";
+import { lockReadyTasks, type PipelineTask, requeueTasks, startTasks } from "../store/tasks.ts";
 
 export interface ClaimDeps {
   readonly database: Database;
@@ -23,8 +25,7 @@ export interface Start {
   readonly node: ProverNode;
 }
 
-/** What lets a run end comes before what begins another. */
-const ORDER: readonly TaskKind[] = ["verify", "snark", "agg", "prove", "split", "single"];
+const KINDS = Object.keys(TASK_TYPE) as TaskKind[];
 /**
  * The queue is filled when it holds less than one task for each slot. Who comes first is decided then, so it must not
  * hold many; filling it for each task alone would cost more than the task's other queries.
@@ -38,10 +39,9 @@ const FILL_TO_PER_SLOT = 3;
  */
 export async function releaseTasks({ database, pool, queue }: ClaimDeps): Promise<TaskKind[]> {
   const nodes = pool.nodes();
-  const kinds = ORDER.filter((kind) => openPlaces(kind, nodes) > 0);
+  const kinds = KINDS.filter((kind) => openPlaces(kind, nodes) > 0);
   if (kinds.length === 0) return [];
-  const levels = await readQueueLevels(database, kinds);
-  const held = new Set(kinds.filter((kind) => levels.get(kind)!.queued > 0));
+  let levels = await readQueueLevels(database, kinds);
   const slots = slotsByKind(nodes);
   const isLow = (kind: TaskKind): boolean => {
     const { queued, hasMore } = levels.get(kind)!;
@@ -55,9 +55,10 @@ export async function releaseTasks({ database, pool, queue }: ClaimDeps): Promis
     );
     const releases = chooseReleases(runs, room);
     await takeReleases(database, releases, queue.add);
-    for (const { kind } of releases) held.add(kind);
+    const empty = kinds.filter((kind) => levels.get(kind)!.head === null);
+    if (releases.some(({ kind }) => empty.includes(kind))) levels = await readQueueLevels(database, kinds);
   }
-  return kinds.filter((kind) => held.has(kind));
+  return orderKinds(new Map(kinds.map((kind) => [kind, levels.get(kind)!.head])));
 }
 
 /**
@@ -109,6 +110,10 @@ async function placeClaimed(
     else placed.push({ task, run: runs.get(task.proofId)!, node });
     node?.work.add(task.id, kind);
   }
+  await requeueTasks(
+    client,
+    homeless.map(({ id }) => id),
+  );
   for (const { id, proofId } of homeless) {
     await queue.giveBack(client, { id, kind, priority: runs.get(proofId)!.priority });
   }

@@ -10,6 +10,8 @@ import { ensureBaseId } from "../baseFolder.ts";
 import type { PipelineConfig } from "../config.ts";
 import { type BlobStore, createBlobStore } from "../data/blobStore.ts";
 import { createDataService } from "../data/dataService.ts";
+import { openBase } from "../data/openBase.ts";
+import type { SharedBase } from "../data/sharedBase.ts";
 import { createNodePool } from "../nodes/nodePool.ts";
 import { createNodesService } from "../nodes/nodesService.ts";
 import { createMetricsEndpoint } from "../observe/metricsEndpoint.ts";
@@ -52,8 +54,9 @@ const MISSED_BEATS = 4;
 export async function createStage(deps: { readonly log: Logger }, config: PipelineConfig): Promise<Stage> {
   const { log } = deps;
   await using stack = createStack();
-  const baseId = await ensureBaseId(config.base_dir);
-  const blobs = createBlobStore(join(config.base_dir, "blob"));
+  const base = await openBase(config);
+  const baseId = await ensureBaseId(base.dir);
+  const blobs = createBlobStore(join(base.dir, "blob"), base);
   const database = stack.use(await createDatabase({ log }, { url: config.database_url! }));
   await migratePipeline(database);
   const place = `${hostname()}/${config.addr}`;
@@ -73,14 +76,14 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
     ),
   );
   const driver = createRunDriver(
-    { database, queue, onChanged: wake, publish: (run, hash) => publish(blobs, run, hash) },
+    { database, queue, onChanged: wake, publish: (run, hash) => publish({ blobs, base }, run, hash) },
     { maxFailures: config.max_attempts, maxLosses: MAX_LOSSES },
   );
-  const segments = createSegmentCollector({ blobs, driver, onSegments: metrics.segments });
+  const segments = createSegmentCollector({ blobs, base, driver, onSegments: metrics.segments });
   let port = 0;
   const dataAddr = (): string => config.advertise_addr ?? config.addr.replace(/:\d+$/, `:${port}`);
   const caller = createTaskCaller(
-    { database, blobs, segments, dataAddr, verify },
+    { database, blobs, base, segments, dataAddr, verify },
     { deadlineSeconds: config.deadline_seconds },
   );
   const accuse = async (runId: string, signal: AbortSignal) =>
@@ -89,13 +92,13 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   dispatcher = active;
 
   const server = new Server(GRPC_OPTIONS);
-  const options = { version: config.prover_version, baseDir: config.base_dir, verifies: verify !== null };
+  const options = { version: config.prover_version, baseDir: base.dir, verifies: verify !== null };
   const service = { ...options, fileServerUrl: config.fileserver_url ?? null };
   const about = { stageId, dataAddr, beatEveryMs: BEAT_EVERY_MS, missedBeats: MISSED_BEATS };
   const data = { blobs, onSegment: segments.receive, onFile: segments.receiveFile };
   server.addService(
     protos.stage,
-    createStageService({ log, database, blobs, driver, count: metrics.count }, service),
+    createStageService({ log, database, blobs, base, driver, count: metrics.count }, service),
   );
   server.addService(protos.stageNodes, createNodesService(pool, about));
   server.addService(protos.stageData, createDataService(data));
@@ -106,7 +109,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
     stack.use(await createRunApi({ log, database, blobs, driver, pool }, options, config.api_addr));
   const { metrics_addr: metricsAddr, fileserver_addr: fileAddr } = config;
   const observed = metricsAddr && stack.use(await createMetricsEndpoint(metrics, metricsAddr));
-  const files = fileAddr && stack.use(await createProofServer(config.base_dir, fileAddr));
+  const files = fileAddr && stack.use(await createProofServer(base.dir, fileAddr));
   port = await bindServer(server, config.addr, await serverCredentials(config));
   stack.defer(() => server.forceShutdown());
   stack.use(await createHousekeeping({ log, database, driver, dispatcher: active, stageId, addr: place }));
@@ -118,13 +121,18 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
 }
 
 /** Puts the finished proof where its URL points, and gives it as text where it is text. */
-async function publish(blobs: BlobStore, run: PipelineRun, hash: string): Promise<string | undefined> {
+async function publish(
+  { blobs, base }: { readonly blobs: BlobStore; readonly base: SharedBase },
+  run: PipelineRun,
+  hash: string,
+): Promise<string | undefined> {
   const { target } = run.shape;
   if (target === "split" || target === "prove") return undefined;
   const bytes = await blobs.readAll(hash);
   const path = folderOf(run).snarkProof;
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, bytes);
+  await base.publish(path);
   try {
     const text = new TextDecoder("utf8", { fatal: true }).decode(bytes);
     // PostgreSQL's text holds no NUL.

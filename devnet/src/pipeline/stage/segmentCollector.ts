@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import type { BlobStore } from "../data/blobStore.ts";
+import type { SharedBase } from "../data/sharedBase.ts";
 import type { PipelineRun } from "../store/runs.ts";
 import type { PipelineTask } from "../store/tasks.ts";
 import type { WireTaskResponse } from "../wire/messages.ts";
@@ -31,11 +32,11 @@ interface Split {
   telling: Promise<void>;
 }
 
-const LOOK_EVERY_MS = 200;
 const MAX_SEGMENTS = 1_000_000;
 
 interface CollectorDeps {
   readonly blobs: BlobStore;
+  readonly base: SharedBase;
   readonly driver: RunDriver;
   /** So many segments became known. */
   readonly onSegments: (count: number) => void;
@@ -112,6 +113,7 @@ function tell(deps: CollectorDeps, split: Split): Promise<void> {
 async function readShared(deps: CollectorDeps, split: Split, count: number): Promise<void> {
   const folder = folderOf(split.run);
   for (let index = split.hashes.length; index < count; index += 1) {
+    await deps.base.fetch(folder.segment(index));
     split.hashes[index] = (await deps.blobs.putFile(folder.segment(index))).hash;
   }
   await tell(deps, split);
@@ -119,13 +121,15 @@ async function readShared(deps: CollectorDeps, split: Split, count: number): Pro
 
 async function watch(deps: CollectorDeps, split: Split, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const text = await readFile(folderOf(split.run).segmentCount, "utf8").catch(() => "");
+    const { segmentCount } = folderOf(split.run);
+    await deps.base.fetch(segmentCount).catch(() => {});
+    const text = await readFile(segmentCount, "utf8").catch(() => "");
     const count = Number.parseInt(text, 10);
     if (count > split.hashes.length && count <= MAX_SEGMENTS) {
       // A count that runs ahead of its file is looked at again.
       await readShared(deps, split, count).catch(() => {});
     }
-    await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+    await delay(deps.base.lookEveryMs, undefined, { signal }).catch(() => {});
   }
 }
 

@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import {
   status as grpcStatus,
   type ServerUnaryCall,
@@ -11,9 +11,10 @@ import { isFileName } from "../admit/fileName.ts";
 import type { ProofRequest } from "../admit/proofRequest.ts";
 import { admit } from "../admit/refusal.ts";
 import type { BlobStore } from "../data/blobStore.ts";
+import type { SharedBase } from "../data/sharedBase.ts";
 import type { ProverVersion } from "../plan/planTasks.ts";
 import { elfPath } from "../runFolder.ts";
-import { findRun } from "../store/runs.ts";
+import { findRun, type PipelineRun } from "../store/runs.ts";
 import { RUN_STATUS } from "../store/statuses.ts";
 import { isUser } from "../store/users.ts";
 import type {
@@ -30,6 +31,7 @@ export interface StageServiceDeps {
   readonly log: Logger;
   readonly database: Database;
   readonly blobs: BlobStore;
+  readonly base: SharedBase;
   readonly driver: RunDriver;
   readonly count: (method: string) => () => void;
 }
@@ -82,11 +84,12 @@ async function generateProof(
   options: StageServiceOptions,
   request: ProofRequest,
 ): Promise<WireGenerateProofResponse> {
+  const { base } = deps;
   const { version, baseDir } = options;
   const admission = await admit(request, {
     version,
     isUser: (address) => isUser(deps.database, address),
-    hasElf: async (elfId) => ELF_ID.test(elfId) && (await isFile(elfPath(baseDir, elfId))),
+    hasElf: async (elfId) => ELF_ID.test(elfId) && (await base.fetch(elfPath(baseDir, elfId))),
   });
   if (admission.kind === "refused") return refusal(request.proofId, admission.reason);
   const taken = await takeRun(deps, options, request, { address: admission.address });
@@ -99,7 +102,7 @@ async function generateProof(
 }
 
 async function getStatus(
-  { database, blobs }: StageServiceDeps,
+  { database, blobs, base }: StageServiceDeps,
   options: StageServiceOptions,
   proofId: string,
 ): Promise<WireGetStatusResponse | null> {
@@ -115,9 +118,15 @@ async function getStatus(
     // Of a run that goes on the existing service gives its heartbeat here, which says nothing: 0.
     proving_time: String(run.finishedAt ? run.checkAt : 0),
     ...(isDone && run.resultHash && { proof_with_public_inputs: await blobs.readAll(run.resultHash) }),
-    ...(isDone && { output_stream: await readFile(folderOf(run).outputStream).catch(() => Buffer.alloc(0)) }),
+    ...(isDone && { output_stream: await readOutputStream(base, run) }),
     ...proofUrls(options.fileServerUrl, run),
   };
+}
+
+async function readOutputStream(base: SharedBase, run: PipelineRun): Promise<Buffer> {
+  const { outputStream } = folderOf(run);
+  await base.fetch(outputStream);
+  return readFile(outputStream).catch(() => Buffer.alloc(0));
 }
 
 function toProofRequest(wire: WireGenerateProofRequest): ProofRequest {
@@ -145,11 +154,4 @@ function toProofRequest(wire: WireGenerateProofRequest): ProofRequest {
 function refusal(proofId: string, reason: string): WireGenerateProofResponse {
   const echoed = isFileName(proofId) ? proofId : "";
   return { status: RUN_STATUS.INVALID_PARAMETER, error_message: reason, proof_id: echoed };
-}
-
-function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
 }

@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
+import { sep } from "node:path";
 import type { Database } from "../../store/database.ts";
 import type { StepName } from "../config.ts";
 import type { BlobStore } from "../data/blobStore.ts";
+import type { SharedBase } from "../data/sharedBase.ts";
 import type { ProverNode } from "../nodes/proverNode.ts";
 import type { PipelineRun } from "../store/runs.ts";
 import { type PipelineTask, readInputs } from "../store/tasks.ts";
@@ -41,6 +43,7 @@ export interface TaskCaller {
 export interface TaskCallerDeps {
   readonly database: Database;
   readonly blobs: BlobStore;
+  readonly base: SharedBase;
   readonly segments: SegmentCollector;
   /** `host:port` of this stage's StageData. */
   readonly dataAddr: () => string;
@@ -72,6 +75,7 @@ export function createTaskCaller(
     }
     const needsKey = run.shape.version === "zkm2" && flags?.isLeafLayer;
     const noKey = new Uint8Array();
+    if (needsKey) await deps.base.fetch(folderOf(run).verifyingKey);
     const verifyingKey = needsKey ? await readFile(folderOf(run).verifyingKey).catch(() => noKey) : noKey;
     return { inputs, receipts, verifyingKey };
   };
@@ -86,10 +90,10 @@ export function createTaskCaller(
       const deadlineMs = node.work.count > node.slots ? 2 * stepMs : stepMs;
       const collecting = kind === "split" ? deps.segments.collect(task, run, node.sharesBase) : null;
       try {
-        const files = filesOf(kind, task, run);
+        const files = wirePaths(deps.base, filesOf(kind, task, run));
         const outcome = await node.client!.call(
           METHODS[kind],
-          taskRequest(kind, task, run, data),
+          wireRequest(deps.base, taskRequest(kind, task, run, data)),
           { dataAddr: deps.dataAddr(), files },
           { deadlineMs, signal: AbortSignal.any([signal, node.gone]) },
         );
@@ -135,6 +139,19 @@ function filesOf(kind: CallKind, task: PipelineTask, run: PipelineRun): Record<s
   if (kind === "split" || kind === "single") return { ...files };
   if (kind !== "prove") return {};
   return { [elf]: files[elf]!, [segmentPath(run, task)]: task.inputHash! };
+}
+
+/** With the paths by which others know the files. */
+function wireRequest(base: SharedBase, request: object): object {
+  const isPath = (value: unknown): value is string =>
+    typeof value === "string" && (value === base.dir || value.startsWith(base.dir + sep));
+  return Object.fromEntries(
+    Object.entries(request).map(([name, value]) => [name, isPath(value) ? base.wirePath(value) : value]),
+  );
+}
+
+function wirePaths(base: SharedBase, files: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(files).map(([path, hash]) => [base.wirePath(path), hash]));
 }
 
 /** Null where the node says that it did it. */

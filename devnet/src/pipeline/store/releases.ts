@@ -1,6 +1,7 @@
 import type { Database, Queryable } from "../../store/database.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
 import type { Release, RunLoad } from "../schedule/chooseReleases.ts";
+import type { QueueHead } from "../schedule/orderKinds.ts";
 import type { QueuedTask } from "../schedule/taskQueue.ts";
 import { TASK_STATUS, TASK_TYPE, taskKindOf } from "./statuses.ts";
 
@@ -9,23 +10,38 @@ export interface QueueLevel {
   readonly queued: number;
   /** There are tasks that can start and are not in the queue. */
   readonly hasMore: boolean;
+  /** The one in the queue that goes first: its run's priority, and since when it is there. Null where there is none. */
+  readonly head: QueueHead | null;
 }
 
 export async function readQueueLevels(
   client: Queryable,
   kinds: readonly TaskKind[],
 ): Promise<ReadonlyMap<TaskKind, QueueLevel>> {
-  const found = await client.query<{ itype: number; queued: number; has_more: boolean }>(
-    `select itype,
+  const found = await client.query<{
+    itype: number;
+    queued: number;
+    has_more: boolean;
+    priority: number | null;
+    queued_at: Date | null;
+  }>(
+    `select itype, head.priority, head.queued_at,
        (select count(*)::int from prove_task as task
         where task.itype = kind.itype and status = ${TASK_STATUS.ready} and is_queued) as queued,
        exists (select 1 from prove_task as task
         where task.itype = kind.itype and status = ${TASK_STATUS.ready} and not is_queued) as has_more
-     from unnest($1::int[]) as kind (itype)`,
+     from unnest($1::int[]) as kind (itype)
+     left join lateral (
+       select run.priority, task.queued_at from prove_task as task join stage_task as run on run.id = task.proof_id
+       where task.itype = kind.itype and task.status = ${TASK_STATUS.ready} and is_queued
+       order by run.priority desc, task.queued_at limit 1) as head on true`,
     [kinds.map((kind) => TASK_TYPE[kind])],
   );
   return new Map(
-    found.rows.map((row) => [taskKindOf(row.itype), { queued: row.queued, hasMore: row.has_more }]),
+    found.rows.map(({ itype, queued, has_more: hasMore, priority, queued_at: since }) => [
+      taskKindOf(itype),
+      { queued, hasMore, head: since === null ? null : { priority: priority!, since: since.getTime() } },
+    ]),
   );
 }
 
@@ -87,7 +103,7 @@ export async function takeReleases(
                       and status = ${TASK_STATUS.ready} and not is_queued
                     order by created_at, length(key), key limit release.count
                     for update skip locked) as task)
-       update prove_task set is_queued = true from chosen, stage_task as run
+       update prove_task set is_queued = true, queued_at = now() from chosen, stage_task as run
        where prove_task.id = chosen.id and run.id = prove_task.proof_id
        returning prove_task.id, prove_task.itype, run.priority`,
       [

@@ -138,7 +138,7 @@ export async function putTaskBack(client: Queryable, id: string, setback: TaskSe
   const isFailure = setback.outcome === "failed" || setback.outcome === "late";
   const put = await client.query(
     `update prove_task set status = ${TASK_STATUS.ready}, stage_id = null, error = $2, updated_at = now(),
-       failures = failures + $3, losses = losses + $4,
+       queued_at = now(), failures = failures + $3, losses = losses + $4,
        not_on = case when $3 = 1 and not $5 = any (not_on) then not_on || $5::text else not_on end
      where id = $1 and status = ${TASK_STATUS.running}`,
     [id, setback.error, isFailure ? 1 : 0, setback.outcome === "lost" ? 1 : 0, setback.node],
@@ -232,6 +232,12 @@ export async function hasUnfinishedTasks(client: Queryable, proofId: string): Pr
     [proofId],
   );
   return found.rowCount === 1;
+}
+
+/** They are behind the others of the queue again, so that their kind does not go first for what can't start. */
+export async function requeueTasks(client: Queryable, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await client.query("update prove_task set queued_at = now() where id = any ($1)", [ids]);
 }
 
 /** Of these tasks those that can start, in that order, with their rows locked. */
