@@ -71,6 +71,10 @@ export interface TaskAttempt {
   readonly failure: TaskFailure | null;
   /** The last 4 KiB of the console. */
   readonly consoleTail: string;
+  /** The most memory of this machine that the VM held, guest and QEMU, as far as it was seen; looked at ten times a second. */
+  readonly peakMemBytes: number | null;
+  /** Of the result: its data and its files. */
+  readonly outputBytes: number | null;
 }
 
 /**

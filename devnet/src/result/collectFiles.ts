@@ -12,6 +12,7 @@ export interface CollectedFile {
   readonly checksum: string;
   /** Where the copy is. */
   readonly path: string;
+  readonly bytes: number;
 }
 
 /** Says which output file of a program can't be taken, and why; becomes the task's failure. */
@@ -43,7 +44,7 @@ export async function collectFiles(
       left -= size;
       const path = join(stagingDir, String(collected.length));
       await copy(handle, path, size, options.signal);
-      collected.push({ vmPath, checksum: await checksumFile(path), path });
+      collected.push({ vmPath, checksum: await checksumFile(path), path, bytes: size });
     } finally {
       await handle.close().catch(() => {});
     }

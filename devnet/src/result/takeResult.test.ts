@@ -43,7 +43,7 @@ test("a failure has the reason that lies in the workspace, and never its result"
 });
 
 test("a file that is not what the program says fails the task", () => {
-  const file = { vmPath: "/workspace/a", checksum: CHECKSUM, path: "/x" };
+  const file = { vmPath: "/workspace/a", checksum: CHECKSUM, bytes: 1, path: "/x" };
   const compare = (said: string | undefined) => () =>
     compareChecksums([file], said === undefined ? undefined : new Map([[file.vmPath, said]]));
   expect(compare(undefined)).not.toThrow();

@@ -10,7 +10,14 @@ import { createResultTransaction } from "../result/createResultTransaction.ts";
 import { explainOutcome } from "../result/explainOutcome.ts";
 import { compareChecksums, takeResult } from "../result/takeResult.ts";
 import type { Database } from "../store/database.ts";
-import { type AttemptStage, markAttemptSpawned, markAttemptStage, type Task } from "../store/tasks.ts";
+import {
+  type AttemptStage,
+  type AttemptUsage,
+  markAttemptSpawned,
+  markAttemptStage,
+  setAttemptUsage,
+  type Task,
+} from "../store/tasks.ts";
 import type { VmEvent, VmProvider } from "../vm/provider.ts";
 import { createTaskExchange } from "../vm/vsock/taskExchange.ts";
 import type { ResourceAmount } from "./resources.ts";
@@ -86,6 +93,10 @@ export async function runAttempt(
   if (deadline.ms === 0) {
     return { failure: { ...runTooLate(), step: task.step }, transaction: null };
   }
+  let peakMemBytes: number | null = null;
+  const onPeakMemory = (bytes: number): void => {
+    peakMemBytes = bytes;
+  };
   const outcome = await deps.provider.run(
     {
       attemptId: attempt.id,
@@ -103,7 +114,7 @@ export async function runAttempt(
       maxOutputBytes: options.maxOutputBytes,
       ...(options.maxOutputFiles === undefined ? {} : { maxOutputFiles: options.maxOutputFiles }),
     },
-    { signal, onEvent: (event) => noteStage(deps, attempt, event) },
+    { signal, onPeakMemory, onEvent: (event) => noteStage(deps, attempt, event) },
   );
   noteStage(deps, attempt, { stage: "gone" });
   const explained = explainOutcome(outcome, await takeResult(exchange, workspaceDir, task.id), {
@@ -111,15 +122,26 @@ export async function runAttempt(
     deadline,
     memMib: resources.memMib,
   });
-  if ("code" in explained) return { failure: explained, transaction: null };
+  if ("code" in explained) {
+    await noteUsage(deps, attempt, { peakMemBytes, outputBytes: null });
+    return { failure: explained, transaction: null };
+  }
   const stagingDir = join(deps.layout.attemptDir(attempt.id), "staging");
   const limits = { maxBytes: options.maxOutputBytes, signal };
   const collected = await collectFiles(workspaceDir, explained.files, stagingDir, limits);
   compareChecksums(collected, explained.checksums);
+  const outputBytes = collected.reduce((sum, { bytes }) => sum + bytes, explained.data.length);
+  await noteUsage(deps, attempt, { peakMemBytes, outputBytes });
   return {
     failure: null,
     transaction: await createResultTransaction(deps, task, explained.data, collected),
   };
+}
+
+async function noteUsage(deps: AttemptDeps, { task, number }: Attempt, usage: AttemptUsage): Promise<void> {
+  await setAttemptUsage(deps.database, task.id, number, usage).catch((error: Error) =>
+    deps.log.warn({ task: task.id, reason: error.message }, "what the task used was not noted"),
+  );
 }
 
 const TOLD: ReadonlySet<string> = new Set<VmEvent["stage"]>(["spawned", "booted", "program"]);

@@ -42,6 +42,7 @@ const count = z
   .int()
   .min(0)
   .max(2 ** 31 - 1);
+const bytes = z.int().min(0);
 const failure = z.object({
   // A later version may know more of them.
   code: z.string().regex(/^[A-Z_]{1,40}$/),
@@ -65,6 +66,8 @@ const attempt = z.object({
   endedAt: time.nullable(),
   failure: failure.nullable(),
   consoleTail: text,
+  peakMemBytes: bytes.nullable().default(null),
+  outputBytes: bytes.nullable().default(null),
 });
 const schema = z.object({
   run: hash,

@@ -150,6 +150,8 @@ interface AttemptRow {
   ended_at: Date | null;
   failure: TaskFailure | null;
   console_tail: string;
+  peak_mem_bytes: string | null;
+  output_bytes: string | null;
 }
 
 function toAttempt(row: AttemptRow): TaskAttempt {
@@ -167,5 +169,7 @@ function toAttempt(row: AttemptRow): TaskAttempt {
     endedAt: row.ended_at?.toISOString() ?? null,
     failure: row.failure,
     consoleTail: row.console_tail,
+    peakMemBytes: row.peak_mem_bytes === null ? null : Number(row.peak_mem_bytes),
+    outputBytes: row.output_bytes === null ? null : Number(row.output_bytes),
   };
 }

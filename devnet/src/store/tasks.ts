@@ -120,6 +120,24 @@ export async function markAttemptStage(
   );
 }
 
+export interface AttemptUsage {
+  readonly peakMemBytes: number | null;
+  /** Null where there is no result. */
+  readonly outputBytes: number | null;
+}
+
+export async function setAttemptUsage(
+  database: Queryable,
+  id: string,
+  number: number,
+  { peakMemBytes, outputBytes }: AttemptUsage,
+): Promise<void> {
+  await database.query(
+    "update task_attempt set peak_mem_bytes = $3, output_bytes = $4 where task = $1 and number = $2",
+    [id, number, peakMemBytes, outputBytes],
+  );
+}
+
 export interface TaskEnd {
   readonly failure: TaskFailure | null;
   readonly consoleTail: string;

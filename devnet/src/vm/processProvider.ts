@@ -124,7 +124,14 @@ async function runOnHost(
   supervisor.started(group.pid, "none");
   supervisor.feed({ kind: "guest", message: { kind: "program" } });
   const onLimit = (outcome: VmOutcome): void => supervisor.feed({ kind: "limit", outcome });
-  using _watch = watchVm({ task, pid: group.pid, before, consoleBytes: () => sink.totalBytes, onLimit });
+  using _watch = watchVm({
+    task,
+    pid: group.pid,
+    before,
+    consoleBytes: () => sink.totalBytes,
+    onLimit,
+    onPeakMemory: how.onPeakMemory,
+  });
   group.ended.then(({ exitCode, signal: by }) => {
     const message: GuestMessage =
       by === null ? { kind: "exited", exitCode: exitCode ?? 0 } : { kind: "signalled", signal: by };

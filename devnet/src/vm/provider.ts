@@ -60,6 +60,8 @@ export interface VmRunOptions {
   /** Ends the VM; the outcome is then `cancelled`. */
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: VmEvent) => void;
+  /** The most memory that the VM, or the program on the host, held so far. */
+  readonly onPeakMemory?: (bytes: number) => void;
   /** The console as it comes, all of it. */
   readonly onConsole?: (chunk: Uint8Array) => void;
 }

@@ -214,6 +214,7 @@ async function runInQemu(
     before,
     consoleBytes: vm.consoleBytes,
     onLimit: (outcome) => supervisor.feed({ kind: "limit", outcome }),
+    onPeakMemory: how.onPeakMemory,
   });
   return await supervisor.outcome;
 }

@@ -12,6 +12,8 @@ export interface VmWatchOptions {
   /** Bytes that the console had so far: a program that speaks is not idle. */
   readonly consoleBytes: () => number;
   readonly onLimit: (outcome: VmOutcome) => void;
+  /** The most memory that it held so far; called where it grew. */
+  readonly onPeakMemory?: ((bytes: number) => void) | undefined;
 }
 
 /** A scan may cost a twentieth of a processor at most. */
@@ -25,6 +27,7 @@ const MIN_IDLE_CHECK_MS = 250;
 /** A guest that waits takes less of one processor, also where it is emulated. */
 const IDLE_CPU_SHARE = 0.1;
 const TICKS_PER_SECOND = 100;
+const MEMORY_LOOK_MS = 100;
 
 /**
  * Watches what a program leaves in its workspace and whether it still does something, for as long as it is not disposed
@@ -42,6 +45,7 @@ export function watchVm(options: VmWatchOptions): Disposable {
     watches.push(watchWorkspace(options, limits, stop.signal));
   }
   if (idleLimitMs !== undefined) watches.push(watchIdle(options, idleLimitMs, stop.signal));
+  if (options.onPeakMemory) watches.push(watchMemory(options.pid, options.onPeakMemory, stop.signal));
   // They end by the signal.
   for (const watch of watches) watch.catch(() => {});
   return { [Symbol.dispose]: () => stop.abort() };
@@ -86,6 +90,18 @@ async function watchIdle(
     if (now.bytes !== last.bytes || cpuShare > IDLE_CPU_SHARE) activeMs = now.ms;
     last = now;
     if (now.ms - activeMs >= idleLimitMs) return onLimit({ kind: "idle", idleMs: idleLimitMs });
+  }
+}
+
+/** The kernel keeps the peak; what came after the last look before the end is not seen. Nothing outside Linux. */
+async function watchMemory(pid: number, onPeak: (bytes: number) => void, signal: AbortSignal): Promise<void> {
+  let last = 0;
+  for (;;) {
+    const status = await readFile(`/proc/${pid}/status`, "latin1").catch(() => "");
+    const peak = Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
+    if (peak > last) onPeak(peak);
+    last = Math.max(last, peak);
+    await delay(MEMORY_LOOK_MS, undefined, { signal, ref: false });
   }
 }
 

@@ -29,6 +29,8 @@ const attempt = jsonObject<TaskAttempt>({
   endedAt: ["endedAt", jsonNullable(jsonString)],
   failure: ["failure", jsonTaskFailure],
   consoleTail: ["consoleTail", jsonString],
+  peakMemBytes: ["peakMemBytes", jsonNullable(jsonInteger)],
+  outputBytes: ["outputBytes", jsonNullable(jsonInteger)],
 });
 
 const task = jsonObject<TaskStatus>({
