@@ -100,7 +100,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Whether a port of this machine can be listened on now. */
-async function isPortFree(port: number, host = "127.0.0.1"): Promise<boolean> {
+export async function isPortFree(port: number, host = "127.0.0.1"): Promise<boolean> {
   const server = createServer();
   return new Promise((resolve) => {
     server.once("error", () => resolve(false));
