@@ -49,3 +49,4 @@ import "./up/postgresBinaries.ts";
 import "./up/postgresCluster.ts";
 import "./up/postgresOwner.ts";
 import "./up/postgresServer.ts";
+import "./up/stoppedState.ts";

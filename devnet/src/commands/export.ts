@@ -1,14 +1,24 @@
-import type { CommandModule } from "yargs";
+import type { Argv, CommandModule } from "yargs";
 import { exportQuadletCommand } from "./exportQuadlet.ts";
+import { type ExportStateArgs, runExportState } from "./exportState.ts";
+import { report } from "./report.ts";
+import { commonOptions } from "./upOptions.ts";
 
-export const exportCommand: CommandModule = {
-  command: "export",
-  describe: "Write files that run a node or a network elsewhere",
+export const exportCommand: CommandModule<object, ExportStateArgs> = {
+  command: "export [file]",
+  describe:
+    "Write the state of this folder's devnet to a file, or files that run a node or a network elsewhere",
   builder: (yargs) =>
     yargs
       .command(exportQuadletCommand)
-      .demandCommand(1, "Say what to write: export quadlet.")
+      .positional("file", { type: "string", describe: "The archive to write; `import` reads it" })
+      .options(commonOptions)
+      .option("force", { type: "boolean", default: false, describe: "Replace the file" })
+      .check(({ file, _ }) => {
+        return file !== undefined || _.length > 1 || "Say what to write: export FILE, or export quadlet.";
+      }, false)
+      .example("$0 export deployed.tar.gz", "")
       .example("$0 export quadlet --out node1 --advertise node1.example:9999", "")
-      .strict(),
-  handler: () => {},
+      .strict() as unknown as Argv<ExportStateArgs>,
+  handler: (args) => report("export", args, () => runExportState(args)),
 };
