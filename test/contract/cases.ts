@@ -10,6 +10,8 @@ export interface ContractCase {
   check(end: CaseEnd, kind: ProgramKind): Promise<void> | void;
   /** Null, or why a host process can't show it. */
   readonly notOnHost?: string;
+  /** Likewise of Nanos. */
+  readonly notOnNanos?: string;
 }
 
 export interface ContractSizes {
@@ -53,6 +55,7 @@ export function contractCases(sizes: ContractSizes): ContractCase[] {
       proves: ["signal"],
       run: { ...base, args: ["signal"] },
       check: fails("PROGRAM_FAILED", { signal: "SIGSEGV" }),
+      notOnNanos: "Nanos tells of no signal",
     },
     {
       name: "own message",
@@ -72,6 +75,7 @@ export function contractCases(sizes: ContractSizes): ContractCase[] {
       run: { ...base, args: ["memory"], memMib: 256 },
       check: fails("OUT_OF_MEMORY"),
       notOnHost: "the memory of a host process is not limited",
+      notOnNanos: "Nanos does not say that memory was short",
     },
     {
       name: "console flood",

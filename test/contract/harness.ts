@@ -7,6 +7,9 @@ import { promisify } from "node:util";
 import type { TaskFailure } from "gevulot-sdk";
 import { pino } from "pino";
 import { buildImage } from "../../devnet/src/image/buildImage.ts";
+import { bundleProgram } from "../../devnet/src/image/bundleProgram.ts";
+import { buildNanosImage } from "../../devnet/src/image/nanos/buildNanosImage.ts";
+import type { KernelFilesOptions } from "../../devnet/src/image/nanos/kernelFiles.ts";
 import { collectFiles, OutputFileProblem } from "../../devnet/src/result/collectFiles.ts";
 import { explainOutcome } from "../../devnet/src/result/explainOutcome.ts";
 import { readConsoleTail } from "../../devnet/src/result/readConsoleTail.ts";
@@ -16,7 +19,12 @@ import type { VmProvider } from "../../devnet/src/vm/provider.ts";
 import { createTaskExchange } from "../../devnet/src/vm/vsock/taskExchange.ts";
 
 /** How a program is made, and how it and its node speak. */
-export type ProgramKind = "Node.js by files" | "Node.js by VSOCK" | "exec, static" | "exec, dynamic";
+export type ProgramKind =
+  | "Node.js by files"
+  | "Node.js by VSOCK"
+  | "exec, static"
+  | "exec, dynamic"
+  | "Node.js under Nanos";
 export type ProviderName = "qemu" | "process";
 
 export interface CaseRun {
@@ -41,7 +49,6 @@ export interface CaseEnd {
 
 export interface Harness extends AsyncDisposable {
   readonly vsock: { readonly kind: string; readonly detail: string };
-  /** Null where such a program can't be made here, with the reason in `unmade`. */
   image(kind: ProgramKind): Promise<string>;
   run(kind: ProgramKind, provider: ProviderName, what: CaseRun): Promise<CaseEnd>;
 }
@@ -51,8 +58,11 @@ const source = fileURLToPath(new URL("../fixtures/programs/contract.c", import.m
 const MAX_OUTPUT_BYTES = 4 * 2 ** 30;
 export const CONTRACT_ENV = "with space, 'quotes' and ü";
 
+/** Where Nanos's kernel and loader are, by which a program of that kind can be made; null without them. */
+export type NanosFiles = KernelFilesOptions | null;
+
 /** Images of each kind, made when they are first wanted, and both providers; all that a node does with a task but the store. */
-export async function createHarness(): Promise<Harness> {
+export async function createHarness(nanos: NanosFiles): Promise<Harness> {
   const log = pino({ level: "silent" });
   const folder = await realpath(await mkdtemp(join(tmpdir(), "contract-")));
   const cacheDir = join(homedir(), ".cache", "gevulot");
@@ -65,7 +75,7 @@ export async function createHarness(): Promise<Harness> {
   let runs = 0;
 
   const image = (kind: ProgramKind): Promise<string> => {
-    const made = images.get(kind) ?? makeImage(kind, folder, cacheDir);
+    const made = images.get(kind) ?? makeImage(kind, { folder, cacheDir, nanos });
     images.set(kind, made);
     return made;
   };
@@ -143,9 +153,27 @@ async function fillWorkspace(workspaceDir: string, { inputs }: CaseRun): Promise
   }
 }
 
-async function makeImage(kind: ProgramKind, folder: string, cacheDir: string): Promise<string> {
+async function makeImage(
+  kind: ProgramKind,
+  {
+    folder,
+    cacheDir,
+    nanos,
+  }: { readonly folder: string; readonly cacheDir: string; readonly nanos: NanosFiles },
+): Promise<string> {
   const name = kind.replace(/\W+/g, "-");
   const outputPath = join(folder, `${name}.img`);
+  if (kind === "Node.js under Nanos") {
+    if (nanos === null) throw new Error("an image for Nanos needs its kernel");
+    await writeFile(join(folder, "contract.mjs"), await bundleProgram(script));
+    // With it the kernel hands on the program's exit code.
+    const ManifestPassthrough = { debug_exit: "t" };
+    const Env = { CONTRACT_ENV, GEVULOT_TRANSPORT: "files" };
+    const manifest = { Args: ["/contract.mjs"], Files: ["contract.mjs"], Env, ManifestPassthrough };
+    const program = process.execPath;
+    await buildNanosImage({ program, workingDir: folder, manifest, outputPath, kernelFiles: nanos });
+    return outputPath;
+  }
   if (kind.startsWith("Node.js")) {
     const transport = kind === "Node.js by VSOCK" ? "vsock" : "files";
     const manifest = { Env: { CONTRACT_ENV, GEVULOT_TRANSPORT: transport } };

@@ -1,8 +1,11 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
 import { type ContractCase, type ContractSizes, comparable, contractCases, entropyOf } from "./cases.ts";
-import { type CaseEnd, createHarness, type Harness, type ProgramKind } from "./harness.ts";
+import { type CaseEnd, createHarness, type Harness, type NanosFiles, type ProgramKind } from "./harness.ts";
 
 const KINDS: readonly ProgramKind[] = [
   "Node.js by files",
@@ -17,7 +20,13 @@ const AT_ONCE = 3;
  * One table of cases for every kind of program, in VMs and as host processes, whose ends are compared. Without `full`
  * each case has its turn in a VM, but not with every kind; what is left out stands among the skipped tests.
  */
-export function describeContract(options: { readonly full: boolean; readonly sizes: ContractSizes }): void {
+export function describeContract(options: {
+  readonly full: boolean;
+  readonly sizes: ContractSizes;
+  /** Default: those of GEVULOT_NANOS_KERNEL and GEVULOT_NANOS_BOOT, else of an installed ops. */
+  readonly nanos?: NanosFiles;
+}): void {
+  const { nanos = findNanos() } = options;
   const cases = contractCases(options.sizes);
   const inVm = (kind: ProgramKind, index: number): boolean =>
     options.full || index === 0 || index % KINDS.length === KINDS.indexOf(kind);
@@ -29,7 +38,7 @@ export function describeContract(options: { readonly full: boolean; readonly siz
 
   beforeAll(async () => {
     hasCompiler = await findCompiler();
-    harness = await createHarness();
+    harness = await createHarness(nanos);
   });
   afterAll(() => harness?.[Symbol.asyncDispose]());
 
@@ -40,7 +49,7 @@ export function describeContract(options: { readonly full: boolean; readonly siz
   };
   /** Once for each; over VSOCK a host process can't, so that its files are compared. */
   const hostEnd = (kind: ProgramKind, one: ContractCase): Promise<CaseEnd> => {
-    const twin = kind === "Node.js by VSOCK" ? "Node.js by files" : kind;
+    const twin = kind.startsWith("Node.js") ? "Node.js by files" : kind;
     const key = `${twin}: ${one.name}`;
     const end = onHost.get(key) ?? turn(() => harness.run(twin, "process", one.run));
     onHost.set(key, end);
@@ -78,14 +87,38 @@ export function describeContract(options: { readonly full: boolean; readonly siz
     }
   });
 
+  describe.concurrent("Node.js under Nanos", () => {
+    if (nanos === null) {
+      const names = cases.flatMap(({ proves }) => proves);
+      const reason = `no kernel.img and boot.img of Nanos: set GEVULOT_NANOS_KERNEL and GEVULOT_NANOS_BOOT, or install ops: ${names.join(", ")}`;
+      test(`${names.length} cases`, (context) => context.skip(reason));
+      return;
+    }
+    // Without `full`, what goes in and out shows that it runs at all.
+    for (const one of options.full ? cases : cases.slice(0, 1)) {
+      test(`${one.name} (${one.proves.length} cases of the contract)`, async (context) => {
+        if (one.notOnNanos !== undefined) context.skip(one.notOnNanos);
+        const end = await turn(() => harness.run("Node.js under Nanos", "qemu", one.run));
+        await one.check(end, "Node.js under Nanos");
+        if (one === cases[0]) entropies.push(await entropyOf(end));
+        if (one.notOnHost === undefined) {
+          expect(await comparable(end)).toEqual(await comparable(await hostEnd("Node.js under Nanos", one)));
+        }
+      });
+    }
+  });
+
   test("no two VMs have the same randomness", () => {
     expect(entropies.length).toBeGreaterThan(2);
     expect(new Set(entropies).size).toBe(entropies.length);
   });
+}
 
-  test("Nanos: all cases", (context) => {
-    context.skip("needs a Nanos kernel (an installed ops) and a program linked with the existing shim");
-  });
+function findNanos(): NanosFiles {
+  const opsHome = join(process.env.OPS_HOME || homedir(), ".ops");
+  const [kernelPath, bootPath] = [process.env.GEVULOT_NANOS_KERNEL, process.env.GEVULOT_NANOS_BOOT];
+  if (kernelPath && bootPath) return { opsHome, kernelPath, bootPath };
+  return existsSync(join(opsHome, "latest.txt")) ? { opsHome } : null;
 }
 
 function findCompiler(): Promise<boolean> {
