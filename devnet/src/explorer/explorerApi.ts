@@ -86,7 +86,8 @@ export function createExplorerApi(deps: ExplorerApiDeps): (call: ApiCall) => Pro
   return (call) => {
     for (const [path, answer] of routes) {
       const match = path.exec(call.url.pathname);
-      if (match) return answer(call, match.slice(1));
+      // Also what is thrown before anything is awaited is the answer's failure.
+      if (match) return Promise.resolve().then(() => answer(call, match.slice(1)));
     }
     return null;
   };

@@ -74,7 +74,10 @@ export async function createExplorer(
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
     const refusal = refusalOf(request, allowedHosts) ?? (streams.count >= MAX_STREAMS ? TOO_MANY : null);
     if (refusal !== null) return problem(response, ...refusal);
-    const url = new URL(request.url ?? "/", "http://explorer");
+    const text = `http://explorer${request.url}`;
+    if (!URL.canParse(text))
+      return problem(response, 400, "EXPLORER_ADDRESS", "That is no address of a page.");
+    const url = new URL(text);
     const answering = api({ url, request, response });
     if (answering !== null) return answer(response, answering);
     // Looked for again where it is missing: it may have been built meanwhile.

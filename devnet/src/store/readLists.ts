@@ -58,7 +58,8 @@ const RUNS = `
         (select s.failure is not null from shared_run s where s.run = t.hash),
         exists (select 1 from task k where k.run = t.hash and k.failure is not null)
       ) as failed,
-      exists (select 1 from task k join task_attempt a on a.task = k.id where k.run = t.hash) as tried
+      exists (select 1 from task k join task_attempt a on a.task = k.id where k.run = t.hash)
+        or exists (select 1 from task_report r where r.run = t.hash) as tried
     from transaction t where t.kind = 'run'
   ) r`;
 
