@@ -29,6 +29,7 @@ const phases = [
       ["node_modules/@biomejs/biome/bin/biome", "ci", ...(isCi ? ["--colors=off"] : []), "."],
       context,
     ),
+  () => checkPhase("bundle", ["scripts/bundle.mjs"], context),
   () => testPhase(context),
 ];
 

@@ -1,2 +1,4 @@
 #!/usr/bin/env node
-import "../dist/cli.js";
+import { pickEntry } from "./entry.js";
+
+await import(pickEntry("../dist/cli.js", "../dist/bundle/cli.js"));

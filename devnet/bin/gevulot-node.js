@@ -1,2 +1,4 @@
 #!/usr/bin/env node
-import "../dist/nodeCli.js";
+import { pickEntry } from "./entry.js";
+
+await import(pickEntry("../dist/nodeCli.js", "../dist/bundle/nodeCli.js"));

@@ -7,7 +7,7 @@ const MAX_GROWTH_BYTES = 256 * 2 ** 20;
 const MAX_INPUT_MS = 2_000;
 
 /** Numbers from 0 to 1 that a seed repeats (mulberry32). */
-function createRandom(seed: number): () => number {
+export function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
