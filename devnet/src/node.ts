@@ -36,6 +36,7 @@ import { migrate } from "./store/migrate.ts";
 import { findRun } from "./store/readTransactions.ts";
 import { createTraceWriter } from "./trace/traceWriter.ts";
 import { createVmProvider } from "./vm/createVmProvider.ts";
+import type { InspectOptions } from "./vm/inspector.ts";
 import type { VmProvider } from "./vm/provider.ts";
 import { reapLeftovers } from "./vm/reapLeftovers.ts";
 
@@ -331,10 +332,15 @@ async function createProvider(log: Logger, layout: FileLayout, options: NodeOpti
       provider,
       qemuPath,
       cacheDir: layout.cacheDir,
+      inspect: inspectOf(options),
       volumesDir: options.volumesDirectory,
       vsock: { listenPort: options.vsockListenPort, vhostDevicePath: options.vhostDeviceVsock },
     },
   );
+}
+
+function inspectOf({ inspectPort: port, inspectBrk: wait }: NodeOptions): InspectOptions | undefined {
+  return port === undefined ? undefined : { port, wait };
 }
 
 /** What the node says of itself. */

@@ -13,6 +13,9 @@ export function runLine(json: string): string | null {
   if (entry.kind !== undefined && message === "transaction stored") {
     return `${time}  ${String(entry.kind).padEnd(12)} ${short(entry.tx)} stored`;
   }
+  if (entry.inspector !== undefined) {
+    return `${time}  ${message}: ${entry.inspector} (chrome://inspect, or your editor)`;
+  }
   if (entry.task !== undefined) {
     const about = entry.program ?? entry.reason ?? "";
     const where = entry.accelerator ? ` (${entry.provider}, ${entry.accelerator})` : "";

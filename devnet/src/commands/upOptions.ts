@@ -59,6 +59,12 @@ export const upOptions = {
     describe:
       "What runs tasks: QEMU virtual machines (auto, the default, and qemu), or host processes for quick tests",
   },
+  inspect: {
+    type: "string",
+    describe:
+      "With --provider process: Node.js's debugger can attach to programs; --inspect=PORT, default any port",
+  },
+  "inspect-brk": { type: "string", describe: "The same, and programs wait for it before their first line" },
   "task-deadline-seconds": { ...number, describe: "Longest time of one task" },
   "task-idle-seconds": {
     ...number,
@@ -113,6 +119,11 @@ export function checkUpOptions(args: Readonly<Record<string, unknown>>): true | 
   for (const name of given(PORTS)) {
     const isPort = isCount(args[name]) && Number(args[name]) <= MAX_PORT;
     if (!isPort) return `--${name} must be a whole number from 1 to ${MAX_PORT}.`;
+  }
+  const debuggers = given(["inspect", "inspect-brk"]);
+  for (const name of debuggers) {
+    const isPort = /^\d{0,5}$/.test(String(args[name])) && Number(args[name]) <= MAX_PORT;
+    if (!isPort) return `--${name} wants a port: --${name}=9229.`;
   }
   if (args.join !== undefined && !/.:\d{1,5}$/.test(String(args.join)))
     return "--join wants host:port, a node's address for peers.";

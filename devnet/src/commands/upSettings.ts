@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { resolve } from "node:path";
+import { GevulotError } from "gevulot-sdk";
 import type { InferredOptionTypes } from "yargs";
 import { findConfig, loadConfig } from "../up/config.ts";
 import type { DevnetConfig } from "../up/defineConfig.ts";
@@ -19,16 +20,33 @@ export async function readUpSettings(args: UpArgs): Promise<UpSettings> {
   const file = args.config ?? findConfig(findProjectFolder(process.cwd(), homedir()));
   const config = file === undefined ? {} : await loadConfig(file);
   const flags = fromFlags(args);
+  const inspect = inspectOf(args);
+  if (inspect !== undefined && (flags.provider ?? config.provider) !== "process") throw noInspector();
   return {
     nodes: DEFAULT_NODES,
     ...config,
     ...flags,
     ports: { ...config.ports, ...flags.ports },
     stateDir,
+    inspect,
     fresh: args.fresh,
     defaultPorts: true,
     explorer: args["no-explorer"] ? false : { port: args["explorer-port"] },
   };
+}
+
+function noInspector(): GevulotError {
+  return new GevulotError(
+    "OPTION_INVALID",
+    "--inspect works with --provider process only: a debugger does not reach into a virtual machine.",
+    { context: { option: "inspect" } },
+  );
+}
+
+/** Without a number it is any port. */
+function inspectOf({ inspect, "inspect-brk": brk }: UpArgs): DevnetOptions["inspect"] {
+  const port = brk ?? inspect;
+  return port === undefined ? undefined : { port: Number(port), wait: brk !== undefined };
 }
 
 /** Only those that were given. */

@@ -157,6 +157,8 @@ function nodeOptionsOf(
     machineFolder: join(place.stateDir, "machine"),
     httpDownloadPort: http,
     provider: options.provider ?? "auto",
+    inspectPort: options.inspect?.port,
+    inspectBrk: options.inspect?.wait === true,
     numCpus: options.numCpus,
     memGb: options.memGb,
     logLevel: options.logLevel,

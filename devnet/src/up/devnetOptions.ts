@@ -1,3 +1,5 @@
+import type { InspectOptions } from "../vm/inspector.ts";
+
 export interface DevnetOptions {
   /** How many nodes, 1 to 50. Default 1. */
   readonly nodes?: number;
@@ -14,6 +16,8 @@ export interface DevnetOptions {
   readonly passphrase?: string;
   /** What runs tasks. Default `auto`: QEMU, or an error that says how to install it. */
   readonly provider?: "auto" | "qemu" | "process";
+  /** With `process`: a debugger can attach to programs of Node.js; its address is in the node's log. */
+  readonly inspect?: InspectOptions | undefined;
   /** False: the node keeps transactions and runs nothing. Default true. */
   readonly execution?: boolean;
   /** Takes Nanos images that mount no share of the node, whose programs find no task. Default false. */

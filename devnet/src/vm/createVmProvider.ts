@@ -3,6 +3,7 @@ import { extractProgram } from "../image/extractProgram.ts";
 import { readNanosBoot } from "../image/nanos/nanosBoot.ts";
 import { prepareBoot } from "../image/prepareBoot.ts";
 import { withExec } from "./execProvider.ts";
+import type { InspectOptions } from "./inspector.ts";
 import { createProcessProvider } from "./processProvider.ts";
 import type { VmProvider } from "./provider.ts";
 import { createQemuProvider } from "./qemuProvider.ts";
@@ -14,6 +15,8 @@ export interface VmProviderOptions {
   readonly qemuPath: string;
   /** For what is taken out of images. */
   readonly cacheDir: string;
+  /** Of host processes. */
+  readonly inspect?: InspectOptions | undefined;
   /** For QEMU's VMs. */
   readonly vsock?: VsockOptions;
   /** Folder of the volumes. Default: the user's own. */

@@ -6,6 +6,7 @@ import { createConsoleSink } from "./consoleSink.ts";
 import { keepExecOutput } from "./execOutput.ts";
 import type { GuestMessage } from "./guestMessage.ts";
 import { imageOutcome } from "./imageOutcome.ts";
+import { type InspectOptions, inspectFlag, onInspector } from "./inspector.ts";
 import { createLauncher, type Launcher } from "./launcher.ts";
 import { measureTree, NO_LIMITS } from "./measureTree.ts";
 import { type ProcessGroup, startProcessGroup } from "./processGroup.ts";
@@ -40,6 +41,8 @@ export interface ProcessProviderDeps {
 
 export interface ProcessProviderOptions {
   readonly cacheDir: string;
+  /** Programs of Node.js are started for a debugger; its address is logged. */
+  readonly inspect?: InspectOptions | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -91,16 +94,10 @@ async function runOnHost(
   stack.defer(async () => void (await sink.close()));
   const workspaceDir = await realpath(task.workspaceDir);
   const before = await measureTree(workspaceDir, NO_LIMITS);
-  const [command, args] = launcher.wrap(...commandOf(withTaskArgs(program, task, workspaceDir)), {
-    runAs: null,
-    noNewPrivileges: false,
-  });
   let group: ProcessGroup;
   try {
-    // What starts it would tell its absence by an exit code, as if the program had ended.
-    await access(program.program, program.kind === "elf" ? constants.X_OK : constants.R_OK);
-    group = await startProcessGroup(command, args, {
-      stdio: ["ignore", "pipe", "pipe"],
+    const flags = options.inspect && program.kind === "js" ? [await inspectFlag(options.inspect)] : [];
+    group = await startProgram(launcher, withTaskArgs(program, task, workspaceDir), flags, {
       cwd: program.dir,
       env: environmentOf(program, task, workspaceDir),
     });
@@ -108,6 +105,7 @@ async function runOnHost(
     return { kind: "bootFailed", reason: `the program can't be started: ${(error as Error).message}.` };
   }
   stack.defer(() => group.stop());
+  if (options.inspect) announceInspector(deps.log, group, task);
   if (task.exec) stack.use(keepExecOutput(group.child, workspaceDir, task.exec.keepStdoutBytes));
   for (const stream of [group.child.stdout, group.child.stderr]) {
     stream?.on("data", (chunk: Buffer) => {
@@ -141,6 +139,26 @@ async function runOnHost(
   return await supervisor.outcome;
 }
 
+async function startProgram(
+  launcher: Launcher,
+  program: HostProgram,
+  flags: readonly string[],
+  place: { readonly cwd: string; readonly env: Record<string, string> },
+): Promise<ProcessGroup> {
+  // What starts it would tell its absence by an exit code, as if the program had ended.
+  await access(program.program, program.kind === "elf" ? constants.X_OK : constants.R_OK);
+  const how = { runAs: null, noNewPrivileges: false };
+  const [command, args] = launcher.wrap(...commandOf(program, flags), how);
+  return startProcessGroup(command, args, { stdio: ["ignore", "pipe", "pipe"], ...place });
+}
+
+function announceInspector(log: Logger, { child }: ProcessGroup, { attemptId }: VmTask): void {
+  if (child.stderr === null) return;
+  onInspector(child.stderr, (inspector) =>
+    log.info({ attempt: attemptId, inspector }, "a debugger can attach to the program"),
+  );
+}
+
 /** What a task needs that only a VM has, in words; null where it needs nothing of the kind. */
 function lackingOnHost(program: HostProgram, task: VmTask): string | null {
   const advice = "Run the program in a virtual machine (--provider qemu)";
@@ -156,8 +174,11 @@ function withTaskArgs(program: HostProgram, task: VmTask, workspaceDir: string):
   return { ...program, args };
 }
 
-function commandOf({ kind, program, args }: HostProgram): [string, readonly string[]] {
-  return kind === "js" ? [process.execPath, [program, ...args]] : [program, args];
+function commandOf(
+  { kind, program, args }: HostProgram,
+  flags: readonly string[],
+): [string, readonly string[]] {
+  return kind === "js" ? [process.execPath, [...flags, program, ...args]] : [program, args];
 }
 
 function environmentOf(program: HostProgram, task: VmTask, workspaceDir: string): Record<string, string> {
