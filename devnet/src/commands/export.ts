@@ -1,4 +1,5 @@
 import type { Argv, CommandModule } from "yargs";
+import { exportComposeCommand } from "./exportCompose.ts";
 import { exportQuadletCommand } from "./exportQuadlet.ts";
 import { type ExportStateArgs, runExportState } from "./exportState.ts";
 import { report } from "./report.ts";
@@ -11,11 +12,16 @@ export const exportCommand: CommandModule<object, ExportStateArgs> = {
   builder: (yargs) =>
     yargs
       .command(exportQuadletCommand)
+      .command(exportComposeCommand)
       .positional("file", { type: "string", describe: "The archive to write; `import` reads it" })
       .options(commonOptions)
       .option("force", { type: "boolean", default: false, describe: "Replace the file" })
       .check(({ file, _ }) => {
-        return file !== undefined || _.length > 1 || "Say what to write: export FILE, or export quadlet.";
+        return (
+          file !== undefined ||
+          _.length > 1 ||
+          "Say what to write: export FILE, export quadlet or export compose."
+        );
       }, false)
       .example("$0 export deployed.tar.gz", "")
       .example("$0 export quadlet --out node1 --advertise node1.example:9999", "")
