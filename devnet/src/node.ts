@@ -16,7 +16,7 @@ import { createPruner } from "./files/prune.ts";
 import { createUploads } from "./files/uploads.ts";
 import { createNodeGates, type NodeGates } from "./http/nodeGates.ts";
 import { createAccessList } from "./intake/accessList.ts";
-import { createIntake, type Origin } from "./intake/intake.ts";
+import { createIntake, type Intake, type IntakeDeps, type Origin } from "./intake/intake.ts";
 import { createNodeNetwork, type NodeNetwork } from "./nodeNetwork.ts";
 import { createMetrics, type Metrics } from "./observe/metrics.ts";
 import { createHealthServer, createMetricsServer } from "./observe/observeServers.ts";
@@ -34,6 +34,7 @@ import { createConsoleFinder } from "./schedule/taskConsole.ts";
 import { createDatabase, type Database } from "./store/database.ts";
 import { migrate } from "./store/migrate.ts";
 import { findRun } from "./store/readTransactions.ts";
+import type { Sharing } from "./store/sharedRuns.ts";
 import { createTraceWriter } from "./trace/traceWriter.ts";
 import { createVmProvider } from "./vm/createVmProvider.ts";
 import type { InspectOptions } from "./vm/inspector.ts";
@@ -109,45 +110,25 @@ export async function createNode(
     network?.runChanged(run);
   };
   const ownKey = publicKeyOf(secretKey);
-  const listed = { mode: options.acl, url: options.aclWhitelistUrl, ownKey };
-  const access = stack.use(createAccessList({ log, database }, listed));
-  const trace = stack.use(createTraceWriter({ log, database }));
-  const { noExecution, allowUnmountedImages } = options;
   const sharing = () => network?.sharing() ?? null;
   const { wake: onDeadline } = stack.use(createRunDeadlines({ log, database, onRunChanged }));
-  const intake = createIntake(
-    { log, database, layout, files, access, onStored, onDeadline, onTimed: trace.add },
-    { execute: !noExecution, requireImages: !noExecution, allowUnmountedImages, sharing },
-  );
-  stack.defer(() => intake[Symbol.dispose]());
+  const door = { log, database, layout, files, onStored, onDeadline };
+  const { intake, flushTimes } = openIntake(stack, { ...door, ownKey, sharing }, options);
 
-  if (!noExecution) {
+  if (!options.noExecution) {
     const node = { nodeSecretKey: secretKey, fileBaseUrl: `http://${rpcHost}` };
     const parts = { log, database, layout, intake, metrics, ...node, onRunChanged };
     ({ scheduler, vsock } = await createExecution(stack, { ...parts, kept }, options));
   }
 
-  network = await createNodeNetwork(
-    stack,
-    {
-      ...{ log, database, intake, metrics, secretKey, httpPort },
-      ...{ publicKey: ownKey, resources: capacityOf(options) },
-      wakeScheduler: () => scheduler?.wake(),
-      notifyRun: hub.notify,
-    },
-    options,
-  );
+  const own = { publicKey: ownKey, resources: capacityOf(options), notifyRun: hub.notify };
+  const member = { log, database, intake, metrics, secretKey, httpPort, ...own };
+  network = await createNodeNetwork(stack, { ...member, wakeScheduler: () => scheduler?.wake() }, options);
 
   stack.use(createPruner({ log, database, layout }, options));
   // Last, because whoever can call finds everything behind it running.
-  const api = {
-    database,
-    intake,
-    rpcHost,
-    publicKey: ownKey,
-    nodeInfo: infoOf(network, () => scheduler, options),
-    flushTimes: trace.flush,
-  };
+  const nodeInfo = infoOf(network, () => scheduler, options);
+  const api = { database, intake, rpcHost, publicKey: ownKey, nodeInfo, flushTimes };
   const rpcPort = await openRpc(stack, { log, metrics, hub, gates, ...api }, options);
   health.started();
   stack.defer(health.stopping);
@@ -202,6 +183,29 @@ async function openFiles(
     ),
   );
   return { files, httpPort: port, rpcHost: hostPort(options.p2pAdvertisedListenAddr?.host ?? host, port) };
+}
+
+/** The one door for transactions, with who may come in, and what notes when they did. */
+function openIntake(
+  stack: DisposeStack,
+  deps: Omit<IntakeDeps, "access" | "onTimed"> & {
+    readonly database: Database;
+    readonly ownKey: string;
+    readonly sharing: () => Sharing;
+  },
+  options: NodeOptions,
+): { intake: Intake; flushTimes: () => Promise<void> } {
+  const { log, database, ownKey, sharing } = deps;
+  const { noExecution, allowUnmountedImages } = options;
+  const listed = { mode: options.acl, url: options.aclWhitelistUrl, ownKey };
+  const access = stack.use(createAccessList({ log, database }, listed));
+  const trace = stack.use(createTraceWriter({ log, database }));
+  const intake = createIntake(
+    { ...deps, access, onTimed: trace.add },
+    { execute: !noExecution, requireImages: !noExecution, allowUnmountedImages, sharing },
+  );
+  stack.defer(() => intake[Symbol.dispose]());
+  return { intake, flushTimes: trace.flush };
 }
 
 /** @returns its port */
