@@ -25,7 +25,7 @@ declare module "gevulot-sdk/errors" {
 const STOP_TIMEOUT_MS = 30_000;
 const POLL_MS = 20;
 
-type DownArgs = DevnetArgs & { readonly all: boolean };
+type DownArgs = DevnetArgs & { readonly all: boolean; readonly docker: boolean };
 
 export const downCommand: CommandModule<object, DownArgs> = {
   command: ["down", "stop"],
@@ -33,11 +33,13 @@ export const downCommand: CommandModule<object, DownArgs> = {
   builder: (yargs: Argv) =>
     yargs
       .options(commonOptions)
+      .option("docker", { type: "boolean", default: false, describe: "The one of `up --docker`" })
       .option("all", { type: "boolean", default: false, describe: "All devnets of `ls`" })
       .example("$0 down", "")
       .example("$0 down --all", "also those of other folders") as unknown as Argv<DownArgs>,
   handler: (args) =>
     report("down", args, async () => {
+      if (args.docker) return (await import("./upDocker.ts")).downDocker(args);
       const progress = createProgress(process.stderr, {
         fancy: isFancy(process.stderr, process.env),
         quiet: args.quiet || args.json,

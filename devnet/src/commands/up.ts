@@ -39,23 +39,27 @@ export const upCommand: CommandModule<object, UpArgs> = {
       .example("$0 up", "in the foreground, Ctrl-C stops it")
       .example("$0 up --detach --json", "for scripts")
       .example("$0 up --nodes 1 --provider process", "quick, for tests of programs") as Argv<UpArgs>,
-  handler: async (args) => {
-    const progress = createProgress(process.stdout, {
-      fancy: isFancy(process.stdout, process.env),
-      quiet: args.json || args.quiet,
-    });
-    try {
-      const settings = await readUpSettings(args);
-      await refuseSecond(settings.stateDir);
-      await (args.detach ? upDetached(args, settings, progress) : upForeground(args, settings, progress));
-    } catch (error) {
-      progress.clear();
-      if (args.json) printEnvelope(errorEnvelope("up", error));
-      else process.stderr.write(`${errorText(error)}\n`);
-      process.exitCode = isGevulotError(error, "DEVNET_STOPPED") ? EXIT_STOPPED : EXIT_FAILURE;
-    }
-  },
+  // Not waited for by yargs, which would make up its help first.
+  handler: (args) => void up(args),
 };
+
+async function up(args: UpArgs): Promise<void> {
+  const progress = createProgress(process.stdout, {
+    fancy: isFancy(process.stdout, process.env),
+    quiet: args.json || args.quiet,
+  });
+  try {
+    if (args.docker) return await (await import("./upDocker.ts")).upDocker(args, progress.say);
+    const settings = await readUpSettings(args);
+    await refuseSecond(settings.stateDir);
+    await (args.detach ? upDetached(args, settings, progress) : upForeground(args, settings, progress));
+  } catch (error) {
+    progress.clear();
+    if (args.json) printEnvelope(errorEnvelope("up", error));
+    else process.stderr.write(`${errorText(error)}\n`);
+    process.exitCode = isGevulotError(error, "DEVNET_STOPPED") ? EXIT_STOPPED : EXIT_FAILURE;
+  }
+}
 
 async function upForeground(args: UpArgs, settings: UpSettings, progress: Progress): Promise<void> {
   const stop = new AbortController();

@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Options } from "yargs";
 import { findProjectFolder, STATE_DIR } from "../up/projectFolder.ts";
+import { composeOptions } from "./composeOptions.ts";
 import { parseHostPort } from "./parseHostPort.ts";
 
 export const commonOptions = {
@@ -80,6 +81,13 @@ export const upOptions = {
   "rpc-port": { ...number, describe: "JSON-RPC port of the first node; default 9944 if it is free" },
   "http-port": { ...number, describe: "File server's port of the first node; default 9995 if it is free" },
   "p2p-port": { ...number, describe: "Peers' port of the first node; default 9999 if it is free" },
+  docker: {
+    type: "boolean",
+    default: false,
+    describe:
+      "In containers, by docker compose; takes --nodes, --provider, --fresh, --detach and the next three",
+  },
+  ...composeOptions,
   gateway: {
     type: "string",
     requiresArg: true,

@@ -51,8 +51,7 @@ test("compose takes it", async (context) => {
   const dir = await mkdtemp(join(tmpdir(), "compose-"));
   try {
     const file = join(dir, "compose.yaml");
-    // Compose 1 knows no name in the file.
-    await writeFile(file, composeFile(DEFAULT_COMPOSE).replace(/^name: .*\n/m, ""));
+    await writeFile(file, composeFile(DEFAULT_COMPOSE));
     const [command = "", ...args] = compose as string[];
     const { stdout } = await run(command, [...args, "-f", file, "config"]);
     const { services } = parse(stdout);

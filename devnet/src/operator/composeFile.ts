@@ -50,7 +50,6 @@ export function composeFile(options: ComposeOptions): string {
   const volumes = ["postgres", ...indices.map((index) => `node${index}`)];
   return `${HEAD}${stringify(
     {
-      name: "gevulot",
       services: {
         postgres: postgresService(options),
         databases: databasesService(options),
