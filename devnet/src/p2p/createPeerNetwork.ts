@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { publicKeyOf, SECRET_KEY_BYTES, verifySignature } from "gevulot-sdk/protocol";
+import { SECRET_KEY_BYTES, verifySignature } from "gevulot-sdk/protocol";
 import { createStack } from "../disposeStack.ts";
 import { createNativeCrypto } from "../intake/nativeCrypto.ts";
+import { publicKeyOf } from "../nativeKeys.ts";
 import { createDiagnosticsDesk, type DiagnosticsDesk } from "./gossip/diagnostics.ts";
 import { createGossip, type Gossip } from "./gossip/gossip.ts";
 import { createIntroduce } from "./mesh/introduce.ts";
@@ -44,6 +45,7 @@ export async function createPeerNetwork(
       {
         log,
         now,
+        isCut: deps.reach?.isCut,
         introduce: createIntroduce({ secretKey, verify: parts.verify, now, limits }),
         greeting: (arriving) => self.greeting(peers(), arriving),
         ...meetings({ ...parts, announce: (peer) => self.announceTo(peer, nodes) }),
@@ -63,6 +65,8 @@ export async function createPeerNetwork(
   );
   self.listensOn(mesh.port, options.advertised?.port);
   parts.meshed(mesh);
+  const cuts = deps.reach?.onCut(mesh.recut);
+  stack.defer(() => cuts?.[Symbol.dispose]());
   parts.kept(stack.use(createUpkeep({ mesh, gossip, desk, nodes, self, now, onChange }, limits)));
   const running = stack.move();
   return {

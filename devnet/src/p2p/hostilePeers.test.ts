@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { encodeTransaction } from "gevulot-sdk/protocol";
+import { encodeTransaction, publicKeyOf } from "gevulot-sdk/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openRawPeer, type RawPeer, rawPeerOf } from "../../../test/fixtures/rawPeer.ts";
 import {
@@ -11,6 +11,7 @@ import {
   until,
 } from "../../../test/fixtures/testPeer.ts";
 import { createStack, type DisposeStack } from "../disposeStack.ts";
+import { signAnnouncement } from "./wire/nodeSignature.ts";
 
 let stack: DisposeStack;
 beforeEach(() => {
@@ -157,3 +158,46 @@ async function cuttableLink(port: number): Promise<{ address: string; cut(): voi
     },
   };
 }
+
+test("a flood of peers that come leaves room for those that are dialled", async () => {
+  const port = 20_000 + Math.floor(Math.random() * 12_000);
+  const limits = { maxPeers: 8, dialledPeers: 2 };
+  const node = await peerOf({ seed: 1, limits, discovery: [`127.0.0.1:${port}`] });
+  for (let at = 0; at < 12; at++) {
+    const one = await rawPeer(node);
+    await one.hello();
+  }
+  await until("its places are taken", () => node.network.peers().length === 6);
+  const honest = await peerOf({ seed: 2, listen: { host: "127.0.0.1", port } });
+  await until("it reaches whom it dials", () => honest.network.peers().length === 1);
+  expect(node.network.peers()).toHaveLength(7);
+});
+
+test("announcements of invented nodes: so many are looked at, and no more", async () => {
+  const limits = { announcementsAtOnce: 20, announcementsPerSecond: 0 };
+  const node = await peerOf({ seed: 1, limits });
+  const liar = await rawPeer(node);
+  await liar.hello();
+  for (let at = 0; at < 60; at++) {
+    const secretKey = new Uint8Array(32).fill(at + 1, 1);
+    const bytes = signAnnouncement(
+      {
+        publicKey: publicKeyOf(secretKey),
+        sentAtMs: Date.now(),
+        state: "alive",
+        resources: { memMib: 1, cpus: 1, gpus: 0 },
+        address: { host: "127.0.0.1", port: 1 },
+        httpPort: null,
+      },
+      secretKey,
+    );
+    await liar.send({ type: "announcement", bytes });
+  }
+  // It answers what came after them, so they were read.
+  const tx = proofOf(5, 60);
+  await liar.send({ type: "item", kind: "transaction", bytes: encodeTransaction(tx) });
+  await until("all were read", () => node.transactions.has(tx.hash));
+  expect(liar.isClosed).toBe(false);
+  // This node is one of them.
+  expect(node.network.nodes()).toHaveLength(21);
+});

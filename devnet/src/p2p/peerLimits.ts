@@ -4,6 +4,8 @@ const MIB = 1_024 * KIB;
 /** Every bound of the peer network. Those that two nodes must agree on are not here, but beside the format. */
 export interface PeerLimits {
   readonly maxPeers: number;
+  /** Of these, so many are for peers that this node dialled: who comes can't take their places. */
+  readonly dialledPeers: number;
   /** Connections that have not ended their handshakes yet. */
   readonly maxHandshakes: number;
   readonly handshakeTimeoutMs: number;
@@ -20,6 +22,9 @@ export interface PeerLimits {
   readonly announceMs: number;
   readonly nodeTimeoutMs: number;
   readonly maxNodes: number;
+  /** Announcements that are heard of one peer at once, and how many more each second; others are passed over. */
+  readonly announcementsAtOnce: number;
+  readonly announcementsPerSecond: number;
   readonly banMs: number;
   /** Bytes that wait to be sent to one peer. Version 2 gets the rest from the inventory; an older peer is dropped. */
   readonly maxQueuedBytes: number;
@@ -48,6 +53,7 @@ export interface PeerLimits {
 
 export const DEFAULT_PEER_LIMITS: PeerLimits = {
   maxPeers: 128,
+  dialledPeers: 32,
   maxHandshakes: 64,
   handshakeTimeoutMs: 10_000,
   redialMinMs: 500,
@@ -59,6 +65,8 @@ export const DEFAULT_PEER_LIMITS: PeerLimits = {
   announceMs: 20_000,
   nodeTimeoutMs: 90_000,
   maxNodes: 1_024,
+  announcementsAtOnce: 2_048,
+  announcementsPerSecond: 100,
   banMs: 600_000,
   maxQueuedBytes: 32 * MIB,
   maxReceiving: 64,

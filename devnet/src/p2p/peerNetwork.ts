@@ -1,5 +1,6 @@
 import type { Transaction } from "gevulot-sdk/protocol";
 import type { Logger } from "pino";
+import type { NodeFaults } from "../faults/nodeFaults.ts";
 import type { PeerLimits } from "./peerLimits.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -139,6 +140,8 @@ export interface PeerNetworkDeps {
   /** Null where nothing is kept: a beacon. */
   readonly stores: { readonly transactions: ItemStore; readonly reports: ItemStore } | null;
   readonly events?: PeerNetworkEvents;
+  /** Peers that can't be reached, for tests; by where they listen. */
+  readonly reach?: Pick<NodeFaults, "isCut" | "onCut"> | undefined;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }

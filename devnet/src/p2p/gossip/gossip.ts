@@ -196,6 +196,8 @@ function createHandlers(deps: GossipDeps, flow: ItemFlow) {
   const { log, stores, fault } = deps;
   const { items, server, missingOf, catchUp, wants } = flow;
   const hearAnnouncement = (peer: Peer, bytes: Uint8Array): void => {
+    // Each may be of a new key, which costs nothing to make, and a signature to check.
+    if (!peer.announcements.take()) return;
     const { verdict, announcement } = deps.nodes.hear(
       bytes,
       peer.info.isKeyProven ? peer.info.publicKey : null,

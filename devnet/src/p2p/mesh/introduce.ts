@@ -36,7 +36,6 @@ export function createIntroduce(deps: IntroduceDeps): Introduce {
     const hello = isModern ? await exchangeHellos(deps, introduction) : null;
     const { listenAddress, httpPort } = opened.remoteGreeting;
     const address = seenAddress(listenAddress, remoteIp);
-    const { duplicatesAtOnce, duplicatesPerSecond } = limits;
     if (hello?.publicKey && secretKey && hello.isOwnKey) {
       throw new HandshakeError("another node has this node's key: every node needs its own");
     }
@@ -53,8 +52,7 @@ export function createIntroduce(deps: IntroduceDeps): Introduce {
       protocolVersion: opened.remoteVersion,
       provenKey: hello?.publicKey ?? null,
       isBeacon: hello?.isBeacon ?? false,
-      duplicatesAtOnce,
-      duplicatesPerSecond,
+      limits,
       now,
     });
   };

@@ -36,6 +36,8 @@ export interface Mesh extends AsyncDisposable {
   learn(address: SocketAddress, via: Peer): void;
   drop(peer: Peer, reason: string): void;
   ban(peer: Peer, reason: string): void;
+  /** Lets go of peers that can't be reached any more, and dials these, which can. */
+  recut(healed: readonly string[]): void;
   banFileServer(httpUrl: string, reason: string): void;
   banned(): readonly BannedPeer[];
 }
@@ -50,6 +52,8 @@ export interface MeshDeps {
   readonly onJoined: (peer: Peer) => void;
   readonly onLeft: (peer: Peer) => void;
   readonly onMessage: (peer: Peer, message: Uint8Array) => Promise<void>;
+  /** Peers that can't be reached, for tests; by where they listen. */
+  readonly isCut?: ((address: string) => boolean) | undefined;
 }
 
 export interface MeshOptions {
@@ -120,6 +124,11 @@ export async function createMesh(deps: MeshDeps, options: MeshOptions): Promise<
     learn: (address, via) => learn(mesh, address, via),
     drop: (peer, reason) => leave(mesh, peer, reason),
     ban: (peer, reason) => ban(mesh, peer, reason),
+    recut(healed) {
+      for (const peer of table.all()) if (deps.isCut?.(peer.info.address)) leave(mesh, peer, "it is cut off");
+      const here = new Set(table.all().map(({ info }) => info.address));
+      for (const address of healed) if (!here.has(address)) dial(mesh, address);
+    },
     banFileServer(httpUrl, reason) {
       for (const peer of table.all()) {
         if (peer.info.httpUrl === httpUrl) ban(mesh, peer, reason, [filesMark(httpUrl)]);
@@ -165,6 +174,7 @@ function dial(mesh: MeshState, address: string): void {
   const { deps, options, book, dialling } = mesh;
   const target = splitHostPort(address);
   if (!target) return;
+  if (deps.isCut?.(address)) return void book.failed(address, deps.now());
   const socket = connect({ ...target, timeout: options.limits.handshakeTimeoutMs });
   dialling.add(socket);
   const fail = (error: Error) => {
@@ -266,12 +276,18 @@ async function meet(mesh: MeshState, socket: Socket, dialled: string | null, rem
   const peer = await deps.introduce({ opened, connection, messages, isModern, role, dialled, remoteIp });
   if (dialled !== null) mesh.book.reached(dialled, peer.identity);
   const { httpUrl } = peer.info;
+  if (deps.isCut?.(peer.info.address)) throw new HandshakeError("it is cut off");
   if (mesh.bans.has(httpUrl === null ? peer.marks : [...peer.marks, filesMark(httpUrl)]))
     throw new HandshakeError("banned for what it did before");
-  if (!table.has(peer.identity) && table.size >= options.limits.maxPeers) {
+  if (!table.has(peer.identity) && !hasRoom(table, peer, options.limits)) {
     throw new HandshakeError("enough peers");
   }
   return { peer, messages, remoteGreeting: opened.remoteGreeting };
+}
+
+function hasRoom(table: PeerTable, peer: Peer, { maxPeers, dialledPeers }: PeerLimits): boolean {
+  const came = table.list().filter(({ isOutbound }) => !isOutbound).length;
+  return table.size < maxPeers && (peer.isOutbound || came < maxPeers - dialledPeers);
 }
 
 function leave(mesh: MeshState, peer: Peer, reason: string): void {

@@ -1,4 +1,5 @@
 import type { Connection } from "../connection/connection.ts";
+import type { PeerLimits } from "../peerLimits.ts";
 import type { PeerInfo, PeerResources } from "../peerNetwork.ts";
 import type { Message } from "../wire/message.ts";
 import { encodeFirstForm, encodeSecondForm } from "../wire/message.ts";
@@ -33,6 +34,7 @@ export interface Peer {
   readonly known: BoundedMap<string, true>;
   readonly duplicates: TokenBucket;
   readonly questions: TokenBucket;
+  readonly announcements: TokenBucket;
   readonly info: PeerInfo;
   /** What it tells of itself. */
   tell(news: Partial<Pick<PeerInfo, "publicKey" | "resources" | "softwareVersion">>): void;
@@ -64,13 +66,12 @@ export interface PeerOptions {
   readonly protocolVersion: number;
   readonly provenKey: string | null;
   readonly isBeacon: boolean;
-  readonly duplicatesAtOnce: number;
-  readonly duplicatesPerSecond: number;
+  readonly limits: PeerLimits;
   readonly now: () => number;
 }
 
 export function createPeer(options: PeerOptions): Peer {
-  const { connection, isModern, now, provenKey, address, remoteIp, protocolVersion } = options;
+  const { connection, isModern, limits, now, provenKey, address, remoteIp, protocolVersion } = options;
   const told: { publicKey: string | null; resources: PeerResources | null; softwareVersion: string | null } =
     {
       publicKey: provenKey,
@@ -92,8 +93,9 @@ export function createPeer(options: PeerOptions): Peer {
     marks: [identity],
     identity,
     known: createBoundedMap(MAX_KNOWN),
-    duplicates: createTokenBucket(options.duplicatesAtOnce, options.duplicatesPerSecond, now),
+    duplicates: createTokenBucket(limits.duplicatesAtOnce, limits.duplicatesPerSecond, now),
     questions: createTokenBucket(QUESTIONS_AT_ONCE, QUESTIONS_PER_SECOND, now),
+    announcements: createTokenBucket(limits.announcementsAtOnce, limits.announcementsPerSecond, now),
     receiving: { count: 0, bytes: 0 },
     lastSentAtMs: connectedAtMs,
     taking: { atMs: connectedAtMs, queuedBytes: 0 },

@@ -1,4 +1,4 @@
-import { publicKeyOf } from "gevulot-sdk/protocol";
+import { publicKeyOf } from "../../nativeKeys.ts";
 import type { NodeInfo, PeerResources } from "../peerNetwork.ts";
 import type { Greeting } from "../wire/greeting.ts";
 import { type Announcement, signAnnouncement } from "../wire/nodeSignature.ts";

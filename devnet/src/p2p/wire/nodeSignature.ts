@@ -1,13 +1,6 @@
 import { createHash } from "node:crypto";
-import {
-  bytesToHex,
-  type Codec,
-  decode,
-  encode,
-  hexToBytes,
-  publicKeyOf,
-  signMessage,
-} from "gevulot-sdk/protocol";
+import { bytesToHex, type Codec, decode, encode, hexToBytes } from "gevulot-sdk/protocol";
+import { publicKeyOf, signMessage } from "../../nativeKeys.ts";
 import type { PeerResources } from "../peerNetwork.ts";
 import { type SocketAddress, socketAddressCodec } from "./socketAddress.ts";
 
