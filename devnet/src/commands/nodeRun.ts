@@ -22,8 +22,9 @@ export const nodeRunCommand: CommandModule = {
     }
     return yargs.example("$0 run --db-url postgres://me:pw@localhost/gevulot --node-key-file node.key", "");
   },
+  // Not waited for by yargs, which would make up its help first.
   handler: (argv) =>
-    reportErrors(async () => {
+    void reportErrors(async () => {
       const options = parseNodeOptions(argv, process.env);
       const log = createLogger(options.logLevel);
       const stop = untilSignal();
@@ -32,7 +33,10 @@ export const nodeRunCommand: CommandModule = {
         process.once("disconnect", () => resolve("its parent ended")),
       );
       const running = await createSuspendableNode({ log }, options);
-      serveOrders(({ kind }) => running[kind]());
+      serveOrders(async (order) => {
+        if (order.kind === "faults") running.faults.set(order.faults);
+        else await running[order.kind]();
+      });
       const { node } = running;
       const { rpcUrl, httpUrl, p2pAddress, publicKey } = node;
       const vsock = node.vsock && `${node.vsock.kind} (${node.vsock.detail})`;

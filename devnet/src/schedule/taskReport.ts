@@ -3,14 +3,13 @@ import {
   bytesToHex,
   hexToBytes,
   PUBLIC_KEY_BYTES,
-  publicKeyOf,
   SIGNATURE_BYTES,
   sha3_256,
-  signMessage,
   type VerifyDeps,
   verifySignature,
 } from "gevulot-sdk/protocol";
 import { z } from "zod";
+import { publicKeyOf, signMessage } from "../nativeKeys.ts";
 import { storableText } from "../result/storableText.ts";
 
 declare module "gevulot-sdk/errors" {

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { bytesToHex, publicKeyOf, sha3_256 } from "gevulot-sdk/protocol";
+import { bytesToHex, sha3_256 } from "gevulot-sdk/protocol";
+import { publicKeyOf } from "../nativeKeys.ts";
 
 /** A developer's key. Everyone knows it: it is the same in every devnet. */
 export interface Account {
