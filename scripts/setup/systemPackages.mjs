@@ -32,15 +32,29 @@ export async function systemPackages(root, machine = HERE) {
   const system = recogniseSystem(machine.platform, machine.osRelease);
   if (system.manager !== "apt" || !machine.isRoot) {
     if (missing.some((tool) => !tool.isOptional)) throw stop(system, missing);
-    const names = missing.flatMap((tool) => tool.programs).join(", ");
-    return { ...there, text: `${there.text}; without ${names}, some tests are skipped` };
+    return { ...there, text: `${there.text}; ${withoutText(missing)}` };
   }
-  const packages = missing.flatMap((tool) => tool.packages.apt ?? []);
+  const packages = [];
+  for (const { isOptional, packages: names } of missing) {
+    // Not every system has each of those that only serve some tests.
+    if (names.apt && (!isOptional || (await isInLists(names.apt)))) packages.push(names.apt);
+  }
+  if (packages.length === 0) return { ...there, text: `${there.text}; ${withoutText(missing)}` };
   console.log(`system packages  apt-get install ${packages.join(" ")}`);
   await aptInstall(packages);
   const still = look();
-  if (still.length > 0) throw stop(system, still);
+  if (still.some((tool) => !tool.isOptional)) throw stop(system, still);
   return { text: `installed ${packages.join(", ")}`, did: true };
+}
+
+/** @param {readonly import("./systemTools.mjs").Tool[]} missing */
+function withoutText(missing) {
+  return `without ${missing.flatMap((tool) => tool.programs).join(", ")}, some tests are skipped`;
+}
+
+/** Where nobody asked for the lists yet, it may be there. @param {string} name */
+async function isInLists(name) {
+  return !hasLists() || (await run(["apt-cache", "show", name])).code === 0;
 }
 
 /** What `apt-get` knows of, on a machine where nobody asked yet. Only root can. */

@@ -39,12 +39,14 @@ export function RunTable({ runs, caption }: { readonly runs: readonly RunRow[]; 
               <StateBadge state={run.state} />
             </td>
             <td data-label="Programs" class="programs">
-              {run.programs.map((program, index) => (
-                <span key={program.hash}>
-                  {index > 0 && <span class="muted"> → </span>}
-                  <ProgramLink program={program} />
-                </span>
-              ))}
+              <span>
+                {run.programs.map((program, index) => (
+                  <span key={program.hash}>
+                    {index > 0 && <span class="muted"> → </span>}
+                    <ProgramLink program={program} />
+                  </span>
+                ))}
+              </span>
             </td>
             <td data-label="Proofs" class="number">
               {run.proofs}

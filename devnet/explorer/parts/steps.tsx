@@ -6,7 +6,6 @@ export function Steps({ run }: { readonly run: RunView }) {
   return (
     <ol class="steps">
       {run.steps.map(({ program, args, inputs }, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: signed, so it never changes
         <li key={index}>
           <h3>
             <ProgramLink program={program} />

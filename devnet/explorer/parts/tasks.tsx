@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { RunView } from "../../src/explorer/api.ts";
 import { useNodeNames } from "../state/nodeNames.ts";
 import { useNow } from "../state/useNow.ts";
-import { count, duration } from "../state/words.ts";
+import { bytes, count, duration } from "../state/words.ts";
 import { Console } from "./console.tsx";
 import { splitMessage } from "./failure.tsx";
 import { Empty } from "./notices.tsx";
@@ -74,7 +74,7 @@ function Task({ task, by }: { readonly task: TaskStatus; readonly by: string }) 
 }
 
 function AttemptFacts({ attempt, attempts }: { readonly attempt: TaskAttempt; readonly attempts: number }) {
-  const { provider, accelerator, startedAt, endedAt, vsock } = attempt;
+  const { provider, accelerator, startedAt, endedAt, vsock, peakMemBytes } = attempt;
   const now = useNow(endedAt === null);
   const ms = (endedAt === null ? now : Date.parse(endedAt)) - Date.parse(startedAt);
   const runs = provider === "process" ? "host process" : `QEMU, ${accelerator}`;
@@ -82,6 +82,7 @@ function AttemptFacts({ attempt, attempts }: { readonly attempt: TaskAttempt; re
     <span class="muted">
       {duration(ms)} · {runs}
       {vsock !== null && vsock !== "none" && `, ${vsock}`}
+      {peakMemBytes != null && ` · at most ${bytes(peakMemBytes)} of memory`}
       {attempts > 1 && ` · ${count(attempts, "attempt")}`}
     </span>
   );

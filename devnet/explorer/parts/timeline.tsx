@@ -93,9 +93,8 @@ function Axis({ length }: { readonly length: number }) {
       <span class="timeline-label" />
       <span class="timeline-track">
         {Array.from({ length: TICKS + 1 }, (_, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a mark has no other name
           <span key={index} class="tick" style={{ left: `${(100 * index) / TICKS}%` }}>
-            <span>{duration((length * index) / TICKS)}</span>
+            {duration((length * index) / TICKS)}
           </span>
         ))}
       </span>

@@ -92,9 +92,14 @@ async function toResult(hash: string, tx: WireTransaction, programs: Programs): 
 
 function previewOf(bytes: Buffer): string {
   const first = bytes.subarray(0, PREVIEW_BYTES);
-  const text = first.toString("utf8");
-  const isText = /^[\x20-\x7e\s]*$/.test(text);
-  return isText ? text : first.toString("hex");
+  try {
+    // As a stream: a character that is cut off at the end is none that is wrong.
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(first, { stream: true });
+    if (!/[^\P{C}\s]/u.test(text)) return text;
+  } catch {
+    // No text.
+  }
+  return first.toString("hex");
 }
 
 async function toStep(run: string, step: WireStep, programs: Programs): Promise<StepView> {
