@@ -24,8 +24,10 @@ export interface RunAloneOptions {
   readonly provider: "auto" | "qemu" | "process";
   readonly qemuPath: string;
   readonly vsock?: VsockOptions;
-  readonly memMib: number;
-  readonly cpus: number;
+  /** Default: what the image asks for, or 512. */
+  readonly memMib?: number | undefined;
+  /** Default: what the image asks for, or 1. */
+  readonly cpus?: number | undefined;
   readonly deadlineMs: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (message: string) => void;

@@ -1,18 +1,16 @@
 import { copyFile, mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { GevulotError } from "gevulot-sdk";
-import { pino } from "pino";
 import type { Argv, CommandModule } from "yargs";
 import { vmPathProblem, workspaceRelative } from "../files/layout.ts";
 import { readMounts, type VolumeMount } from "../image/manifestMounts.ts";
 import { copyFromWorkspace, OutputFileProblem } from "../result/collectFiles.ts";
 import { TRACE_FILE } from "../vm/trace.ts";
+import { type AloneArguments, aloneOptions, prepareAlone } from "./aloneOptions.ts";
 import { type AloneVm, isProgram, runAloneVm, writeResult } from "./aloneVm.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
 import { parseEnv, parseMount, readManifest } from "./imageBuild.ts";
 import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
-import { runLine } from "./runLine.ts";
-import { untilSignal } from "./untilSignal.ts";
 import { volumesDirectoryOption } from "./volume.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -22,8 +20,7 @@ declare module "gevulot-sdk/errors" {
   }
 }
 
-interface Arguments {
-  readonly program: string;
+interface Arguments extends AloneArguments {
   readonly config?: string | undefined;
   readonly args?: string[] | undefined;
   readonly env?: string[] | undefined;
@@ -36,14 +33,8 @@ interface Arguments {
   readonly input?: string[] | undefined;
   readonly "output-dir"?: string | undefined;
   readonly trace?: string | undefined;
-  readonly provider: "auto" | "qemu" | "process";
-  readonly "qemu-path": string;
-  readonly "mem-mib"?: number | undefined;
-  readonly cpus?: number | undefined;
-  readonly "timeout-seconds": number;
   readonly "idle-seconds"?: number | undefined;
   readonly "volumes-directory": string;
-  readonly json: boolean;
 }
 
 const COMMAND = "vm run";
@@ -54,12 +45,7 @@ const one = { type: "string", requiresArg: true } as const;
 const many = { type: "string", array: true, nargs: 1 } as const;
 
 function options(yargs: Argv) {
-  return volumesDirectoryOption(yargs)
-    .positional("program", {
-      type: "string",
-      demandOption: true,
-      describe: "An image, or a program as for image build",
-    })
+  return aloneOptions(volumesDirectoryOption(yargs))
     .option("config", { ...one, alias: "c", describe: "Manifest (JSON) of a program" })
     .option("args", {
       ...many,
@@ -79,24 +65,6 @@ function options(yargs: Argv) {
       ...one,
       describe: "File for the kernel's log and the program's files and system calls",
     })
-    .option("provider", {
-      choices: ["auto", "qemu", "process"] as const,
-      default: "auto" as const,
-      describe: "auto: QEMU; process: as a process of this machine",
-    })
-    .option("qemu-path", { ...one, default: "qemu-system-x86_64", describe: "QEMU" })
-    .option("mem-mib", {
-      type: "number",
-      requiresArg: true,
-      describe: "Memory, MiB; default the image's, or 512",
-    })
-    .option("cpus", { type: "number", requiresArg: true, describe: "Processors; default the image's, or 1" })
-    .option("timeout-seconds", {
-      type: "number",
-      requiresArg: true,
-      default: 3600,
-      describe: "The program may take so long",
-    })
     .option("idle-seconds", {
       type: "number",
       requiresArg: true,
@@ -110,18 +78,9 @@ const vmRunCommand: CommandModule<object, Arguments> = {
   describe: "Run an image or a program once in a VM, without a node and a network",
   builder: (yargs: Argv) =>
     options(yargs)
-      .check((argv) => {
-        for (const name of ["mem-mib", "cpus"] as const) {
-          const value = argv[name];
-          if (value !== undefined && (!Number.isInteger(value) || value < 1))
-            return `--${name} must be a whole number from 1 up.`;
-        }
-        for (const name of ["timeout-seconds", "idle-seconds"] as const) {
-          if (argv[name] !== undefined && !((argv[name] as number) > 0))
-            return `--${name} must be more than 0.`;
-        }
-        return true;
-      })
+      .check(
+        ({ "idle-seconds": idle }) => idle === undefined || idle > 0 || "--idle-seconds must be more than 0.",
+      )
       .example("$0 vm run prover.mjs --input in.txt:/workspace/in.txt", "its console here, its exit code too")
       .example("$0 vm run benchy -c benchy.json --mounts params:/tmp", "with the volume params"),
   handler: async (given) => {
@@ -170,36 +129,22 @@ function jsonOf(vm: AloneVm) {
 }
 
 async function run(given: Arguments): Promise<AloneVm> {
-  const stop = new AbortController();
-  void untilSignal().then((signal) => stop.abort(new Error(`stopped by ${signal}`)));
-  const say = (line: string | null) => void (line === null || process.stderr.write(`${line}\n`));
-  const log = pino(
-    { level: "warn", timestamp: pino.stdTimeFunctions.isoTime },
-    { write: (json: string) => say(runLine(json)) },
-  );
+  const { log, say, options: alone } = prepareAlone(given);
   const inputs = (given.input ?? []).map(parseInput);
   const tracePath = given.trace === undefined ? null : resolve(given.trace);
   const { build, volumes } = await howToBuild(given);
   const vm = await runAloneVm(
     { log },
     {
-      program: resolve(given.program),
+      ...alone,
       ...(build ? { build } : {}),
       task: { id: TASK_ID, args: given.arg ?? [], files: inputs.map(({ vmPath }) => vmPath) },
       fill: (workspace) => fill(workspace, inputs),
-      provider: given.provider,
-      qemuPath: given["qemu-path"],
-      memMib: given["mem-mib"],
-      cpus: given.cpus,
-      deadlineMs: given["timeout-seconds"] * 1_000,
       idleLimitMs: given["idle-seconds"] === undefined ? undefined : given["idle-seconds"] * 1_000,
       volumes,
-      vsock: { vhostDevicePath: process.env.GEVULOT_VHOST_DEVICE_VSOCK || undefined },
       volumesDir: resolve(given["volumes-directory"]),
       trace: tracePath !== null,
-      signal: stop.signal,
       ...(given.json ? {} : { onConsole: (chunk) => void process.stdout.write(chunk) }),
-      onProgress: (message) => given.json || say(`${message} …`),
     },
   );
   try {
