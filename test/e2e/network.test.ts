@@ -5,7 +5,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildImage, type Devnet, type DevnetNode, startDevnet } from "gevulot-devnet";
 import { isGevulotError, type RunStatus } from "gevulot-sdk";
-import { hexToBytes, randomNonce, signTransaction } from "gevulot-sdk/protocol";
+import {
+  encodeTransaction,
+  hexToBytes,
+  randomNonce,
+  signTransaction,
+  type Transaction,
+} from "gevulot-sdk/protocol";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPeerNetwork } from "../../devnet/src/p2p/createPeerNetwork.ts";
@@ -43,6 +49,15 @@ describe("five nodes with assigned work", () => {
         },
       ],
     });
+  /** A Run of so many bytes of bincode, which fails at once. */
+  const runOf = (bytes: number): Transaction => {
+    const sign = (padding: number) => {
+      const step = { program: programs.prover, args: ["exit", "1", "x".repeat(padding)], inputs: [] };
+      const secretKey = hexToBytes(net.accounts[0].secretKey);
+      return signTransaction({ payload: { kind: "run", steps: [step] }, nonce: randomNonce(), secretKey });
+    };
+    return sign(bytes - encodeTransaction(sign(0)).length);
+  };
   const ranked = (run: string) =>
     rankNodes(
       run,
@@ -85,13 +100,17 @@ describe("five nodes with assigned work", () => {
     }
   });
 
-  test("what is too large for a peer of version 1 is said by every node", async () => {
+  test("a message of 65,519 bytes reaches a peer of version 1; of one more, every node says that it does not", async () => {
+    const got = new Set<string>();
     const deps = {
       log: pino({ level: "silent" }),
       secretKey: new Uint8Array(32).fill(79),
       resources: () => ({ memMib: 0, cpus: 0, gpus: 0 }),
       metrics: async () => "",
-      receive: async () => "known" as const,
+      receive: async ({ hash }: Transaction) => {
+        got.add(hash);
+        return "known" as const;
+      },
       receiveReport: async () => false,
       stores: null,
     };
@@ -102,11 +121,20 @@ describe("five nodes with assigned work", () => {
       protocolVersion: 1,
     });
     await old.untilConnected(5, { timeoutMs: 20_000 });
-    const run = await send(["exit", "1", "x".repeat(70_000)]);
-    for (const { unreached } of await everywhere(net, run.hash, (status) => status.unreached.length > 0)) {
-      expect(unreached).toEqual([{ tx: run.hash, bytes: expect.any(Number), peers: [old.address] }]);
-      expect(unreached[0]?.bytes).toBeGreaterThan(70_000);
-    }
+    // The message is the bincode and its length.
+    const [largest, tooLarge] = [runOf(65_519 - 8), runOf(65_520 - 8)];
+    const client = clientOf(net, net.nodes[0]);
+    for (const tx of [largest, tooLarge]) await client.sendTransaction(tx);
+    const unreached = [{ tx: tooLarge.hash, bytes: 65_520 - 8, peers: [old.address] }];
+    const statuses = await everywhere(net, tooLarge.hash, (status) => status.unreached.length > 0);
+    expect(statuses.map((status) => status.unreached)).toEqual(Array(5).fill(unreached));
+    await expect.poll(() => got.has(largest.hash), { timeout: 20_000 }).toBe(true);
+    expect((await client.getRunStatus(largest.hash))?.unreached).toEqual([]);
+    expect(got.has(tooLarge.hash)).toBe(false);
+    const log = await readFile(net.nodes[0].logFile, "utf8");
+    const lines = log.split("\n").filter((line) => line.includes("too large for these peers"));
+    expect(lines.filter((line) => line.includes(tooLarge.hash))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes(largest.hash))).toHaveLength(0);
   });
 
   test("a client of any node hears that the attempts are used up", async () => {

@@ -55,7 +55,7 @@ test("a node that is cut off until all have given it up catches up: nothing is m
 
     cut.machine.connect(true);
     const backAtMs = Date.now();
-    await untilAllHave(net.nodes, sent);
+    await untilAllHave(net.nodes, sent, 300_000);
     const seconds = (ms: number) => (ms / 1_000).toFixed(1);
     console.log(
       `given up after ${seconds(noticedAfterMs)} s; ${COUNT} transactions caught up on ${seconds(Date.now() - backAtMs)} s after ${seconds(backAtMs - cutAtMs)} s without a line`,
