@@ -8,6 +8,7 @@ import { claimFolder } from "./claimFolder.ts";
 import { createStack, type DisposeStack } from "./disposeStack.ts";
 import { createEventServer } from "./events/eventServer.ts";
 import { createRunHub, type RunHub } from "./events/runHub.ts";
+import type { NodeFaults } from "./faults/nodeFaults.ts";
 import { createFileFetcher, DEFAULT_FETCH, type FileFetcher } from "./files/fetchFile.ts";
 import { createFileServer } from "./files/fileServer.ts";
 import { createFileLayout, type FileLayout } from "./files/layout.ts";
@@ -76,10 +77,10 @@ const CONSOLE_LIMIT_BYTES = 16 * MIB;
  * that run are given back to the queue.
  */
 export async function createNode(
-  deps: { readonly log: Logger; readonly kept?: KeptParts },
+  deps: { readonly log: Logger; readonly kept?: KeptParts; readonly faults?: NodeFaults },
   options: NodeOptions,
 ): Promise<Node> {
-  const { log, kept } = deps;
+  const { log, kept, faults } = deps;
   await using stack = createStack();
   const secretKey = await readKeyFile(options.nodeKeyFile);
   const gates = await createNodeGates(options);
@@ -117,12 +118,12 @@ export async function createNode(
 
   if (!options.noExecution) {
     const node = { nodeSecretKey: secretKey, fileBaseUrl: `http://${rpcHost}` };
-    const parts = { log, database, layout, intake, metrics, ...node, onRunChanged };
+    const parts = { log, database, layout, intake, metrics, faults, ...node, onRunChanged };
     ({ scheduler, vsock } = await createExecution(stack, { ...parts, kept }, options));
   }
 
   const own = { publicKey: ownKey, resources: capacityOf(options), notifyRun: hub.notify };
-  const member = { log, database, intake, metrics, secretKey, httpPort, ...own };
+  const member = { log, database, intake, metrics, secretKey, httpPort, faults, ...own };
   network = await createNodeNetwork(stack, { ...member, wakeScheduler: () => scheduler?.wake() }, options);
 
   stack.use(createPruner({ log, database, layout }, options));

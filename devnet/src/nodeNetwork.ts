@@ -1,6 +1,7 @@
 import { encodeTransaction, type Transaction } from "gevulot-sdk/protocol";
 import type { Logger } from "pino";
 import type { DisposeStack } from "./disposeStack.ts";
+import type { NodeFaults } from "./faults/nodeFaults.ts";
 import type { Intake, Origin } from "./intake/intake.ts";
 import { createNativeCrypto } from "./intake/nativeCrypto.ts";
 import type { Metrics } from "./observe/metrics.ts";
@@ -44,6 +45,8 @@ export interface NodeNetworkDeps {
   readonly secretKey: Uint8Array;
   readonly publicKey: string;
   readonly httpPort: number;
+  /** What is to go wrong here, for tests of users. */
+  readonly faults?: NodeFaults | undefined;
   /** For tasks; nothing where this node runs none. */
   readonly resources: PeerResources;
   /** The queue is to be looked at again. */
@@ -88,6 +91,7 @@ export async function createNodeNetwork(
         receive: (tx, from) => intake.receive(tx, from.address),
         receiveReport: async (report, from) => (await inbox.receive(report, from.address)) === "taken",
         stores: createItemStores(database),
+        reach: deps.faults,
         events: { onChange: remember, onMessage: metrics.p2pMessage },
       },
       addressesOf(deps, options),

@@ -3,6 +3,8 @@ import { dirname, join } from "node:path";
 import type { TaskFailure } from "gevulot-sdk";
 import type { ProgramMetadata, Transaction, WorkflowStep } from "gevulot-sdk/protocol";
 import type { Logger } from "pino";
+import { alterResult } from "../faults/alterResult.ts";
+import { type NodeFaults, slowDisk } from "../faults/nodeFaults.ts";
 import type { FileLayout } from "../files/layout.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { collectFiles } from "../result/collectFiles.ts";
@@ -33,6 +35,8 @@ export interface AttemptDeps {
   /** Something about this Run's tasks was stored. */
   readonly onRunChanged?: (run: string) => void;
   readonly metrics?: Pick<Metrics, "taskEnded" | "taskRequeued">;
+  /** What is to go wrong here, for tests of users. */
+  readonly faults?: NodeFaults | undefined;
 }
 
 export interface AttemptOptions {
@@ -83,6 +87,7 @@ export async function runAttempt(
       files: attempt.step.inputs.map((input) => input.fileName),
     },
     (step) => noteStage(deps, attempt, { stage: step }),
+    () => deps.faults?.settings.dropVsock ?? false,
   );
   const imagePath = deps.layout.imagePath(program.hash, program.imageFileName);
   const deadline = await taskDeadline(deps.database, {
@@ -122,10 +127,12 @@ export async function runAttempt(
     deadline,
     memMib: resources.memMib,
   });
+  const explained = await alterResult(deps.faults?.settings ?? {}, task, found, workspaceDir);
   if ("code" in explained) {
     await noteUsage(deps, attempt, { peakMemBytes, outputBytes: null });
     return { failure: explained, transaction: null };
   }
+  await slowDisk(deps.faults);
   const stagingDir = join(deps.layout.attemptDir(attempt.id), "staging");
   const limits = { maxBytes: options.maxOutputBytes, signal };
   const collected = await collectFiles(workspaceDir, explained.files, stagingDir, limits);

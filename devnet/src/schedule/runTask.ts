@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import type { TaskFailure } from "gevulot-sdk";
 import type { Transaction, WorkflowStep } from "gevulot-sdk/protocol";
+import { slowDisk } from "../faults/nodeFaults.ts";
 import type { Intake } from "../intake/intake.ts";
 import { removeTree } from "../removeTree.ts";
 import { OutputFileProblem } from "../result/collectFiles.ts";
@@ -66,6 +67,7 @@ export async function runTask(
   try {
     // The console of an earlier attempt must not be taken for this one's.
     await rm(consolePath, { force: true });
+    await slowDisk(deps.faults);
     const workspaceDir = await prepareWorkspace(layout, task, id, run, proofs);
     const step = run.payload.steps[task.step] as WorkflowStep;
     const attempt = { task, step, number, id, program, workspaceDir, consolePath, resources };

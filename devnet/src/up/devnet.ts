@@ -8,6 +8,7 @@ import { type Checkpoint, createCheckpoint } from "../state/snapshots.ts";
 import type { StateHost } from "../state/stateHost.ts";
 import { type Account, writeKeyFiles } from "./accounts.ts";
 import { claimDevnet } from "./claimDevnet.ts";
+import { createDevnetFaults, type DevnetFaults } from "./devnetFaults.ts";
 import { createDevnetNode, type DevnetNode } from "./devnetNode.ts";
 import { type DevnetOptions, MAX_NODES, START_TIMEOUT_MS } from "./devnetOptions.ts";
 import { createDevnetState } from "./devnetState.ts";
@@ -45,6 +46,8 @@ export interface Devnet extends AsyncDisposable {
    * unknown everywhere, and tasks that run are ended.
    */
   checkpoint(): Promise<Checkpoint>;
+  /** What can be made to go wrong, for tests. */
+  readonly faults: DevnetFaults;
   /** What snapshots and exports are made of, and put in the place of. */
   readonly state: StateHost;
   /** A client of the first node with the first developer key. */
@@ -117,6 +120,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
     stateDir,
     explorerUrl: explorer?.url ?? null,
     warnings,
+    faults: createDevnetFaults(nodes, options),
     checkpoint: () => createCheckpoint(state),
     state,
     restart: () => again(false),

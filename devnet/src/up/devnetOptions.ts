@@ -46,6 +46,8 @@ export interface DevnetOptions {
   readonly explorer?: boolean | { readonly port?: number | undefined };
   readonly maxBodyMib?: number;
   readonly logLevel?: "trace" | "debug" | "info" | "warn" | "error";
+  /** What is left to chance in `faults` follows from it. Default 1. */
+  readonly faultSeed?: number;
   /** For the start of each part. Default 60,000. */
   readonly startTimeoutMs?: number;
   /** Ends the start. */

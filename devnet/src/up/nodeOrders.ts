@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { GevulotError } from "gevulot-sdk";
+import type { FaultSettings } from "../faults/nodeFaults.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -15,7 +16,9 @@ export type NodeOrder =
   /** Stops everything and lets go of the database; tasks that run are given back to the queue. */
   | { readonly kind: "suspend" }
   /** Begins anew from what the database holds, on the same ports. */
-  | { readonly kind: "resume" };
+  | { readonly kind: "resume" }
+  /** What is to go wrong with it from now on. */
+  | { readonly kind: "faults"; readonly faults: FaultSettings };
 
 interface OrderMessage {
   readonly type: "order";

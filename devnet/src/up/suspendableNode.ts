@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isGevulotError } from "gevulot-sdk";
 import type { Logger } from "pino";
 import { createStack } from "../disposeStack.ts";
+import { createNodeFaults, type NodeFaults } from "../faults/nodeFaults.ts";
 import { createNode, type KeptParts, type Node } from "../node.ts";
 import type { NodeOptions } from "../options.ts";
 
@@ -9,6 +10,8 @@ import type { NodeOptions } from "../options.ts";
 export interface SuspendableNode extends AsyncDisposable {
   /** As it was at its start. */
   readonly node: Node;
+  /** What goes wrong with it; none at its start. */
+  readonly faults: NodeFaults;
   suspend(): Promise<void>;
   resume(): Promise<void>;
 }
@@ -24,7 +27,8 @@ export async function createSuspendableNode(
   await using stack = createStack();
   // Connections to the database, and finding out what runs VMs, take longer than all the rest.
   const kept: KeptParts = { stack };
-  const first = await createNode({ ...deps, kept }, options);
+  const faults = createNodeFaults();
+  const first = await createNode({ ...deps, kept, faults }, options);
   const running = stack.move();
   const samePorts: NodeOptions = { ...options, ...portsOf(first, options) };
   let current: Node | null = first;
@@ -34,11 +38,12 @@ export async function createSuspendableNode(
   };
   return {
     node: first,
+    faults,
     suspend,
     async resume() {
       for (let tries = 1; current === null; tries++) {
         try {
-          current = await createNode({ ...deps, kept }, samePorts);
+          current = await createNode({ ...deps, kept, faults }, samePorts);
         } catch (error) {
           if (!isGevulotError(error, "PORT_TAKEN") || tries === LISTEN_TRIES) throw error;
           await delay(LISTEN_PAUSE_MS);

@@ -11,6 +11,8 @@ export interface TaskExchange {
    * @returns what is wrong with it, or null.
    */
   submit(message: ResultMessage): string | null;
+  /** Whether connections of the VM are cut, for tests. */
+  readonly isCut: () => boolean;
   /** What the VM handed back; null where it did not do so over VSOCK. */
   readonly submitted: SubmittedResult | null;
 }
@@ -29,6 +31,7 @@ const CHECKSUM_BYTES = 32;
 export function createTaskExchange(
   task: TaskMessage,
   onStep: (step: "taskTaken" | "result") => void = () => {},
+  isCut: () => boolean = () => false,
 ): TaskExchange {
   let isTaken = false;
   let submitted: SubmittedResult | null = null;
@@ -38,6 +41,7 @@ export function createTaskExchange(
   };
   return {
     txHash: task.txHash,
+    isCut,
     takeTask() {
       if (submitted !== null) return null;
       if (!isTaken) onStep("taskTaken");

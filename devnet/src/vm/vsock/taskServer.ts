@@ -68,6 +68,7 @@ export function createTaskServer(
   let buffered = 0;
 
   const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
+    if (exchange.isCut()) return void stream.session?.destroy();
     const path = headers[":path"] ?? "";
     const body = createBody();
     let bytes = 0;
@@ -94,7 +95,7 @@ export function createTaskServer(
     accept(connection) {
       connection.on("error", () => {});
       const isTooMany = sessions.size >= limits.connections || connectionRate.take(ONE_VM) > 0;
-      if (isTooMany) return void connection.destroy();
+      if (isTooMany || exchange.isCut()) return void connection.destroy();
       const session = performServerHandshake(connection, {
         settings: {
           maxConcurrentStreams: limits.streamsPerConnection,
