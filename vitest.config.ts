@@ -14,6 +14,7 @@ const alias = [
   { find: /^gevulot-shim\/wire$/, replacement: source("shim/src/wire.ts") },
   { find: /^gevulot-shim$/, replacement: source("shim/src/index.ts") },
   { find: /^gevulot-devnet\/config$/, replacement: source("devnet/src/up/defineConfig.ts") },
+  { find: /^gevulot-devnet\/vitest$/, replacement: source("devnet/src/vitest/index.ts") },
   { find: /^gevulot-devnet$/, replacement: source("devnet/src/index.ts") },
 ];
 
