@@ -1,5 +1,3 @@
-import { styleText } from "node:util";
-
 /** One entry of a node's log; what follows a line that is no JSON belongs to it. */
 export interface LogEntry {
   readonly node: string;
@@ -16,7 +14,9 @@ export type LogLevel = (typeof LEVELS)[number];
 const LEVEL_STEP = 10;
 const HASH = /\b[0-9a-f]{64,}\b/g;
 const HASH_CHARS = 12;
-const COLOURS = { warn: "yellow", error: "red", fatal: "red" } as const;
+const LEVEL_CHARS = 5;
+/** Of a terminal: yellow and red. */
+const COLOURS = { warn: 33, error: 31, fatal: 31 } as const;
 
 /** Reads the lines of one node's log in their order. */
 export function createEntryReader(node: string): (line: string) => LogEntry {
@@ -42,7 +42,8 @@ export function entryText({ node, time, level, message, fields }: LogEntry, isCo
   const { err, ...others } = fields;
   const said = Object.entries(others).map(([name, value]) => `${name}=${valueText(value)}`);
   const colour = COLOURS[level as keyof typeof COLOURS];
-  const shown = isColoured && colour !== undefined ? styleText(colour, level.padEnd(5)) : level.padEnd(5);
+  const padded = level.padEnd(LEVEL_CHARS);
+  const shown = isColoured && colour !== undefined ? `\u001b[${colour}m${padded}\u001b[39m` : padded;
   const line = [clock.padEnd(12), node, shown, message, ...said].join(" ").trimEnd();
   return safeText(err === undefined ? line : `${line}\n${errorText(err)}`);
 }
