@@ -122,7 +122,7 @@ export async function runAttempt(
     { signal, onPeakMemory, onEvent: (event) => noteStage(deps, attempt, event) },
   );
   noteStage(deps, attempt, { stage: "gone" });
-  const explained = explainOutcome(outcome, await takeResult(exchange, workspaceDir, task.id), {
+  const found = explainOutcome(outcome, await takeResult(exchange, workspaceDir, task.id), {
     step: task.step,
     deadline,
     memMib: resources.memMib,
