@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { type ChannelCredentials, Client, type ServiceDefinition } from "@grpc/grpc-js";
+import { setTimeout as delay } from "node:timers/promises";
+import { type ChannelCredentials, Client, type ServiceDefinition, status } from "@grpc/grpc-js";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import type { BlobStore } from "./blobStore.ts";
 
@@ -20,7 +21,10 @@ export interface DataClient {
   close(): void;
 }
 
+/** Without a byte more in between. */
 const ATTEMPTS = 5;
+const FIRST_PAUSE_MS = 200;
+const LONGEST_RECONNECT_MS = 5_000;
 
 export function createDataClient(
   deps: {
@@ -31,7 +35,11 @@ export function createDataClient(
   addr: string,
 ): DataClient {
   const { blobs, stageData } = deps;
-  const client = new Client(addr, deps.credentials, GRPC_OPTIONS);
+  const client = new Client(addr, deps.credentials, {
+    ...GRPC_OPTIONS,
+    "grpc.initial_reconnect_backoff_ms": FIRST_PAUSE_MS,
+    "grpc.max_reconnect_backoff_ms": LONGEST_RECONNECT_MS,
+  });
   return {
     async fetch(hash, signal) {
       if ((await blobs.size(hash)) === null) await blobs.put(download(client, stageData, hash, signal), hash);
@@ -51,7 +59,9 @@ async function* download(
   const { path, requestSerialize, responseDeserialize } = stageData.Get!;
   let got = 0;
   let total = Number.POSITIVE_INFINITY;
-  for (let attempt = 1; got < total; attempt += 1) {
+  let failures = 0;
+  while (got < total) {
+    const before = got;
     const request = { sha256: hash, offset: String(got) };
     const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request);
     const cancel = (): void => call.cancel();
@@ -64,8 +74,12 @@ async function* download(
         got += chunk.data.length;
         yield chunk.data;
       }
+      if (got < total) throw new Error(`the stage sent ${got} of ${total} bytes of ${hash}`);
     } catch (error) {
-      if (signal.aborted || attempt >= ATTEMPTS) throw error;
+      failures = got > before ? 1 : failures + 1;
+      const { code } = error as { code?: number };
+      if (signal.aborted || failures >= ATTEMPTS || code === status.NOT_FOUND) throw error;
+      await delay(FIRST_PAUSE_MS * 2 ** (failures - 1), undefined, { signal });
     } finally {
       signal.removeEventListener("abort", cancel);
     }

@@ -40,8 +40,9 @@ export function createDataService(deps: DataServiceDeps): UntypedServiceImplemen
 
   return {
     Get: (call: ServerWritableStream<{ sha256: string; offset: string }, object>) => {
+      // Not destroyed: that would leave the caller without an answer.
       get(call, blobs).catch((error: Error) =>
-        call.destroy(Object.assign(error, { code: status.NOT_FOUND })),
+        call.emit("error", { code: status.NOT_FOUND, details: error.message }),
       );
     },
     Put: (

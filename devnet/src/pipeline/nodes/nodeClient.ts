@@ -30,7 +30,8 @@ export interface NodeClient {
   call(
     method: TaskMethod,
     request: object,
-    data: CallData,
+    /** Null where the node has the stage's base folder on its own disk. */
+    data: CallData | null,
     options: { readonly deadlineMs: number; readonly signal: AbortSignal },
   ): Promise<CallOutcome>;
   getStatus(): Promise<WireNodeStatus>;
@@ -75,8 +76,10 @@ export function createNodeClient(
     addr,
     async call(method, request, data, { deadlineMs, signal }) {
       const metadata = new Metadata();
-      metadata.set(METADATA_DATA_ADDR, data.dataAddr);
-      metadata.set(METADATA_FILES, Buffer.from(JSON.stringify(data.files)));
+      if (data) {
+        metadata.set(METADATA_DATA_ADDR, data.dataAddr);
+        metadata.set(METADATA_FILES, Buffer.from(JSON.stringify(data.files)));
+      }
       try {
         if (signal.aborted) return { kind: "cancelled" };
         const response = await unary<WireTaskResponse>(method, request, deadlineMs, metadata, signal);

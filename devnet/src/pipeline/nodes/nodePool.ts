@@ -50,7 +50,10 @@ export function createNodePool(deps: NodePoolDeps, options: NodePoolOptions): No
     nodes.set(node.id, node);
     return node;
   };
-  for (const addr of options.proverAddrs) add(listedNode(addr));
+  for (const addr of options.proverAddrs) {
+    add(listedNode(addr));
+    deps.log.info({ node: addr }, "a node of prover_addrs; its base_dir must be this stage's");
+  }
   if (options.verifies) add(stageAsNode());
 
   return {
@@ -90,7 +93,9 @@ export function createNodePool(deps: NodePoolDeps, options: NodePoolOptions): No
 }
 
 function logJoin(log: Logger, node: ProverNode): void {
-  const where = node.sharesBase ? "shares the base folder" : "gets its data over gRPC";
+  const where = node.sharesBase
+    ? "its base_dir is this stage's"
+    : "its base_dir is not this stage's, so its data travels over gRPC";
   const { id, addr, slots } = node;
-  log.info({ node: id, addr, can: [...node.can], slots }, `a node joined; it ${where}`);
+  log.info({ node: id, addr, can: [...node.can], slots }, `a node joined; ${where}`);
 }

@@ -15,8 +15,13 @@ const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
 const FIRST_BEAT_MS = 1_000;
 
+export interface Attendance extends AsyncDisposable {
+  /** Says how it is now, not only at the next beat. */
+  beat(): void;
+}
+
 /** Registers with a stage and stays registered: beats, and comes again after every break. */
-export function attendStage(deps: AttendDeps, stageAddr: string, hello: WireNodeHello): AsyncDisposable {
+export function attendStage(deps: AttendDeps, stageAddr: string, hello: WireNodeHello): Attendance {
   const { path, requestSerialize, responseDeserialize } = deps.stageNodes.Attend!;
   const client = new Client(stageAddr, deps.credentials, {
     ...GRPC_OPTIONS,
@@ -26,6 +31,7 @@ export function attendStage(deps: AttendDeps, stageAddr: string, hello: WireNode
   let isStopping = false;
   let timer: NodeJS.Timeout | undefined;
   let hangUp = (): void => {};
+  let tell = (): void => {};
   let failures = 0;
 
   const attend = (): void => {
@@ -33,14 +39,16 @@ export function attendStage(deps: AttendDeps, stageAddr: string, hello: WireNode
     let everyMs = FIRST_BEAT_MS;
     let isOver = false;
     hangUp = () => call.end();
+    tell = () => call.write({ alive: { draining: deps.isDraining(), running: deps.running() } });
     const beat = (): void => {
-      call.write({ alive: { draining: deps.isDraining(), running: deps.running() } });
+      tell();
       timer = setTimeout(beat, everyMs);
     };
     const over = (reason: string): void => {
       if (isOver) return;
       isOver = true;
       clearTimeout(timer);
+      tell = () => {};
       if (isStopping) return;
       if (failures === 0)
         deps.log.warn({ stage: stageAddr, reason }, "the stage can't be reached; trying again");
@@ -62,6 +70,7 @@ export function attendStage(deps: AttendDeps, stageAddr: string, hello: WireNode
   attend();
 
   return {
+    beat: () => tell(),
     async [Symbol.asyncDispose]() {
       isStopping = true;
       clearTimeout(timer);

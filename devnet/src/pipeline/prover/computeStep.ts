@@ -17,6 +17,8 @@ export async function computeStep(
     readonly dataClient: (addr: string) => DataClient;
     readonly latest: () => Call;
     readonly run: StepRunner;
+    /** Of this node alone, also where its base folder is shared. */
+    readonly workDir: string;
   },
   config: PipelineConfig,
   method: TaskMethod,
@@ -36,11 +38,9 @@ export async function computeStep(
       base: deps.base,
       files: given === undefined ? {} : (JSON.parse(given.toString()) as Record<string, string>),
       data,
-      anyPath: String(request.elf_path ?? ""),
       signal,
     });
-    const { dir } = deps.base;
-    const folders = { workDir: join(dir, "work"), resumeDir: join(dir, "sent-runs") };
+    const folders = { workDir: deps.workDir, resumeDir: join(deps.base.dir, "sent-runs") };
     const answer = await runStep(method, step, request, { files, data, run: deps.run, ...folders, signal });
     return { ...answer, result: { code: RESULT_CODE.OK, message: "" } };
   } catch (error) {

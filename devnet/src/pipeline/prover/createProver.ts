@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto";
 import { availableParallelism, hostname, totalmem } from "node:os";
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { createStack } from "../../disposeStack.ts";
+import { removeTree } from "../../removeTree.ts";
 import { readBaseId } from "../baseFolder.ts";
 import type { PipelineConfig } from "../config.ts";
 import { createBlobStore } from "../data/blobStore.ts";
@@ -56,6 +58,7 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
       blobs: createBlobStore(join(base.dir, "blob")),
     }),
   );
+  const workDir = await emptyWorkDir(base.dir, nodeId);
   const runStep = deps.runStep ?? createStepRunner(config);
   const runs = stack.use(
     createTaskRuns(
@@ -66,7 +69,8 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
             await begin();
             await runStep(...step);
           };
-          return computeStep({ base, dataClient: data.of, latest, run }, config, method, call, signal);
+          const tools = { base, workDir, dataClient: data.of, run };
+          return computeStep({ ...tools, latest }, config, method, call, signal);
         },
         onFailed: (task, method, reason) => log.warn({ task, method, reason }, "a step failed"),
       },
@@ -81,20 +85,28 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   if (config.metrics_addr) stack.use(await createMetricsEndpoint(metrics, config.metrics_addr));
 
   const hello = await createHello(config, base, nodeId, port);
-  for (const stageAddr of config.stage_addrs) {
-    const about = { log, stageNodes: protos.stageNodes, credentials };
-    stack.use(
-      attendStage({ ...about, running: runs.running, isDraining: runs.isDraining }, stageAddr, hello),
-    );
-  }
+  const about = { log, stageNodes: protos.stageNodes, credentials };
+  const attending = { ...about, running: runs.running, isDraining: runs.isDraining };
+  const stages = config.stage_addrs.map((addr) => stack.use(attendStage(attending, addr, hello)));
   const active = stack.move();
   return {
     nodeId,
     port,
-    drain: runs.drain,
+    drain() {
+      runs.drain();
+      for (const stage of stages) stage.beat();
+    },
     running: runs.running,
     [Symbol.asyncDispose]: () => active[Symbol.asyncDispose](),
   };
+}
+
+/** Where steps work: what an earlier process that was killed left there goes. */
+async function emptyWorkDir(baseDir: string, nodeId: string): Promise<string> {
+  const name = createHash("sha256").update(nodeId).digest("hex").slice(0, 16);
+  const path = join(baseDir, "work", name);
+  await removeTree(path);
+  return path;
 }
 
 /** What the node says of itself when it registers. */

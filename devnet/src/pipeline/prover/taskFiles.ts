@@ -20,15 +20,14 @@ export interface TaskFilesOptions {
   readonly base: SharedBase;
   /** SHA-256 by path; empty with an existing stage, which shares its base folder. */
   readonly files: Readonly<Record<string, string>>;
+  /** Null where the stage gives no address for it: it shares its base folder, as existing ones do. */
   readonly data: DataClient | null;
-  /** Any path of the request, by which to tell whether the folder is shared. */
-  readonly anyPath: string;
   readonly signal: AbortSignal;
 }
 
 export function createTaskFiles(options: TaskFilesOptions): TaskFiles {
   const { base, files, data } = options;
-  const isShared = data === null || base.localPath(options.anyPath) !== null;
+  const isShared = data === null;
   // A request names files of the base folder and no others.
   const localPath = (path: string): string => {
     const local = base.localPath(path);

@@ -83,7 +83,7 @@ export function createTaskCaller(
   return {
     async call(task, run, node, signal) {
       const data = await readData(task, run);
-      if (task.kind === "verify") return verifyTask(deps.verify, run, data, signal);
+      if (task.kind === "verify") return verifyTask(deps, run, data, signal);
       const { kind } = task;
       const stepMs = (options.deadlineSeconds[kind] ?? DEFAULT_DEADLINE_MS / 1_000) * 1_000;
       // It may wait there for one that takes as long.
@@ -94,7 +94,7 @@ export function createTaskCaller(
         const outcome = await node.client!.call(
           METHODS[kind],
           wireRequest(deps.base, taskRequest(kind, task, run, data)),
-          { dataAddr: deps.dataAddr(), files },
+          node.sharesBase ? null : { dataAddr: deps.dataAddr(), files },
           { deadlineMs, signal: AbortSignal.any([signal, node.gone]) },
         );
         if (outcome.kind === "cancelled" && !signal.aborted) {
@@ -117,15 +117,20 @@ export function createTaskCaller(
 
 /** The last step: the finished proof is checked here, at the stage. */
 async function verifyTask(
-  verify: VerifyStep | null,
+  { verify, blobs }: TaskCallerDeps,
   run: PipelineRun,
   data: TaskData,
   signal: AbortSignal,
 ): Promise<TaskEnd> {
   if (!verify) return { kind: "failed", reason: "this stage has no [steps] verify any more: configure it" };
-  const { shape } = run;
+  const { shape, context } = run;
+  const path = context.public_input_path;
+  const publicInput = path === "" ? new Uint8Array() : await blobs.readAll(context.files[path]!);
   const kind = shape.singleNode ? "single" : shape.target === "agg" ? "agg" : "snark";
-  const result = await verify({ kind, proof: data.inputs[0]!.bytes, inputs: [], segment: null }, signal);
+  const result = await verify(
+    { kind, proof: data.inputs[0]!.bytes, inputs: [], segment: null, publicInput },
+    signal,
+  );
   if (result.kind === "valid") return { kind: "done", output: NOTHING };
   return result.kind === "invalid" ? { kind: "failed", reason: result.reason } : result;
 }

@@ -12,6 +12,8 @@ export interface Checkable {
   readonly proof: Uint8Array;
   readonly inputs: readonly Uint8Array[];
   readonly segment: Uint8Array | null;
+  /** Of the request: with the finished proof, which must be of it. */
+  readonly publicInput?: Uint8Array;
 }
 
 export type CheckResult =
@@ -37,6 +39,8 @@ export function createVerifyStep(
     const late = AbortSignal.timeout(deadlineSeconds * 1_000);
     await using folder = await createStepFolder();
     await write(join(folder.input, "proof"), checkable.proof);
+    const { publicInput } = checkable;
+    if (publicInput) await write(join(folder.input, "public_input"), publicInput);
     if (checkable.segment) await write(join(folder.input, "segment"), checkable.segment);
     for (const [index, input] of checkable.inputs.entries()) {
       await write(join(folder.input, "inputs", String(index)), input);

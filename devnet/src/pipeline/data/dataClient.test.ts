@@ -1,0 +1,116 @@
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { credentials, Server, ServerCredentials } from "@grpc/grpc-js";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { bindServer } from "../wire/bindServer.ts";
+import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
+import { loadProtos } from "../wire/protos.ts";
+import { type BlobStore, createBlobStore } from "./blobStore.ts";
+import { createDataClient } from "./dataClient.ts";
+import { createDataService } from "./dataService.ts";
+
+const SIZE = 4 * 2 ** 20;
+const bytes = randomBytes(SIZE);
+const hash = createHash("sha256").update(bytes).digest("hex");
+const never = new AbortController().signal;
+
+let dir: string;
+let blobs: BlobStore;
+let server: Server;
+let port: number;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "gevulot-data-"));
+  blobs = createBlobStore(join(dir, "stage"));
+  await blobs.put(bytes);
+  server = new Server(GRPC_OPTIONS);
+  const ignore = async (): Promise<void> => {};
+  server.addService(loadProtos().stageData, createDataService({ blobs, onSegment: ignore, onFile: ignore }));
+  port = await bindServer(server, "127.0.0.1:0", ServerCredentials.createInsecure());
+});
+afterEach(async () => {
+  server.forceShutdown();
+  await rm(dir, { recursive: true, force: true });
+});
+
+/** A way to the stage that cuts its first connections after so many bytes of answers. */
+async function cutter(cuts: number, afterBytes: number) {
+  let connections = 0;
+  let carried = 0;
+  const sockets = new Set<Socket>();
+  const between = createServer((client) => {
+    connections += 1;
+    const cutsThis = connections <= cuts;
+    let seen = 0;
+    const stage = connect(port, "127.0.0.1");
+    for (const socket of [client, stage]) {
+      sockets.add(socket);
+      socket.on("error", () => {});
+    }
+    client.pipe(stage);
+    stage.on("data", (data) => {
+      seen += data.length;
+      carried += data.length;
+      if (cutsThis && seen > afterBytes) return client.destroy();
+      return client.write(data);
+    });
+    client.on("close", () => stage.destroy());
+    stage.on("close", () => client.destroy());
+  }).listen(0, "127.0.0.1");
+  await once(between, "listening");
+  return {
+    addr: `127.0.0.1:${(between.address() as AddressInfo).port}`,
+    connections: () => connections,
+    carried: () => carried,
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      between.close();
+    },
+  };
+}
+
+const clientOf = (addr: string, root: string) =>
+  createDataClient(
+    {
+      stageData: loadProtos().stageData,
+      credentials: credentials.createInsecure(),
+      blobs: createBlobStore(join(dir, root)),
+    },
+    addr,
+  );
+
+it("goes on where a download was cut", async () => {
+  const way = await cutter(2, SIZE / 3);
+  const client = clientOf(way.addr, "node");
+  try {
+    const path = await client.fetch(hash, never);
+    expect(path).toContain(hash);
+    expect(way.connections()).toBe(3);
+    // Twice from the start would be two thirds more.
+    expect(way.carried()).toBeLessThan(SIZE * 1.5);
+    // What is there is not fetched again.
+    await client.fetch(hash, never);
+    expect(way.connections()).toBe(3);
+  } finally {
+    client.close();
+    way.close();
+  }
+});
+
+it("gives up after five cuts, and says what is not there", async () => {
+  const way = await cutter(9, 1_000);
+  const client = clientOf(way.addr, "node");
+  try {
+    await expect(client.fetch(hash, never)).rejects.toMatchObject({ code: 14 });
+    expect(await createBlobStore(join(dir, "node")).size(hash)).toBeNull();
+  } finally {
+    client.close();
+    way.close();
+  }
+  const direct = clientOf(`127.0.0.1:${port}`, "other");
+  await expect(direct.fetch("ab".repeat(32), never)).rejects.toThrow("no data with SHA-256");
+  direct.close();
+});
