@@ -45,6 +45,9 @@ describe("gevulot-devnet up, status, down", () => {
     });
     expect(await answer.json()).toMatchObject({ error: { code: -32601 } });
 
+    const page = await (await fetch(envelope.data.explorerUrl)).text();
+    expect(page).toContain("<title>Gevulot explorer</title>");
+
     const status = await devnet("status", "--json");
     expect(JSON.parse(status.stdout)).toEqual({ ...envelope, command: "status" });
     const second = await devnet("up");

@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,6 +13,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createExplorer } from "../../devnet/src/explorer/explorerServer.ts";
 import { PAGE_FOLDER } from "../../devnet/src/explorer/pageAssets.ts";
 import { axeViolations, DESKTOP, findChromium, openBrowser, PHONE, watchPage } from "../fixtures/browser.ts";
+import { binPath } from "../fixtures/cli.ts";
 import { deployBoth } from "../fixtures/network.ts";
 import { root } from "../tidy/sources.ts";
 
@@ -99,10 +101,28 @@ test("the first view is small", async () => {
   expect(total).toBeLessThan(MAX_FIRST_VIEW_BYTES);
 });
 
+test("it is served for nodes elsewhere, too", async () => {
+  const node = net.nodes[1] ?? net.nodes[0];
+  const child = spawn(
+    process.execPath,
+    [binPath("gevulot-devnet"), "explorer", "--json", "--node", node.rpcUrl],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  try {
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    const { command, status, data } = JSON.parse(line.toString());
+    expect([command, status]).toEqual(["explorer", "ok"]);
+    expect(await (await fetch(`${data.url}/api/programs`)).json()).toMatchObject({ from: "node" });
+  } finally {
+    child.kill("SIGTERM");
+  }
+  expect((await once(child, "exit"))[0]).toBe(0);
+});
+
 describe("live", () => {
   test("a Run from its beginning to its end, without reloading: list, stages, console, tree, files", async () => {
     await open("/");
-    const sent = await run(["sleep", "4000"]);
+    const sent = await run(["sleep", "2500"]);
     const row = page.getByRole("row").filter({ has: page.getByTitle(sent.hash) });
     await row.waitFor();
     await page.getByText("1 task running").first().waitFor();
@@ -177,7 +197,10 @@ describe("a Run that failed", () => {
     await why.getByText("What to do.").waitFor();
     const shown = HOSTILE.replace("\u001b[31m", "").replace("\u202e", "");
     await why.getByText(`unknown mode ${shown}`).first().waitFor();
-    await page.getByRole("button", { name: "Console" }).first().click();
+    await page
+      .getByRole("button", { name: /^Console of the proof/ })
+      .first()
+      .click();
     const console = page.getByRole("region", { name: /^Console of the proof/ });
     await console.getByText(`mode ${shown}`).first().waitFor();
     expect(await page.locator("img, script:not([src])").count()).toBe(0);
@@ -264,18 +287,21 @@ describe("for everybody", () => {
     return (await net.client().listRuns({ state, limit: 1 })).items[0]?.run as string;
   }
 
-  test.each(paths)("%s: nothing that axe finds, in both themes, on desktop and phone", async (_, pathOf) => {
+  // Both themes and both sizes; a colour does not depend on the size.
+  const looks = [
+    [DESKTOP, "light"],
+    [PHONE, "dark"],
+  ] as const;
+
+  test.each(paths)("%s: nothing that axe finds, on desktop and phone, light and dark", async (_, pathOf) => {
     await open(await pathOf());
+    await page.getByText("Live", { exact: true }).waitFor();
     const found: string[] = [];
-    for (const viewport of [DESKTOP, PHONE]) {
+    for (const [viewport, colorScheme] of looks) {
       await page.setViewportSize(viewport);
-      for (const colorScheme of ["light", "dark"] as const) {
-        await page.emulateMedia({ colorScheme });
-        await page.getByText("Live", { exact: true }).waitFor();
-        await page.locator(".loading").waitFor({ state: "detached" });
-        const violations = await axeViolations(page);
-        found.push(...violations.map((each) => `${colorScheme} ${viewport.width}: ${each}`));
-      }
+      await page.emulateMedia({ colorScheme });
+      await page.locator(".loading").waitFor({ state: "detached" });
+      found.push(...(await axeViolations(page)).map((each) => `${colorScheme}: ${each}`));
       const overflow = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
       if (overflow > 0) found.push(`${viewport.width}: ${overflow} px wider than the window`);
     }

@@ -10,9 +10,19 @@ import { Empty } from "./notices.tsx";
 import { ProgramLink } from "./runTable.tsx";
 import { StateBadge } from "./stateBadge.tsx";
 
+/** Browsers keep few connections to one server, and each console that is open is one. */
+const MAX_OPEN = 3;
+
 export function Tasks({ run }: { readonly run: RunView }) {
   const nameOf = useNodeNames(run);
   const { tasks } = run.status;
+  const [open, setOpen] = useState<readonly string[] | null>(null);
+  // Until somebody chooses, the one that runs.
+  const first = tasks.find(({ state }) => state === "running")?.id;
+  const shown = open ?? (first === undefined ? [] : [first]);
+  const toggle = (id: string) => {
+    setOpen(shown.includes(id) ? shown.filter((each) => each !== id) : [...shown, id].slice(-MAX_OPEN));
+  };
   if (tasks.length === 0) {
     return (
       <Empty title="No node has begun yet.">
@@ -24,17 +34,26 @@ export function Tasks({ run }: { readonly run: RunView }) {
     <ul class="tasks">
       {tasks.map((task) => (
         <li key={`${task.node} ${task.id}`}>
-          <Task task={task} by={nameOf(task.node)} />
+          <Task
+            {...{ task, by: nameOf(task.node) }}
+            isOpen={shown.includes(task.id)}
+            onToggle={() => toggle(task.id)}
+          />
         </li>
       ))}
     </ul>
   );
 }
 
-function Task({ task, by }: { readonly task: TaskStatus; readonly by: string }) {
+function Task(props: {
+  readonly task: TaskStatus;
+  readonly by: string;
+  readonly isOpen: boolean;
+  readonly onToggle: () => void;
+}) {
+  const { task, by, isOpen, onToggle } = props;
   const { id, kind, state, waitsFor, attempts, failure, node } = task;
   const last = attempts.at(-1);
-  const [isOpen, setOpen] = useState(state === "running");
   const panel = `console-${id}`;
   const what = kind === "proof" ? "Proof" : "Verification";
   return (
@@ -49,8 +68,12 @@ function Task({ task, by }: { readonly task: TaskStatus; readonly by: string }) 
         </span>
         {last && <AttemptFacts attempt={last} attempts={attempts.length} />}
         {last && (
-          <button type="button" aria-expanded={isOpen} aria-controls={panel} onClick={() => setOpen(!isOpen)}>
+          <button type="button" aria-expanded={isOpen} aria-controls={panel} onClick={onToggle}>
             Console
+            <span class="visually-hidden">
+              {" "}
+              of the {what.toLowerCase()} by {by}
+            </span>
           </button>
         )}
       </div>

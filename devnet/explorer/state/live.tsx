@@ -21,6 +21,8 @@ export interface Live {
 const LiveContext = createContext<Live | null>(null);
 
 const RETRY_MS = 2_000;
+/** A page that nobody sees lets go of its stream: browsers keep few to one server. */
+const HIDDEN_MS = 20_000;
 
 /** The one stream of the page. EventSource comes back by itself after most cuts; after a refusal it is begun anew. */
 export function LiveProvider({ children }: { readonly children: ComponentChildren }) {
@@ -29,37 +31,59 @@ export function LiveProvider({ children }: { readonly children: ComponentChildre
   const [connection, setConnection] = useState<Connection>("connecting");
   const [cutAt, setCutAt] = useState<number | null>(null);
   useEffect(() => {
-    let source: EventSource;
+    let source: EventSource | null = null;
+    let hidden: ReturnType<typeof setTimeout> | undefined;
     let retry: ReturnType<typeof setTimeout> | undefined;
     let wasCut = false;
     const tell = (news: News) => {
       for (const listener of listeners) listener(news);
     };
     const open = () => {
-      source = new EventSource("/api/live");
-      source.addEventListener("network", ({ data }) => {
+      const stream = new EventSource("/api/live");
+      source = stream;
+      stream.addEventListener("network", ({ data }) => {
         setNetwork(JSON.parse(data) as NetworkView);
         tell({ kind: "network" });
       });
-      source.addEventListener("runs", ({ data }) => tell({ kind: "runs", ...JSON.parse(data) }));
-      source.addEventListener("programs", () => tell({ kind: "programs" }));
-      source.onopen = () => {
+      stream.addEventListener("runs", ({ data }) => tell({ kind: "runs", ...JSON.parse(data) }));
+      stream.addEventListener("programs", () => tell({ kind: "programs" }));
+      stream.onopen = () => {
         setConnection("live");
         setCutAt(null);
         if (wasCut) tell({ kind: "reconnected" });
         wasCut = false;
       };
-      source.onerror = () => {
+      stream.onerror = () => {
         wasCut = true;
         setConnection("cut");
         setCutAt((at) => at ?? Date.now());
-        if (source.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
+        if (stream.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
       };
     };
+    const close = () => {
+      clearTimeout(retry);
+      source?.close();
+      source = null;
+    };
+    const onVisibility = () => {
+      clearTimeout(hidden);
+      if (!document.hidden) {
+        if (source === null) open();
+        return;
+      }
+      hidden = setTimeout(() => {
+        close();
+        // What is news then is asked for when somebody looks again.
+        wasCut = true;
+        setConnection("connecting");
+      }, HIDDEN_MS);
+    };
+    document.addEventListener("visibilitychange", onVisibility);
     open();
     return () => {
-      clearTimeout(retry);
-      source.close();
+      document.removeEventListener("visibilitychange", onVisibility);
+      clearTimeout(hidden);
+      close();
     };
   }, []);
   const live = useMemo<Live>(() => {
