@@ -170,6 +170,11 @@ describe("what it does beyond that", () => {
     await expect
       .poll(async () => (await onNet("status", run)).stdout, { timeout: 15_000 })
       .toContain("Failed: CANCELLED");
+    const again = await onNet("cancel", run);
+    expect([again.code, again.stderr]).toEqual([
+      4,
+      expect.stringContaining("has ended already: it failed, CANCELLED"),
+    ]);
   });
 
   test("the events of a run come to the app, and go on in another process", async () => {

@@ -212,6 +212,10 @@ describe("five nodes with assigned work", () => {
     await client.sendTransaction(cancel(net.accounts[0].secretKey));
     const statuses = await everywhere(net, run.hash, ({ state }) => state === "failed");
     expect(statuses.map(({ failure }) => failure?.code)).toEqual(Array(5).fill("CANCELLED"));
+    await expect(client.sendTransaction(cancel(net.accounts[0].secretKey))).rejects.toMatchObject({
+      code: "REFUSED",
+      message: expect.stringContaining("has ended already: it failed, CANCELLED"),
+    });
     // For good, and without a wait for results that never come.
     for (const node of net.nodes) {
       await expect(clientOf(net, node).getRun(run.hash).result({ timeoutMs: 5_000 })).rejects.toMatchObject({

@@ -16,6 +16,7 @@ import { createFileRetries } from "./fileRetries.ts";
 import { createGroupCommit, type GroupCommitOptions } from "./groupCommit.ts";
 import { createIntakeClock, type IntakeClock, type IntakeTimes } from "./intakeClock.ts";
 import { requireImages } from "./requireImages.ts";
+import { requireOpenRun } from "./requireOpenRun.ts";
 import { requireParents } from "./requireParents.ts";
 import type { Verified } from "./stages.ts";
 import { createUnderWay } from "./underWay.ts";
@@ -132,6 +133,7 @@ export function createIntake(deps: IntakeDeps, intakeOptions: IntakeOptions): In
         if (verified === null) return;
         await deps.access?.require(verified);
         await requireParents(parents, verified);
+        await requireOpenRun(database, verified);
         await finish(verified, options, "here");
       });
     },
