@@ -62,9 +62,6 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
   };
   for (const address of options.configured) entries.set(address, newEntry(null));
 
-  const isFree = ({ state, identity }: Entry, isConnected: (identity: string) => boolean) =>
-    state === "idle" && (identity === null || !isConnected(identity));
-
   return {
     learn(address, source) {
       if (entries.has(address) || told.of(source) >= options.maxOfOneSource) return;
@@ -85,10 +82,7 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
       }
       return due;
     },
-    nextAtMs(isConnected) {
-      const free = [...entries.values()].filter((entry) => isFree(entry, isConnected));
-      return Math.min(...free.map(({ nextAtMs }) => nextAtMs));
-    },
+    nextAtMs: (isConnected) => earliest(entries, isConnected),
     reached(address, identity) {
       const entry = entries.get(address);
       if (!entry) return;
@@ -130,6 +124,15 @@ function doubtful(entries: ReadonlyMap<string, Entry>): [string, Entry] | undefi
   return [...entries].find(
     ([, { source, failures, state }]) => source !== null && failures > 0 && state === "idle",
   );
+}
+
+function isFree({ state, identity }: Entry, isConnected: (identity: string) => boolean): boolean {
+  return state === "idle" && (identity === null || !isConnected(identity));
+}
+
+function earliest(entries: ReadonlyMap<string, Entry>, isConnected: (identity: string) => boolean): number {
+  const free = [...entries.values()].filter((entry) => isFree(entry, isConnected));
+  return Math.min(...free.map(({ nextAtMs }) => nextAtMs));
 }
 
 function waitMs({ maxWaitMs, minWaitMs, random }: AddressBookOptions, failures: number): number {

@@ -129,11 +129,7 @@ export async function createMesh(deps: MeshDeps, options: MeshOptions): Promise<
       const here = new Set(table.all().map(({ info }) => info.address));
       for (const address of healed) if (!here.has(address)) dial(mesh, address);
     },
-    banFileServer(httpUrl, reason) {
-      for (const peer of table.all()) {
-        if (peer.info.httpUrl === httpUrl) ban(mesh, peer, reason, [filesMark(httpUrl)]);
-      }
-    },
+    banFileServer: (httpUrl, reason) => banFileServer(mesh, httpUrl, reason),
     banned: mesh.bans.list,
     tick() {
       if (table.size >= limits.maxPeers) return;
@@ -314,6 +310,12 @@ function ban(mesh: MeshState, peer: Peer, reason: string, moreMarks: readonly st
   const seconds = options.limits.banMs / 1_000;
   deps.log.warn({ peer: peer.info.address, reason, seconds }, "a peer is banned");
   leave(mesh, peer, reason);
+}
+
+function banFileServer(mesh: MeshState, httpUrl: string, reason: string): void {
+  for (const peer of mesh.table.all()) {
+    if (peer.info.httpUrl === httpUrl) ban(mesh, peer, reason, [filesMark(httpUrl)]);
+  }
 }
 
 /** What no honest node sends, where the sender is known; `BINCODE_INVALID` comes of what it sent, as nothing else is read. */
