@@ -1,4 +1,5 @@
 import { basename, join, resolve } from "node:path";
+import { placeNodes } from "../state/loadState.ts";
 import type { StateHost } from "../state/stateHost.ts";
 import { orderLoad } from "../up/control.ts";
 import { type DevnetState, readState } from "../up/stateFile.ts";
@@ -37,8 +38,11 @@ function runningHost({ data, control }: DevnetState): StateHost {
   const { stateDir } = data;
   return {
     stateDir,
-    nodes: data.nodes.map(({ name, databaseUrl }) => ({ name, databaseUrl, dataDir: join(stateDir, name) })),
-    load: ({ dir }) => orderLoad(control, basename(dir)),
+    nodes,
+    async load(saved) {
+      placeNodes(nodes, saved);
+      await orderLoad(control, basename(saved.dir));
+    },
   };
 }
 

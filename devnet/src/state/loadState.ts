@@ -27,7 +27,19 @@ export async function loadState(
   { stateDir, nodes }: Pick<StateHost, "stateDir" | "nodes">,
   { dir, manifest, source }: SavedState,
 ): Promise<void> {
-  const placed = manifest.nodes.map((saved) => {
+  const placed = placeNodes(nodes, { manifest, source });
+  const blobs = await createBlobFolder(dir);
+  await addFiles(stateDir, manifest.keys, blobs);
+  for (const { node, files } of placed) await addFiles(node.dataDir, files, blobs);
+  await loadDatabases(nodes, manifest, blobs);
+}
+
+/** Which node gets which saved one. Throws `STATE_NODES`. */
+export function placeNodes(
+  nodes: readonly HostedNode[],
+  { manifest, source }: Pick<SavedState, "manifest" | "source">,
+): { readonly node: HostedNode; readonly files: readonly StateFile[] }[] {
+  return manifest.nodes.map((saved) => {
     const node = nodes.find(({ name }) => name === saved.name);
     if (node === undefined) throw tooFewNodes(source, manifest.nodes.length, nodes.length);
     return { node, files: saved.files };
