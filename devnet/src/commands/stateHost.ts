@@ -36,6 +36,9 @@ export async function withStateHost<T>(
 /** Saved from here; what is loaded is taken by the process that runs it, as its nodes must stop for a moment. */
 function runningHost({ data, control }: DevnetState): StateHost {
   const { stateDir } = data;
+  const nodes = data.nodes.map(({ name, databaseUrl }) => {
+    return { name, databaseUrl, dataDir: join(stateDir, name) };
+  });
   return {
     stateDir,
     nodes,

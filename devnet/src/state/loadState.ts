@@ -44,10 +44,6 @@ export function placeNodes(
     if (node === undefined) throw tooFewNodes(source, manifest.nodes.length, nodes.length);
     return { node, files: saved.files };
   });
-  const blobs = await createBlobFolder(dir);
-  await addFiles(stateDir, manifest.keys, blobs);
-  for (const { node, files } of placed) await addFiles(node.dataDir, files, blobs);
-  await loadDatabases(nodes, manifest, blobs);
 }
 
 function tooFewNodes(source: string, saved: number, running: number): GevulotError {
