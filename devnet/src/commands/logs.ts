@@ -98,7 +98,7 @@ async function showNodes(args: LogsArgs): Promise<Output> {
 }
 
 async function findNodeLogs(stateDir: string, what: string | undefined): Promise<NodeLog[]> {
-  const names = (await readdir(stateDir).catch(() => [])).filter((name) => NODE_FOLDER.test(name));
+  const names = (await readdir(stateDir).catch(noFolder)).filter((name) => NODE_FOLDER.test(name));
   const nodes = names.sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)));
   const wanted = what === undefined ? undefined : `node${NODE.exec(what)?.[1]}`;
   const found = nodes.filter((name) => wanted === undefined || name === wanted);
@@ -108,6 +108,12 @@ async function findNodeLogs(stateDir: string, what: string | undefined): Promise
       ? `There is no devnet in ${stateDir}, and so no log. Start one with: gevulot-devnet up`
       : `The devnet has no ${wanted}; it has ${nodes.join(", ")}.`;
   throw new GevulotError("LOG_NOT_FOUND", message, { context: { what: wanted ?? stateDir } });
+}
+
+/** Another user's folder is no missing one: that is said. */
+function noFolder(error: NodeJS.ErrnoException): string[] {
+  if (error.code === "ENOENT") return [];
+  throw error;
 }
 
 async function showConsoles(args: LogsArgs, what: string): Promise<Output> {

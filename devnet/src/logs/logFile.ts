@@ -28,7 +28,7 @@ export async function readLogTail(path: string, count: number): Promise<LogTail>
 }
 
 async function tailOf(path: string, count: number): Promise<LogTail> {
-  const file = await open(path).catch(() => null);
+  const file = await open(path).catch(ifMissing);
   if (file === null) return { lines: [], end: { inode: null, bytes: 0 } };
   try {
     const { size, ino } = await file.stat();
@@ -69,11 +69,11 @@ export async function* followLog(
   let file: FileHandle | null = null;
   try {
     while (!signal.aborted) {
-      const now = await stat(path).catch(() => null);
+      const now = await stat(path).catch(ifMissing);
       if (file !== null) yield* await read(file);
       if (now !== null && (file === null || now.ino !== inode)) {
         await file?.close();
-        file = await open(path).catch(() => null);
+        file = await open(path).catch(ifMissing);
         if (now.ino !== inode) [inode, bytes, rest] = [now.ino, 0, Buffer.alloc(0)];
         if (file !== null) yield* await read(file);
       }
@@ -82,4 +82,10 @@ export async function* followLog(
   } finally {
     await file?.close();
   }
+}
+
+/** Another's file is no missing one: that is said. */
+function ifMissing(error: NodeJS.ErrnoException): null {
+  if (error.code === "ENOENT") return null;
+  throw error;
 }

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -44,6 +44,12 @@ describe("a log file", () => {
     await expect.poll(() => seen, WAIT).toEqual(["half", "next", "last", "anew"]);
     stop.abort();
     await following;
+  });
+
+  test("that can't be read is said, and not taken for none", async () => {
+    await expect(readLogTail(join(dir, "\0"), 1)).rejects.toThrow();
+    await mkdir(path);
+    await expect(readLogTail(path, 1)).rejects.toThrow(/EISDIR/);
   });
 
   test("that is not there yet is waited for", async () => {
