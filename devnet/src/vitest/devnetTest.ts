@@ -48,7 +48,8 @@ export function devnetTest<Ready = undefined>(
   options: DevnetTestOptions<Ready> = {},
 ): TestAPI<DevnetContext<Ready>> {
   const { scope = "file", setup, ...devnet } = options;
-  const open = async (_: object, { onCleanup }: Cleanup): Promise<Shared<Ready>> => {
+  // biome-ignore lint/correctness/noEmptyPattern: Vitest reads from here which fixtures it needs
+  const open = async ({}: object, { onCleanup }: Cleanup): Promise<Shared<Ready>> => {
     const net = await startDevnet(devnet);
     onCleanup(() => net.close());
     return { net, ready: (await setup?.(net)) as Ready };
