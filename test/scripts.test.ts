@@ -82,6 +82,7 @@ describe("system packages", () => {
       "ip",
       "tc",
       "nft",
+      "chromium",
     ]);
   });
 

@@ -65,16 +65,16 @@ export const TOOLS = [
     packages: { apt: "iproute2", dnf: "iproute iproute-tc", pacman: "iproute2" },
   },
   {
-    programs: ["chromium"],
-    why: "is the browser that tests look at the explorer with",
-    isOptional: true,
-    packages: { apt: "chromium", dnf: "chromium", pacman: "chromium" },
-  },
-  {
     programs: ["nft"],
     why: "gives tests a router",
     isOptional: true,
     packages: { apt: "nftables", dnf: "nftables", pacman: "nftables" },
+  },
+  {
+    programs: ["chromium"],
+    why: "is the browser that tests look at the explorer with",
+    isOptional: true,
+    packages: { apt: "chromium", dnf: "chromium", pacman: "chromium" },
   },
 ];
 
