@@ -46,6 +46,14 @@ test("the disk is that of the nearest folder that is there", async () => {
   expect((await checkDisk("it", join(dir, "not/yet/there"))).text).toContain(`(${dir})`);
 });
 
+test("a folder that may not be written to is no place for a devnet", async (context) => {
+  if (process.getuid?.() === 0) context.skip("root may write everywhere");
+  expect(await checkDisk("it", "/proc/devnet")).toMatchObject({
+    state: "fail",
+    text: expect.stringContaining("may not be written"),
+  });
+});
+
 test("a port that is taken is named, with who has it", async () => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -1,4 +1,4 @@
-import { access, readdir, readFile, statfs } from "node:fs/promises";
+import { access, constants, readdir, readFile, statfs } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { isGevulotError } from "gevulot-sdk";
@@ -44,6 +44,14 @@ export async function checkMemory({ proc }: MachineRoots): Promise<Finding> {
 
 export async function checkDisk(what: string, folder: string): Promise<Finding> {
   const place = await existing(resolve(folder));
+  const isOurs = await access(place, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (!isOurs) {
+    const mend = "Choose another place with --state-dir, or make it this user's with chown.";
+    return fail("disk", `${place} may not be written to by this user.`, mend);
+  }
   const { bavail, bsize } = await statfs(place);
   const freeMib = Math.floor((bavail * bsize) / 2 ** 20);
   const said = `${(freeMib / MIB_PER_GIB).toFixed(1)} GiB are free for ${what} (${place})`;
