@@ -194,11 +194,14 @@ start_exec() {
     ;;
   *) (start) </dev/null 2>/err ;;
   esac
-  # What the program left running may hold them for ever.
-  tries=0
-  while [ $tries -lt 50 ] && any_left; do
+  # What the program left running may hold them for ever, and a slow console takes its time: while they get on, longer.
+  tries=0 rounds=0 seen=
+  while [ $tries -lt 50 ] && [ $rounds -lt 600 ] && any_left; do
     usleep 20000
-    tries=$((tries + 1))
+    tries=$((tries + 1)) rounds=$((rounds + 1))
+    size=$(stat -c %s "$left/stdout" 2>/dev/null)
+    [ "$size" = "$seen" ] || tries=0
+    seen=$size
   done
 }
 

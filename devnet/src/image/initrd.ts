@@ -33,6 +33,7 @@ const APPLETS = [
   "dd",
   "printf",
   "usleep",
+  "stat",
   "cat",
   "sync",
   "poweroff",

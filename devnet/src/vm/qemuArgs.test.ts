@@ -37,7 +37,8 @@ test.each<[string, Partial<QemuArgsOptions>, string[]]>([
   ["-smp", { cpus: 4 }, ["4"]],
   ["-kernel", { vmlinuxPath: "/a,b" }, ["/a,b"]],
   ["-initrd", {}, ["/c/initrd"]],
-  ["-append", {}, ["console=ttyS0 panic=-1"]],
+  ["-append", {}, ["console=ttyS0 panic=-1 clocksource=acpi_pm"]],
+  ["-append", { accelerator: "kvm" }, ["console=ttyS0 panic=-1"]],
   [
     "-blockdev",
     { root: { imagePath: "/i,j.img", offsetBytes: 512, lengthBytes: 1_024 } },
