@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -99,6 +99,19 @@ describe("the node's image", () => {
     ]);
     expect(stdout).toMatch(/^QEMU emulator version[\s\S]*\n0\n$/);
   });
+});
+
+test("a virtual machine runs in the node's container, with the unit's few rights", async () => {
+  const workspace = join(dir, "workspace");
+  await mkdir(workspace);
+  await writeFile(join(workspace, "task.json"), JSON.stringify({ id: "1", args: ["ok", "a"], files: [] }));
+  const mounts = ["-v", `${image}:/program.img:ro`, "-v", `${workspace}:/task`];
+  const command = ["task", "run", "/program.img", "--workspace", "/task"];
+  await engine.podman([
+    ...["run", "--rm", ...(await unitFlags()), ...mounts],
+    ...["--entrypoint", "gevulot-devnet", "localhost/gevulot-node", ...command],
+  ]);
+  expect(await readFile(join(workspace, "out.txt"), "utf8")).toBe("a");
 });
 
 describe("GevulotDevnetContainer", () => {
