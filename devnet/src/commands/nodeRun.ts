@@ -2,7 +2,7 @@ import type { Argv, CommandModule } from "yargs";
 import { createLogger } from "../observe/logger.ts";
 import { NODE_OPTIONS, parseNodeOptions } from "../options.ts";
 import { serveOrders } from "../up/nodeOrders.ts";
-import type { NodeReady } from "../up/nodeReady.ts";
+import { type NodeGo, type NodeReady, WAIT_FLAG } from "../up/nodeReady.ts";
 import { createSuspendableNode } from "../up/suspendableNode.ts";
 import { reportErrors } from "./reportError.ts";
 import { untilSignal } from "./untilSignal.ts";
@@ -20,12 +20,14 @@ export const nodeRunCommand: CommandModule = {
         requiresArg: type !== "boolean",
       });
     }
+    yargs.option(WAIT_FLAG, { type: "boolean", default: false, hidden: true });
     return yargs.example("$0 run --db-url postgres://me:pw@localhost/gevulot --node-key-file node.key", "");
   },
   // Not waited for by yargs, which would make up its help first.
   handler: (argv) =>
     void reportErrors(async () => {
-      const options = parseNodeOptions(argv, process.env);
+      const late = argv[WAIT_FLAG] && process.send ? await untilGo() : {};
+      const options = parseNodeOptions({ ...argv, ...late }, process.env);
       const log = createLogger(options.logLevel);
       const stop = untilSignal();
       // A devnet that started this node and is gone leaves nobody to serve.
@@ -51,3 +53,12 @@ export const nodeRunCommand: CommandModule = {
       if (process.connected) process.disconnect();
     }),
 };
+
+/** What the process that started this one knows only now. */
+async function untilGo(): Promise<Omit<NodeGo, "type">> {
+  const { dbUrl, p2pDiscoveryAddrs } = await new Promise<NodeGo>((resolve, reject) => {
+    process.once("message", (message: NodeGo) => resolve(message));
+    process.once("disconnect", () => reject(new Error("the devnet that started this node ended")));
+  });
+  return { dbUrl, p2pDiscoveryAddrs };
+}

@@ -67,6 +67,8 @@ async function upForeground(args: UpArgs, settings: UpSettings, progress: Progre
   // Who waits for a start in the background and is gone, doesn't want it any more.
   const abandon = () => stop.abort(stoppedBy("the end of the command that started it"));
   process.once("disconnect", abandon);
+  // The channel to it must not keep this process.
+  process.channel?.unref();
   let broke: (reason: string) => void = () => {};
   const broken = new Promise<never>((_, reject) => {
     broke = (reason) =>

@@ -79,29 +79,31 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
   const { accounts, nodeKeyFiles } = await writeKeyFiles(join(stateDir, "keys"), count);
   const { postgresPort } = options;
   if (postgresPort !== undefined) await requireFreePort(postgresPort, "--postgres-port");
-  const postgres = stack.use(
-    await createPostgres({
-      dataDir: join(stateDir, "postgres"),
-      durable: options.stateDir !== undefined,
-      startTimeoutMs: options.startTimeoutMs ?? START_TIMEOUT_MS,
-      onProgress,
-      ...(postgresPort !== undefined && { port: postgresPort }),
-      onSpawn: reaper.watch,
-      onExit: (reason) => options.onExit?.(`PostgreSQL: ${reason}`),
-      ...(options.signal && { signal: options.signal }),
-    }),
-  );
+  const starting = createPostgres({
+    dataDir: join(stateDir, "postgres"),
+    durable: options.stateDir !== undefined,
+    startTimeoutMs: options.startTimeoutMs ?? START_TIMEOUT_MS,
+    onProgress,
+    ...(postgresPort !== undefined && { port: postgresPort }),
+    onSpawn: reaper.watch,
+    onExit: (reason) => options.onExit?.(`PostgreSQL: ${reason}`),
+    ...(options.signal && { signal: options.signal }),
+  }).then(stack.use);
   const warnings: string[] = [];
-  const create = async (index: number, discovery: readonly string[]): Promise<DevnetNode> => {
-    const databaseUrl = await postgres.createDatabase(`node${index}`);
+  const create = (index: number, discovery: Promise<readonly string[]>): Promise<DevnetNode> => {
+    const databaseUrl = starting.then((postgres) => postgres.createDatabase(`node${index}`));
+    // Told by the start of PostgreSQL itself.
+    databaseUrl.catch(() => {});
     const nodeKeyFile = nodeKeyFiles[index] as string;
     const place = { index, stateDir, discovery, nodeKeyFile, databaseUrl, warnings, onSpawn: reaper.watch };
     return createDevnetNode(stack, options, place);
   };
-  const joined = options.join === undefined ? [] : [options.join];
-  const first = await create(0, joined);
-  const others = await startAll(count - 1, (each) => create(each + 1, [first.p2pAddress, ...joined]));
-  const nodes: Devnet["nodes"] = [first, ...others];
+  const starts = startNodes(count, create, options.join === undefined ? [] : [options.join]);
+  const [postgres, ...all] = await allStarted([starting, ...starts]);
+  const nodes = all as [DevnetNode, ...DevnetNode[]];
+  const [first] = nodes;
+  // Each for itself would stop one after the other.
+  stack.defer(async () => void (await Promise.all(nodes.map((node) => node.kill()))));
   if (nodes.length > 1) onProgress("waiting for the nodes to find each other");
   await untilMesh(nodes, options);
   const state = createDevnetState(nodes, stateDir, options);
@@ -132,13 +134,25 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
   };
 }
 
-/** At once; where one fails, the others have ended their starts, so that the stack knows of them. */
-async function startAll(count: number, start: (index: number) => Promise<DevnetNode>): Promise<DevnetNode[]> {
-  const started = await Promise.allSettled(Array.from({ length: count }, (_, index) => start(index)));
-  return started.map((each) => {
-    if (each.status === "rejected") throw each.reason;
-    return each.value;
-  });
+/** All at once: a node loads its programs while PostgreSQL and the first node, whom it is to meet, start. */
+function startNodes(
+  count: number,
+  create: (index: number, discovery: Promise<readonly string[]>) => Promise<DevnetNode>,
+  joined: readonly string[],
+): Promise<DevnetNode>[] {
+  const first = create(0, Promise.resolve(joined));
+  const meet = first.then(({ p2pAddress }) => [p2pAddress, ...joined]);
+  meet.catch(() => {});
+  return [first, ...Array.from({ length: count - 1 }, (_, index) => create(index + 1, meet))];
+}
+
+/** Where one fails, the others have ended their starts, so that the stack knows of them. */
+async function allStarted<const T extends readonly Promise<unknown>[]>(
+  starts: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const started = await Promise.allSettled(starts);
+  for (const each of started) if (each.status === "rejected") throw each.reason;
+  return started.map((each) => (each as PromiseFulfilledResult<unknown>).value) as never;
 }
 
 async function prepareStateDir(stack: DisposeStack, reaper: Reaper, options: DevnetOptions): Promise<string> {

@@ -37,9 +37,9 @@ export interface NodePlace {
   readonly index: number;
   readonly stateDir: string;
   /** Peers to begin with, `host:port`. */
-  readonly discovery: readonly string[];
+  readonly discovery: Promise<readonly string[]>;
   readonly nodeKeyFile: string;
-  readonly databaseUrl: string;
+  readonly databaseUrl: Promise<string>;
   readonly warnings: string[];
   /** Learns of each process of the node. */
   readonly onSpawn: (pid: number) => void;
@@ -67,6 +67,7 @@ export async function createDevnetNode(
       name,
       ...(options.onProgress && { onProgress: options.onProgress }),
       options: nodeOptionsOf(options, place, dataDir, { rpc, http, p2p }),
+      late: lateOptions(place),
       logFile,
       timeoutMs: options.startTimeoutMs ?? START_TIMEOUT_MS,
       ...(options.signal && { signal: options.signal }),
@@ -98,7 +99,7 @@ export async function createDevnetNode(
     p2pAddress,
     publicKey,
     vsock,
-    databaseUrl: place.databaseUrl,
+    databaseUrl: await place.databaseUrl,
     dataDir,
     logFile,
     get pid() {
@@ -117,6 +118,11 @@ export async function createDevnetNode(
     },
     order: (order) => current.order(order),
   };
+}
+
+async function lateOptions(place: NodePlace): Promise<{ dbUrl: string; p2pDiscoveryAddrs: string }> {
+  const [dbUrl, discovery] = await Promise.all([place.databaseUrl, place.discovery]);
+  return { dbUrl, p2pDiscoveryAddrs: discovery.join() };
 }
 
 /** Only the first node has the ports that everybody knows, and those asked for. */
@@ -141,14 +147,12 @@ function nodeOptionsOf(
 ): NodeOptionsInput {
   return {
     dataDirectory: dataDir,
-    dbUrl: place.databaseUrl,
     jsonRpcListenAddr: `127.0.0.1:${rpc}`,
     logDirectory: join(dataDir, "log"),
     noExecution: options.execution === false,
     allowUnmountedImages: options.allowUnmountedImages === true,
     nodeKeyFile: place.nodeKeyFile,
     p2pListenAddr: `127.0.0.1:${p2p}`,
-    p2pDiscoveryAddrs: place.discovery.join(),
     p2pPskPassphrase: options.passphrase,
     execution: options.mode ?? "assigned",
     provers: options.provers,

@@ -5,7 +5,7 @@ import { GevulotError } from "gevulot-sdk";
 import type { NodeOptionsInput } from "../options.ts";
 import { createBoundedLog } from "./boundedLog.ts";
 import { createOrderChannel, type NodeOrder } from "./nodeOrders.ts";
-import type { NodeReady } from "./nodeReady.ts";
+import { type NodeGo, type NodeReady, WAIT_FLAG } from "./nodeReady.ts";
 import { sayWait } from "./sayWait.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -28,6 +28,8 @@ export interface NodeProcessOptions {
   /** For what is said of it. */
   readonly name: string;
   readonly options: NodeOptionsInput;
+  /** What is not known yet, and, as the database's password is in it, not for the list of processes. */
+  readonly late: Promise<Omit<NodeGo, "type">>;
   readonly logFile: string;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
@@ -53,6 +55,7 @@ const STOP_TIMEOUT_MS = 10_000;
  * ends: the channel between the two closes, and the node stops.
  */
 export async function startNodeProcess(options: NodeProcessOptions): Promise<NodeProcess> {
+  options.late.catch(() => {});
   options.signal?.throwIfAborted();
   const log = createBoundedLog(options.logFile, LOG_LIMIT_BYTES);
   const child = spawnNode(options);
@@ -87,6 +90,9 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
     log.close();
   };
   try {
+    const go: NodeGo = { type: "go", ...(await sooner(options.late, gone)) };
+    // A process that is gone says so below.
+    child.send(go, () => {});
     const ready = await sayWait(untilReady(child, gone, options), {
       what: `${options.name} to be ready`,
       lastLine: () => humanLine(lastLine),
@@ -105,7 +111,7 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
     };
   } catch (error) {
     await kill("SIGTERM");
-    if (options.signal?.aborted) throw error;
+    if (options.signal?.aborted || !(error instanceof NotReady)) throw error;
     throw new GevulotError(
       "NODE_START_FAILED",
       `${options.name} did not start (${(error as Error).message}): ${humanLine(lastLine)} Its log: ${options.logFile}`,
@@ -120,7 +126,7 @@ function spawnNode({ options, onSpawn }: NodeProcessOptions): ChildProcess {
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith("GEVULOT_") || name === TOOL_VARIABLE),
   );
-  const child = spawn(process.execPath, [NODE_CLI, "run", ...flagsOf(options)], {
+  const child = spawn(process.execPath, [NODE_CLI, "run", `--${WAIT_FLAG}`, ...flagsOf(options)], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     // In a process group of its own: a terminal's Ctrl-C reaches the devnet alone, and things stop in order.
     detached: true,
@@ -128,6 +134,18 @@ function spawnNode({ options, onSpawn }: NodeProcessOptions): ChildProcess {
   });
   if (child.pid !== undefined) onSpawn?.(child.pid);
   return child;
+}
+
+/** The process's own failure, and not that of what it needs. */
+class NotReady extends Error {}
+
+async function sooner<T>(late: Promise<T>, gone: Promise<void>): Promise<T> {
+  return Promise.race([
+    late,
+    gone.then((): never => {
+      throw new NotReady("it ended");
+    }),
+  ]);
 }
 
 async function untilReady(
@@ -141,9 +159,9 @@ async function untilReady(
     child.on("message", (message: NodeReady) => {
       if (message.type === "ready") resolve(message);
     });
-    gone.then(() => reject(new Error("it ended")));
+    gone.then(() => reject(new NotReady("it ended")));
     signal.addEventListener("abort", () => {
-      const late = new Error(`it was not ready within ${options.timeoutMs / 1_000} s`);
+      const late = new NotReady(`it was not ready within ${options.timeoutMs / 1_000} s`);
       reject(options.signal?.aborted ? options.signal.reason : late);
     });
   });
