@@ -95,7 +95,7 @@ async function listen(run: string, lastId?: string): Promise<Stream> {
       const parts = text.split("\n\n");
       text = parts.pop() ?? "";
       for (const part of parts) {
-        const match = /^id: (\d+)\nevent: (\S+)\ndata: (.*)$/.exec(part);
+        const match = /^id: ([\d,]+)\nevent: (\S+)\ndata: (.*)$/.exec(part);
         if (match) {
           seen.push(`${match[1]} ${match[2]}`);
           texts.push(match[3] as string);
@@ -128,6 +128,7 @@ describe("events of a Run", () => {
     expect(first.seen).toEqual(["1 submitted", "1004 scheduled", "1005 vm-started", "1006 proving"]);
     first.cut();
 
+    await sql("update task set state = 'done', ended_at = now() where id = $1", `p${runs}`);
     await addTx(PROOF, "proof");
     await sql("insert into proof values ($1, $2, $3, '')", PROOF, run, PROVER);
     await sql(
@@ -144,7 +145,7 @@ describe("events of a Run", () => {
 
     // Of another node, which verifies beside.
     const status = {
-      ...{ id: "4f", step: 1, kind: "verification", failure: null },
+      ...{ id: "4f", step: 1, kind: "verification", state: "running", failure: null },
       attempts: [{ number: 1, startedAt: new Date(), bootedAt: null, programStartedAt: null, endedAt: null }],
     };
     await sql(
@@ -155,7 +156,7 @@ describe("events of a Run", () => {
     );
     hub.notify(run);
     await until(resumed, 5);
-    expect(resumed.seen.slice(4)).toEqual(["4004 scheduled"]);
+    expect(resumed.seen.slice(4)).toEqual(["4004,3004 scheduled"]);
     expect(JSON.parse(resumed.texts[4] as string)).toMatchObject({ task: "4f", step: 1, attempt: 1 });
 
     await sql("update task_attempt set program_started_at = now() where task = $1", `v${runs}`);
@@ -163,11 +164,15 @@ describe("events of a Run", () => {
     await sql("insert into verification values ($1, $2, $3, '')", VERIFICATION, PROOF, VERIFIER);
     hub.notify(run);
     await Promise.all([resumed.ended, second.ended]);
-    // Those of a task that runs beside keep the highest id, so that who resumes hears nothing twice.
-    expect(resumed.seen.slice(5)).toEqual(["4004 vm-started", "4004 verifying", "1000000000 verified"]);
+    // What a task that runs beside adds has a lower id: how far each has come is told, too.
+    const last = ["4004,3005 vm-started", "4004,3006 verifying", "1000000000,3006,4004 verified"];
+    expect(resumed.seen.slice(5)).toEqual(last);
+    const again = await listen(run, "4004,3004");
+    await again.ended;
+    expect(again.seen).toEqual(last);
     expect(JSON.parse(resumed.texts.at(-1) as string)).toMatchObject({ verification: VERIFICATION });
     // Who listened all the time, and who comes late, hear the same.
-    const names = ({ seen }: Stream) => seen.map((line) => line.replace(/^\d+ /, "")).sort();
+    const names = ({ seen }: Stream) => seen.map((line) => line.replace(/^[\d,]+ /, "")).sort();
     const late = await listen(run);
     await late.ended;
     expect(names(second)).toEqual(names(late));

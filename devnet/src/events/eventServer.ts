@@ -5,6 +5,7 @@ import { readRunCourse } from "../store/readRunEvents.ts";
 import { type FindConsole, followConsole } from "./consoleEvents.ts";
 import { createEventStreams, type EventStream } from "./eventStreams.ts";
 import { followNode } from "./nodeEvents.ts";
+import { createRunCursor, type RunCursor } from "./runCursor.ts";
 import { deriveRunEvents, type RunEvents } from "./runEvents.ts";
 import type { RunHub } from "./runHub.ts";
 
@@ -47,8 +48,8 @@ export function createEventServer(deps: EventServerDeps, options: EventServerOpt
     const first = await read(run);
     if (response.destroyed) return;
     if (first === null) return refuse(response, 404, "no such Run");
-    const lastId = Number(request.headers["last-event-id"] ?? 0) || 0;
-    if (first.ended && !first.events.some(({ id }) => id > lastId)) {
+    const cursor = createRunCursor(request.headers["last-event-id"] as string | undefined);
+    if (first.ended && first.events.every(({ id }) => cursor.knows(id))) {
       // Tells an EventSource not to come back.
       response.writeHead(204).end();
       return;
@@ -63,7 +64,7 @@ export function createEventServer(deps: EventServerDeps, options: EventServerOpt
       );
     };
     const stream = streams.open(response, follow);
-    const send = createRunSender(stream, lastId);
+    const send = createRunSender(stream, cursor);
     stream.onClose(hub.subscribe(run, follow));
     send(first);
     // What was stored between the first look and the subscription.
@@ -124,21 +125,12 @@ function createSharedReader(database: Database): (run: string) => Promise<RunEve
 }
 
 /** Sends of all events those that the listener does not know. */
-function createRunSender(stream: EventStream, after: number): (now: RunEvents) => void {
-  let lastId = after;
-  let isFirst = true;
-  const told = new Set<number>();
-  return ({ events, ended }) => {
-    for (const { id, name, data } of events) {
-      if (told.has(id)) continue;
-      told.add(id);
-      if (isFirst && id <= after) continue;
-      // Whoever resumes must not hear again what came before an event of a task that runs beside.
-      lastId = Math.max(lastId, id);
-      stream.send({ id: lastId, name, data });
+function createRunSender(stream: EventStream, cursor: RunCursor): (now: RunEvents) => void {
+  return (now) => {
+    for (const { id, name, data } of now.events) {
+      if (!cursor.knows(id)) stream.send({ id: cursor.tell(id, now), name, data });
     }
-    isFirst = false;
-    if (ended) stream.end();
+    if (now.ended) stream.end();
   };
 }
 

@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 /** An open stream of Server-Sent Events. */
 export interface EventStream {
   /** What it may leave unread is bounded: one that reads no more is cut off. */
-  send(event: { readonly id?: number; readonly name: string; readonly data: unknown }): void;
+  send(event: { readonly id?: string; readonly name: string; readonly data: unknown }): void;
   end(): void;
   /** Whether the reader is behind, so that what can wait should. */
   readonly isBehind: boolean;

@@ -19,7 +19,10 @@ export interface RunEvent {
 }
 
 export interface RunEvents {
+  /** By rising id. */
   readonly events: readonly RunEvent[];
+  /** Places of tasks that have not ended: theirs may follow, also after those of higher places. */
+  readonly open: ReadonlySet<number>;
   /** Nothing will follow. */
   readonly ended: boolean;
 }
@@ -31,6 +34,15 @@ const IDS_PER_ATTEMPT = 4;
 /** The last attempts share the last ids; a task has three, but each stop of the node adds one. */
 const MAX_NUMBERED_ATTEMPT = IDS_PER_PLACE / IDS_PER_ATTEMPT - 2;
 const LAST_ID = 1_000_000_000;
+
+export function placeOf(id: number): number {
+  return Math.floor(id / IDS_PER_PLACE);
+}
+
+/** An id below those of the place's task. */
+export function placeStart(place: number): number {
+  return place * IDS_PER_PLACE;
+}
 
 /**
  * The events of a Run, from what is stored of it. Tasks and Proofs have places in the order in which they were added, a
@@ -44,10 +56,12 @@ export function deriveRunEvents(run: string, course: RunCourse): RunEvents {
     events.push({ id, name, data: { run, at: at.toISOString(), ...more } });
 
   add(SUBMITTED_ID, "submitted", course.submittedAt);
+  const open = new Set<number>();
   for (const [index, { task, proof }] of placesOf(course).entries()) {
     const base = Math.min((index + 1) * IDS_PER_PLACE, LAST_ID - IDS_PER_PLACE);
     if (proof) add(base, "proof", proof.at, { proof: proof.tx });
     if (task) addAttempts(add, base, task);
+    if (task?.isOpen) open.add(placeOf(base));
   }
   const verified = verifications[0];
   const failed = failureOf(course);
@@ -61,7 +75,7 @@ export function deriveRunEvents(run: string, course: RunCourse): RunEvents {
       failure,
     });
   }
-  return { events, ended: complete || failed !== null };
+  return { events, open, ended: complete || failed !== null };
 }
 
 interface Place {

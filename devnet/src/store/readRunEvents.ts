@@ -21,6 +21,8 @@ export interface CourseTask {
   readonly isHeard: boolean;
   /** When this node had it in its queue, or first heard of it from the node that runs it. */
   readonly knownAt: Date;
+  /** It waits or runs. */
+  readonly isOpen: boolean;
   readonly endedAt: Date | null;
   readonly failure: TaskFailure | null;
   readonly attempts: readonly CourseAttempt[];
@@ -47,7 +49,8 @@ export async function readRunCourse(database: Queryable, run: string): Promise<R
       [run],
     ),
     database.query<Omit<CourseTask, "attempts" | "isHeard">>(
-      `select id, step, kind, queued_at as "knownAt", ended_at as "endedAt", failure from task where run = $1
+      `select id, step, kind, queued_at as "knownAt", ended_at as "endedAt", failure,
+         state in ('queued', 'running') as "isOpen" from task where run = $1
        order by queued_at, step, id`,
       [run],
     ),
@@ -96,6 +99,7 @@ function toCourseTask({ task, heardAt }: HeardTask): CourseTask {
   const time = (text: string | null) => (text === null ? null : new Date(text));
   return {
     ...{ id, step, kind, failure, isHeard: true, knownAt: heardAt },
+    isOpen: task.state === "queued" || task.state === "running",
     endedAt: time(task.attempts.at(-1)?.endedAt ?? null),
     attempts: task.attempts.map(({ number, startedAt, bootedAt, programStartedAt }) => ({
       number,
