@@ -8,11 +8,14 @@ const [name = "rpc", ...args] = process.argv.slice(2);
 const program = `test/bench/${name}.ts`;
 
 if (!/^[a-z0-9-]+$/.test(name) || !existsSync(`${root}${program}`)) {
-  console.error(`There is no benchmark ${name}: ${program} is not there. Try rpc, vm, p2p, or pipeline.`);
+  console.error(
+    `There is no benchmark ${name}: ${program} is not there. Try rpc, vm, p2p, pipeline, or devnet.`,
+  );
   process.exit(2);
 }
 for (const command of [
   ["tsc", "-b"],
+  ["tsx", "scripts/bundle.mjs"],
   ["tsx", program, ...args],
 ]) {
   const { status } = spawnSync("npx", ["--no-install", ...command], { cwd: root, stdio: "inherit" });
