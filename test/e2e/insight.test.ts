@@ -69,7 +69,7 @@ describe("a run on two nodes", () => {
     expect(starts).toEqual([...starts].sort());
     const table = (await devnet("trace", run)).stdout;
     expect(table).toMatch(
-      /^run [0-9a-f]{64}: \d+\.\d{3} s on 2 nodes\n +start +took +node +what\n\+0\.000 s/,
+      /^run [0-9a-f]{64}: \d+\.\d{3} s on 2 nodes\n +start +took +node +what\n *\+0\.000 s/,
     );
     expect(table).toMatch(/step 0: program +━*╸* +prover\n/);
   });
