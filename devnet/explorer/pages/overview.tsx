@@ -10,8 +10,13 @@ import { useResource } from "../state/useResource.ts";
 
 const RUNS = 8;
 const PROGRAMS = 5;
-export const DEPLOY_COMMAND =
-  "npx gevulot deploy --name demo --prover prover.img --verifier verifier.img --keyfile .gevulot/devnet/keys/account0.key";
+/** Of a command that talks to this devnet as its first developer. */
+function useDevnetOptions(): string {
+  const url = useLive().network?.nodes[0]?.rpcUrl ?? DEFAULT_URL;
+  const node = url === DEFAULT_URL ? "" : `--jsonurl ${url} `;
+  return `${node}--keyfile .gevulot/devnet/keys/account0.key`;
+}
+const DEFAULT_URL = "http://127.0.0.1:9944";
 
 export function OverviewPage() {
   const { network } = useLive();
@@ -52,6 +57,7 @@ export function OverviewPage() {
 }
 
 export function NoRuns({ hasPrograms }: { readonly hasPrograms: boolean }) {
+  const options = useDevnetOptions();
   if (!hasPrograms) {
     return (
       <Empty title="No Runs yet.">
@@ -62,7 +68,7 @@ export function NoRuns({ hasPrograms }: { readonly hasPrograms: boolean }) {
   return (
     <Empty
       title="No Runs yet."
-      command={`npx gevulot exec --tasks '[{"program": "<prover's hash>", "cmd_args": [], "inputs": []}]' --keyfile .gevulot/devnet/keys/account0.key`}
+      command={`npx gevulot exec --tasks '[{"program": "<prover's hash>", "cmd_args": [], "inputs": []}]' ${options}`}
     >
       Ask for a proof with <code>client.prove()</code>, or on the command line:
     </Empty>
@@ -70,8 +76,9 @@ export function NoRuns({ hasPrograms }: { readonly hasPrograms: boolean }) {
 }
 
 export function NoPrograms() {
+  const command = `npx gevulot deploy --name demo --prover prover.img --verifier verifier.img ${useDevnetOptions()}`;
   return (
-    <Empty title="No programs are deployed yet." command={DEPLOY_COMMAND}>
+    <Empty title="No programs are deployed yet." command={command}>
       Build images with <code>gevulot-devnet image build</code>, then:
     </Empty>
   );
