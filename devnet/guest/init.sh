@@ -196,7 +196,7 @@ start_exec() {
   esac
   # What the program left running may hold them for ever, and a slow console takes its time: while they get on, longer.
   tries=0 rounds=0 seen=
-  while [ $tries -lt 50 ] && [ $rounds -lt 600 ] && any_left; do
+  while [ $tries -lt 50 ] && [ $rounds -lt 200 ] && any_left; do
     usleep 20000
     tries=$((tries + 1)) rounds=$((rounds + 1))
     size=$(stat -c %s "$left/stdout" 2>/dev/null)
