@@ -1,4 +1,4 @@
-// `npm run bench -- pipeline [tasks] [seconds] [most nodes]`: how much of the ideal speed-up 1, 2, 4 and 8 prover nodes
+// `npm run bench -- pipeline [tasks] [seconds] [most nodes] [fewest]`: how much of the ideal speed-up 1, 2, 4 and 8 prover nodes
 // reach on simulated work (they wait instead of proving), what a task costs the stage's process, and whether 10,000 waiting
 // tasks of 1,000 runs slow the next run. The ideal is what the same waits take side by side in the same run.
 import { readFileSync } from "node:fs";
@@ -12,8 +12,8 @@ import type { StepRunner } from "../../devnet/src/pipeline/steps/stepRunner.ts";
 import { quiet, type StageClient } from "../fixtures/pipeline/pipelineNet.ts";
 import { createPipelineProcesses, type PipelineProcesses } from "../fixtures/pipeline/pipelineProcesses.ts";
 
-const [tasks = 64, seconds = 0.25, mostNodes = 8] = process.argv.slice(2).map(Number);
-const NODES = [1, 2, 4, 8].filter((count) => count <= mostNodes);
+const [tasks = 64, seconds = 0.25, mostNodes = 8, fewestNodes = 1] = process.argv.slice(2).map(Number);
+const NODES = [1, 2, 4, 8].filter((count) => count <= mostNodes && count >= fewestNodes);
 const BARE_LOOPS = 4;
 const WAITING_RUNS = 1_000;
 const TASKS_OF_EACH = 10;

@@ -39,7 +39,7 @@ afterEach(async () => {
 });
 
 async function startStage(change: Parameters<PipelineNet["stage"]>[0] = {}) {
-  const stage = await net.stage({ steps: { verify: fast("FAST_SEGMENTS=5") }, ...change });
+  const stage = await net.stage({ steps: { verify: fast() }, ...change });
   const client = createStageClient(stage.addr);
   clients.push(client);
   return { stage, client };
@@ -143,7 +143,7 @@ describe("the pipeline with the fast prover", () => {
   });
 
   it("takes work back from a node that is gone, and computes nothing twice that was finished", async () => {
-    const { stage, client } = await startStage({ steps: { verify: fast("FAST_SEGMENTS=5", "FAST_MS=300") } });
+    const { stage, client } = await startStage();
     const { proof_id: id } = await client.submit({
       public_input_stream: Buffer.from('{"segments":5,"ms":300}'),
     });

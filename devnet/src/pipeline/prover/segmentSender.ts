@@ -21,6 +21,8 @@ export interface SegmentSender {
 }
 
 const LOOK_EVERY_MS = 100;
+/** What arrives together at the stage is stored together. */
+const AT_ONCE = 8;
 /** A stage that is away, or whose database is, comes again: what it did not take is sent again until then. */
 const SEND_AGAIN_MS = 500;
 const SEND_FOR_MS = 120_000;
@@ -34,11 +36,16 @@ export function createSegmentSender(options: SegmentSenderOptions): SegmentSende
   const send = async (): Promise<void> => {
     const names = new Set(await readdir(from).catch(() => []));
     const first = sent;
+    const sendOne = (segment: number): Promise<void> => {
+      const path = join(from, String(segment));
+      if (leave !== null) return leave(String(segment), { file: path });
+      return options.data!.sendFile(path, { taskId: options.taskId, segment });
+    };
     while (names.has(String(sent))) {
-      const path = join(from, String(sent));
-      if (leave === null) await options.data!.sendFile(path, { taskId: options.taskId, segment: sent });
-      else await leave(String(sent), { file: path });
-      sent += 1;
+      const next = Array.from({ length: AT_ONCE }, (_, index) => sent + index);
+      const there = next.filter((segment) => names.has(String(segment)));
+      await Promise.all(there.map(sendOne));
+      while (there.includes(sent)) sent += 1;
     }
     if (leave !== null && sent > first) await leave("segments.txt", Buffer.from(String(sent)));
   };

@@ -125,10 +125,10 @@ async function verifyTask(
   if (!verify) return { kind: "failed", reason: "this stage has no [steps] verify any more: configure it" };
   const { shape, context } = run;
   const path = context.public_input_path;
-  const publicInput = path === "" ? new Uint8Array() : await blobs.readAll(context.files[path]!);
+  const given = path === "" ? {} : { publicInput: await blobs.readAll(context.files[path]!) };
   const kind = shape.singleNode ? "single" : shape.target === "agg" ? "agg" : "snark";
   const result = await verify(
-    { kind, proof: data.inputs[0]!.bytes, inputs: [], segment: null, publicInput },
+    { kind, proof: data.inputs[0]!.bytes, inputs: [], segment: null, ...given },
     signal,
   );
   if (result.kind === "valid") return { kind: "done", output: NOTHING };
