@@ -46,7 +46,7 @@ test("vm run: the benchmark proves, from its manifest as it stands", { timeout: 
 test("deployed: a node runs it with the same volume", { timeout: RUN_MS }, async () => {
   const image = await buildProverImage(buildDir, folder);
   await using net = await startDevnet({ volumesDirectory, taskDeadlineSeconds: RUN_MS / 1_000 });
-  const { report } = await app(net.client(), { image });
+  const { report } = await app(net.client(), { image, timeoutMs: RUN_MS });
   checkReport(report);
 });
 
