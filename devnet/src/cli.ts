@@ -1,33 +1,8 @@
 import yargs, { type CommandModule } from "yargs";
 import { hideBin } from "yargs/helpers";
+import { COMMANDS } from "./commands/commandTable.ts";
 import { failUsage } from "./commands/usage.ts";
 import { readVersion } from "./commands/version.ts";
-
-/** Loaded when they are asked for: a start is quick, as it loads nothing else. */
-const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
-  up: async () => (await import("./commands/up.ts")).upCommand,
-  down: async () => (await import("./commands/down.ts")).downCommand,
-  stop: async () => (await import("./commands/down.ts")).downCommand,
-  start: async () => (await import("./commands/startAgain.ts")).startCommand,
-  restart: async () => (await import("./commands/startAgain.ts")).restartCommand,
-  reset: async () => (await import("./commands/startAgain.ts")).resetCommand,
-  status: async () => (await import("./commands/status.ts")).statusCommand,
-  ls: async () => (await import("./commands/ls.ts")).lsCommand,
-  doctor: async () => (await import("./commands/doctor.ts")).doctorCommand,
-  trace: async () => (await import("./commands/trace.ts")).traceCommand,
-  logs: async () => (await import("./commands/logs.ts")).logsCommand,
-  explorer: async () => (await import("./commands/explorer.ts")).explorerCommand,
-  node: async () => (await import("./commands/node.ts")).nodeCommand,
-  image: async () => (await import("./commands/image.ts")).imageCommand,
-  task: async () => (await import("./commands/taskRun.ts")).taskCommand,
-  pipeline: async () => (await import("./commands/pipeline.ts")).pipelineCommand,
-  snapshot: async () => (await import("./commands/snapshot.ts")).snapshotCommand,
-  import: async () => (await import("./commands/import.ts")).importCommand,
-  export: async () => (await import("./commands/export.ts")).exportCommand,
-  vm: async () => (await import("./commands/vmRun.ts")).vmCommand,
-  volume: async () => (await import("./commands/volume.ts")).volumeCommand,
-  completion: async () => (await import("./commands/completion.ts")).completionCommand,
-};
 
 const words = hideBin(process.argv);
 const first = words.find((word) => !word.startsWith("-")) ?? "";

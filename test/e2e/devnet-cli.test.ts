@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { GevulotClient } from "gevulot-sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { binPath, processesWith, runCli } from "../fixtures/cli.ts";
 
@@ -16,7 +17,9 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const devnet = (...args: string[]) => runCli("gevulot-devnet", args, { cwd: dir });
+/** What is noted of devnets in the user's folder goes here. */
+const env = () => ({ XDG_STATE_HOME: join(dir, "user-state") });
+const devnet = (...args: string[]) => runCli("gevulot-devnet", args, { cwd: dir, env: env() });
 
 describe("gevulot-devnet up, status, down", () => {
   test("in the background, as JSON, with taken ports, and nothing left at the end", async () => {
@@ -27,7 +30,7 @@ describe("gevulot-devnet up, status, down", () => {
     expect(up.stdout.trim().split("\n")).toHaveLength(1);
     const envelope = JSON.parse(up.stdout);
     expect(envelope).toMatchObject({ schemaVersion: 1, command: "up", status: "ok", error: null });
-    expect(envelope.warnings.join()).toContain("port 9944 (JSON-RPC) is taken");
+    expect(envelope.warnings.join()).toContain("port 9944 (JSON-RPC) is taken by process");
     const [node] = envelope.data.nodes;
     expect(Object.keys(node)).toEqual(
       expect.arrayContaining(["name", "rpcUrl", "httpUrl", "p2pAddress", "publicKey", "pid", "databaseUrl"]),
@@ -54,10 +57,54 @@ describe("gevulot-devnet up, status, down", () => {
     expect(second.code).toBe(1);
     expect(second.stderr).toMatch(/A devnet runs here already .* gevulot-devnet down/);
 
+    const listed = JSON.parse((await devnet("ls", "--json")).stdout).data;
+    expect(listed).toMatchObject([{ state: "running", nodes: 1, rpcUrl: node.rpcUrl }]);
     expect(await devnet("down")).toMatchObject({ code: 0, stdout: "stopped\n" });
     expect(await processesWith(dir)).toEqual([]);
+    expect((await devnet("ls")).stdout).toMatch(/^STATE .*\nstopped .*\.gevulot\/devnet\n$/);
     await expect(fetch(node.rpcUrl)).rejects.toThrow();
     expect(await devnet("down")).toMatchObject({ code: 0, stdout: "no devnet runs here\n" });
+  });
+
+  test("stop and start keep addresses; restart and reset too, and reset empties", async () => {
+    const up = JSON.parse((await devnet("up", "--nodes=1", "-d", "--json", "--provider=process")).stdout);
+    const [{ rpcUrl, pid }] = up.data.nodes;
+    const client = new GevulotClient({ url: rpcUrl, key: up.data.accounts[0].secretKey });
+    const file = join(dir, "program.img");
+    await writeFile(file, "kept by the node, never run");
+    const source = { file, resources: { memMib: 64, cpus: 1 } };
+    const { hash } = (await client.deploy({ name: "kept", prover: source, verifier: source })).prover;
+    const again = JSON.parse((await devnet("restart", "--json")).stdout).data.nodes[0];
+    expect(again).toMatchObject({ rpcUrl, publicKey: up.data.nodes[0].publicKey });
+    expect(again.pid).not.toBe(pid);
+    const programs = async () => (await client.listPrograms()).items.map(({ program }) => program);
+    expect(await programs()).toContain(hash);
+    expect((await devnet("reset")).stdout).toBe("emptied; it runs\n");
+    expect(await programs()).toEqual([]);
+
+    expect((await devnet("stop")).stdout).toBe("stopped\n");
+    expect(JSON.parse((await devnet("start", "--json")).stdout).data.nodes[0].rpcUrl).toBe(rpcUrl);
+    await devnet("down", "--all", "--quiet");
+    expect((await devnet("reset", "--json")).stdout).toContain('"running":false');
+  });
+
+  test("a configuration file is read, and flags come before it", async () => {
+    const project = await mkdtemp(join(dir, "project-"));
+    const run = (...args: string[]) => runCli("gevulot-devnet", args, { cwd: project, env: env() });
+    await writeFile(join(project, "gevulot.config.ts"), "export default { nodes: 2, execution: false };");
+    const up = JSON.parse((await run("up", "-d", "--json", "--nodes=1")).stdout);
+    expect(up.data.nodes).toMatchObject([{ vsock: null }]);
+    await run("down");
+    await writeFile(join(project, "gevulot.config.ts"), "export default { node: 2 };");
+    const wrong = await run("up", "--json");
+    expect(JSON.parse(wrong.stdout).error).toMatchObject({ code: "DEVNET_CONFIG" });
+    const squatter = createServer().listen(0, "127.0.0.1");
+    await once(squatter, "listening");
+    await rm(join(project, "gevulot.config.ts"));
+    const { port } = squatter.address() as { port: number };
+    const taken = await run("up", `--rpc-port=${port}`);
+    squatter.close();
+    expect(taken.stderr).toMatch(new RegExp(`Port ${port} is in use by process ${process.pid} .*--rpc-port`));
   });
 
   test("state stays over down and up, unless --fresh", async () => {
