@@ -95,13 +95,9 @@ export async function runAttempt(
     imagePath,
     nodeMs: options.taskDeadlineMs,
   });
-  if (deadline.ms === 0) {
-    return { failure: { ...runTooLate(), step: task.step }, transaction: null };
-  }
-  let peakMemBytes: number | null = null;
-  const onPeakMemory = (bytes: number): void => {
-    peakMemBytes = bytes;
-  };
+  if (deadline.ms === 0) return { failure: { ...runTooLate(), step: task.step }, transaction: null };
+  const used: Pick<AttemptUsage, "peakMemBytes"> = { peakMemBytes: null };
+  const onPeakMemory = (peakMemBytes: number) => void Object.assign(used, { peakMemBytes });
   const outcome = await deps.provider.run(
     {
       attemptId: attempt.id,
@@ -129,7 +125,7 @@ export async function runAttempt(
   });
   const explained = await alterResult(deps.faults?.settings ?? {}, task, found, workspaceDir);
   if ("code" in explained) {
-    await noteUsage(deps, attempt, { peakMemBytes, outputBytes: null });
+    await noteUsage(deps, attempt, { ...used, outputBytes: null });
     return { failure: explained, transaction: null };
   }
   await slowDisk(deps.faults);
@@ -138,7 +134,7 @@ export async function runAttempt(
   const collected = await collectFiles(workspaceDir, explained.files, stagingDir, limits);
   compareChecksums(collected, explained.checksums);
   const outputBytes = collected.reduce((sum, { bytes }) => sum + bytes, explained.data.length);
-  await noteUsage(deps, attempt, { peakMemBytes, outputBytes });
+  await noteUsage(deps, attempt, { ...used, outputBytes });
   return {
     failure: null,
     transaction: await createResultTransaction(deps, task, explained.data, collected),

@@ -56,11 +56,10 @@ interface NodeFault {
 
 const DEFAULT_SLOW_MS = 1_000;
 
-export function createDevnetFaults(nodes: readonly DevnetNode[], options: DevnetOptions): DevnetFaults {
-  const seed = options.faultSeed ?? 1;
+/** Keeps which faults there are, and tells the nodes. */
+function createInjector(nodes: readonly DevnetNode[], options: DevnetOptions) {
   const active = new Set<readonly NodeFault[]>();
   const open = new Set<Fault>();
-  let chosen = 0;
 
   const tell = async (index: number): Promise<void> => {
     const node = nodes[index] as DevnetNode;
@@ -98,6 +97,13 @@ export function createDevnetFaults(nodes: readonly DevnetNode[], options: Devnet
     return inject(`${fault} of node${node}`, [{ node, settings }]);
   };
 
+  return { open, tell, add, inject, one };
+}
+
+export function createDevnetFaults(nodes: readonly DevnetNode[], options: DevnetOptions): DevnetFaults {
+  const seed = options.faultSeed ?? 1;
+  const { open, tell, add, inject, one } = createInjector(nodes, options);
+  let chosen = 0;
   return {
     seed,
     async partition(groups) {
