@@ -43,15 +43,10 @@ export function createBlobStore(root: string, base?: SharedBase): BlobStore {
     if (!HASH.test(hash)) throw missing(hash);
     return join(root, hash.slice(0, 2), hash);
   };
-  const sizeHere = (hash: string): Promise<number | null> =>
-    stat(path(hash)).then(
-      ({ size: bytes }) => bytes,
-      () => null,
-    );
   // Another stage may have taken it.
   const size = async (hash: string): Promise<number | null> => {
-    const here = await sizeHere(hash);
-    return here === null && base && (await base.fetch(path(hash))) ? sizeHere(hash) : here;
+    const here = await sizeOf(path(hash));
+    return here === null && base && (await base.fetch(path(hash))) ? sizeOf(path(hash)) : here;
   };
   const takeIn = async (temporary: string, blob: Blob): Promise<Blob> => {
     await mkdir(dirname(path(blob.hash)), { recursive: true });
@@ -110,6 +105,13 @@ export function createBlobStore(root: string, base?: SharedBase): BlobStore {
       await base?.publish(to);
     },
   };
+}
+
+function sizeOf(path: string): Promise<number | null> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => null,
+  );
 }
 
 async function newFile(root: string): Promise<string> {
