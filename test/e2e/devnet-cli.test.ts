@@ -67,7 +67,7 @@ describe("gevulot-devnet up, status, down", () => {
   });
 
   test("stop and start keep addresses; restart and reset too, and reset empties", async () => {
-    const up = JSON.parse((await devnet("up", "--nodes=1", "-d", "--json", "--provider=process")).stdout);
+    const up = JSON.parse((await devnet("up", "--nodes=1", "-d", "--json", "--no-execution")).stdout);
     const [{ rpcUrl, pid }] = up.data.nodes;
     const client = new GevulotClient({ url: rpcUrl, key: up.data.accounts[0].secretKey });
     const file = join(dir, "program.img");
@@ -167,6 +167,7 @@ describe("gevulot-devnet up, status, down", () => {
     const again = JSON.parse(
       (await devnet("up", "--nodes=1", "--detach", "--json", "--no-execution")).stdout,
     );
+    expect(again.error).toBeNull();
     expect(again.data.nodes[0].publicKey).toBe(up.data.nodes[0].publicKey);
     await devnet("down");
   });
