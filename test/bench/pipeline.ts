@@ -140,4 +140,3 @@ for (const count of NODES) {
     ideal,
   );
 }
-process.exit(0);
