@@ -13,19 +13,22 @@ const KINDS: readonly ProgramKind[] = [
   "exec, static",
   "exec, dynamic",
 ];
+const NANOS: ProgramKind = "Node.js under Nanos";
 /** Emulated VMs have a processor each, nearly. */
 const AT_ONCE = 3;
+
+export interface ContractOptions {
+  readonly full: boolean;
+  readonly sizes: ContractSizes;
+  /** Default: those of GEVULOT_NANOS_KERNEL and GEVULOT_NANOS_BOOT, else of an installed ops. */
+  readonly nanos?: NanosFiles;
+}
 
 /**
  * One table of cases for every kind of program, in VMs and as host processes, whose ends are compared. Without `full`
  * each case has its turn in a VM, but not with every kind; what is left out stands among the skipped tests.
  */
-export function describeContract(options: {
-  readonly full: boolean;
-  readonly sizes: ContractSizes;
-  /** Default: those of GEVULOT_NANOS_KERNEL and GEVULOT_NANOS_BOOT, else of an installed ops. */
-  readonly nanos?: NanosFiles;
-}): void {
+export function describeContract(options: ContractOptions): void {
   const { nanos = findNanos() } = options;
   const cases = contractCases(options.sizes);
   const inVm = (kind: ProgramKind, index: number): boolean =>
@@ -43,9 +46,8 @@ export function describeContract(options: {
   afterAll(() => harness?.[Symbol.asyncDispose]());
 
   const need = (kind: ProgramKind, context: TestContext): void => {
-    if (kind.startsWith("exec") && !hasCompiler) context.skip("needs gcc");
-    if (kind === "Node.js by VSOCK" && harness.vsock.kind === "none")
-      context.skip(`no VSOCK here: ${harness.vsock.detail}`);
+    const reason = whyNotHere(kind, hasCompiler, harness);
+    if (reason !== null) context.skip(reason);
   };
   /** Once for each; over VSOCK a host process can't, so that its files are compared. */
   const hostEnd = (kind: ProgramKind, one: ContractCase): Promise<CaseEnd> => {
@@ -56,23 +58,23 @@ export function describeContract(options: {
     return end;
   };
 
+  const proveInVm = async (kind: ProgramKind, one: ContractCase): Promise<void> => {
+    const end = await turn(() => harness.run(kind, "qemu", one.run));
+    await one.check(end, kind);
+    if (one === cases[0]) entropies.push(await entropyOf(end));
+    if (one.notOnHost === undefined)
+      expect(await comparable(end)).toEqual(await comparable(await hostEnd(kind, one)));
+  };
+
   describe.concurrent.each(KINDS)("%s", (kind) => {
     cases.forEach((one, index) => {
       if (!inVm(kind, index)) return;
       test(`${one.name} (${one.proves.length} cases of the contract)`, async (context) => {
         need(kind, context);
-        const end = await turn(() => harness.run(kind, "qemu", one.run));
-        await one.check(end, kind);
-        if (index === 0) entropies.push(await entropyOf(end));
-        if (one.notOnHost === undefined) {
-          expect(await comparable(end)).toEqual(await comparable(await hostEnd(kind, one)));
-        }
+        await proveInVm(kind, one);
       });
     });
-    const left = cases.filter((_, index) => !inVm(kind, index)).flatMap(({ proves }) => proves);
-    if (left.length === 0) return;
-    const reason = `in a VM only with npm run test:long: ${left.join(", ")}`;
-    test(`${left.length} more cases`, (context) => context.skip(reason));
+    tellLeft(cases.filter((_, index) => !inVm(kind, index)));
   });
 
   describe.concurrent.each(KINDS.filter((kind) => kind !== "Node.js by VSOCK"))("%s, on the host", (kind) => {
@@ -87,30 +89,47 @@ export function describeContract(options: {
     }
   });
 
-  describe.concurrent("Node.js under Nanos", () => {
-    if (nanos === null) {
-      const names = cases.flatMap(({ proves }) => proves);
-      const reason = `no kernel.img and boot.img of Nanos: set GEVULOT_NANOS_KERNEL and GEVULOT_NANOS_BOOT, or install ops: ${names.join(", ")}`;
-      test(`${names.length} cases`, (context) => context.skip(reason));
-      return;
-    }
-    // Without `full`, what goes in and out shows that it runs at all.
-    for (const one of options.full ? cases : cases.slice(0, 1)) {
-      test(`${one.name} (${one.proves.length} cases of the contract)`, async (context) => {
-        if (one.notOnNanos !== undefined) context.skip(one.notOnNanos);
-        const end = await turn(() => harness.run("Node.js under Nanos", "qemu", one.run));
-        await one.check(end, "Node.js under Nanos");
-        if (one === cases[0]) entropies.push(await entropyOf(end));
-        if (one.notOnHost === undefined) {
-          expect(await comparable(end)).toEqual(await comparable(await hostEnd("Node.js under Nanos", one)));
-        }
-      });
-    }
-  });
+  const chosen = options.full ? cases : cases.slice(0, 1);
+  describeNanos(nanos === null ? null : chosen, cases, (one) => proveInVm(NANOS, one));
 
   test("no two VMs have the same randomness", () => {
     expect(entropies.length).toBeGreaterThan(2);
     expect(new Set(entropies).size).toBe(entropies.length);
+  });
+}
+
+function whyNotHere(kind: ProgramKind, hasCompiler: boolean, { vsock }: Harness): string | null {
+  if (kind.startsWith("exec") && !hasCompiler) return "needs gcc";
+  return kind === "Node.js by VSOCK" && vsock.kind === "none" ? `no VSOCK here: ${vsock.detail}` : null;
+}
+
+/** What is left out stands among the skipped tests. */
+function tellLeft(cases: readonly ContractCase[]): void {
+  const left = cases.flatMap(({ proves }) => proves);
+  if (left.length === 0) return;
+  const reason = `in a VM only with npm run test:long: ${left.join(", ")}`;
+  test(`${left.length} more cases`, (context) => context.skip(reason));
+}
+
+/** @param chosen null without a kernel; one case, what goes in and out, shows that it runs at all */
+function describeNanos(
+  chosen: readonly ContractCase[] | null,
+  all: readonly ContractCase[],
+  prove: (one: ContractCase) => Promise<void>,
+): void {
+  describe.concurrent(NANOS, () => {
+    if (chosen === null) {
+      const names = all.flatMap(({ proves }) => proves);
+      const reason = `no kernel.img and boot.img of Nanos: set GEVULOT_NANOS_KERNEL and GEVULOT_NANOS_BOOT, or install ops: ${names.join(", ")}`;
+      test(`${names.length} cases`, (context) => context.skip(reason));
+      return;
+    }
+    for (const one of chosen) {
+      test(`${one.name} (${one.proves.length} cases of the contract)`, async (context) => {
+        if (one.notOnNanos !== undefined) context.skip(one.notOnNanos);
+        await prove(one);
+      });
+    }
   });
 }
 
