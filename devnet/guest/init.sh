@@ -17,6 +17,8 @@ leave() {
   for point in $mounted; do umount "$point" || umount -l "$point"; done
   [ -z "$shared" ] || umount "$shared" || umount -l "$shared"
   sync
+  # Waits until the console's last bytes have left: QEMU ends at once.
+  stty -F /dev/ttyS0 -echo 2>/dev/null
   # isa-debug-exit, where QEMU has it: ten times faster than a power-off.
   printf '\0' | dd of=/dev/port bs=1 seek=1281 count=1 2>/dev/null
   poweroff -f
@@ -196,7 +198,7 @@ start_exec() {
   esac
   # What the program left running may hold them for ever, and a slow console takes its time: while they get on, longer.
   tries=0 rounds=0 seen=
-  while [ $tries -lt 50 ] && [ $rounds -lt 200 ] && any_left; do
+  while [ $tries -lt 50 ] && [ $rounds -lt 500 ] && any_left; do
     usleep 20000
     tries=$((tries + 1)) rounds=$((rounds + 1))
     size=$(stat -c %s "$left/stdout" 2>/dev/null)

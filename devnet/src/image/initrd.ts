@@ -19,6 +19,7 @@ const APPLETS = [
   "mount",
   "umount",
   "insmod",
+  "stty",
   "mkdir",
   "chroot",
   "nsenter",
