@@ -83,8 +83,7 @@ test("a package holds what it names, and no more", async () => {
     const map = names.find((name) => name.endsWith("dist/index.js.map")) ?? "";
     const { sourcesContent } = JSON.parse((await run("tar", ["xzOf", tarball, map], dir)).stdout);
     expect(sourcesContent, `the sources of ${map}`).toHaveLength(1);
-    if (tarball.includes("gevulot-devnet-"))
-      expect(names).toContain("package/dist/explorer-page/index.html");
+    if (tarball.includes("gevulot-devnet-")) expect(names).toContain("package/dist/explorer-page/index.html");
   }
 });
 
