@@ -261,7 +261,8 @@ async function createObservers(
   const checks = { check, isStarted: () => isStarted };
   const health = stack.use(await createHealthServer(checks, options.httpHealthcheckListenAddr));
   const { httpMetricsListenAddr: address } = options;
-  if (address) stack.use(await createMetricsServer(metrics, address));
+  if (address)
+    stack.use(await createMetricsServer(metrics, { ...address, flag: "--http-metrics-listen-addr" }));
   return {
     started: () => {
       isStarted = true;

@@ -1,6 +1,7 @@
 import { availableParallelism, totalmem } from "node:os";
 import { GevulotError } from "gevulot-sdk";
 import { z } from "zod";
+import { parseHostPort } from "./hostPort.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -79,14 +80,14 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     "GEVULOT_P2P_LISTEN_ADDR",
     "string",
     "127.0.0.1:9999",
-    "The files are served on this host",
+    "Address for peers; the files are served on its host",
   ),
   spec(
     "p2p-advertised-listen-addr",
     "GEVULOT_P2P_ADVERTISED_LISTEN_ADDR",
     "string",
     undefined,
-    "Host by which others reach this node",
+    "host:port by which others reach this node",
   ),
   spec(
     "p2p-discovery-addrs",
@@ -283,13 +284,10 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
 ];
 
 const address = z.string().transform((text, context) => {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (!match || port > 65_535) {
-    context.addIssue({ code: "custom", message: `"${text}" is no host:port` });
-    return z.NEVER;
-  }
-  return { host: (match[1] ?? match[2]) as string, port };
+  const parsed = parseHostPort(text);
+  if (parsed) return parsed;
+  context.addIssue({ code: "custom", message: `"${text}" is no host:port` });
+  return z.NEVER;
 });
 
 const positive = z.coerce.number().positive();

@@ -42,8 +42,8 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ["http", "pci"],
     ["options.ts"],
     ["listen.ts"],
-    ["portOwner.ts", "nativeKeys.ts"],
-    ["disposeStack.ts", "processTable.ts", "removeTree.ts", "claimFolder.ts"],
+    ["portOwner.ts", "nativeKeys.ts", "hostPort.ts"],
+    ["disposeStack.ts", "processTable.ts", "removeTree.ts", "requireFileTarget.ts", "claimFolder.ts"],
   ],
 };
 

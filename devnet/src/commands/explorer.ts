@@ -1,9 +1,9 @@
 import { GevulotError } from "gevulot-sdk";
 import type { Argv, CommandModule } from "yargs";
 import { createExplorer } from "../explorer/explorerServer.ts";
+import { parseHostPort } from "../hostPort.ts";
 import { checkNodeChoice, chooseNodes, type NodeChoice, nodeChoice } from "./chosenNodes.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
-import { parseHostPort } from "./parseHostPort.ts";
 import { EXIT_FAILURE, errorText } from "./reportError.ts";
 import { untilSignal } from "./untilSignal.ts";
 

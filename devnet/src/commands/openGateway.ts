@@ -1,5 +1,5 @@
+import { parseHostPort } from "../hostPort.ts";
 import { createGateway, type GatewayTarget } from "../up/gateway.ts";
-import { parseHostPort } from "./parseHostPort.ts";
 
 export interface GatewayArgs {
   readonly gateway?: string | undefined;

@@ -1,9 +1,9 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Options } from "yargs";
+import { parseHostPort } from "../hostPort.ts";
 import { findProjectFolder, STATE_DIR } from "../up/projectFolder.ts";
 import { composeOptions } from "./composeOptions.ts";
-import { parseHostPort } from "./parseHostPort.ts";
 
 export const commonOptions = {
   "state-dir": {

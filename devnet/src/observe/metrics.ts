@@ -1,10 +1,13 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
-/** The metrics of protocol section 10, under its names. */
-export interface Metrics {
-  /** Prometheus text. */
-  text(): Promise<string>;
+/** Prometheus text. */
+export interface MetricsText {
   readonly contentType: string;
+  text(): Promise<string>;
+}
+
+/** The metrics of protocol section 10, under its names. */
+export interface Metrics extends MetricsText {
   rpcAnswered(method: string, seconds: number): void;
   taskEnded(kind: "proof" | "verification", status: "success" | "failure", ms: number): void;
   taskRequeued(): void;

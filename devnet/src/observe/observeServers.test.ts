@@ -16,7 +16,7 @@ const NAMES = [
 
 test("the metrics have the protocol's names, labels and values", async () => {
   const metrics = createMetrics();
-  await using server = await createMetricsServer(metrics, ANY);
+  await using server = await createMetricsServer(metrics, { ...ANY, flag: "--http-metrics-listen-addr" });
   metrics.rpcAnswered("getTransaction", 0.002);
   metrics.taskEnded("proof", "failure", 1_500);
   metrics.taskRequeued();

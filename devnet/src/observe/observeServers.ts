@@ -1,17 +1,13 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { closeServer, listen } from "../listen.ts";
-import type { Metrics } from "./metrics.ts";
+import type { HostPort } from "../hostPort.ts";
+import { closeServer, type ListenOptions, listen } from "../listen.ts";
+import type { MetricsText } from "./metrics.ts";
 
 export interface HealthServer extends AsyncDisposable {
   readonly port: number;
   /** From now on the node is shutting down. */
   stopping(): void;
-}
-
-interface Address {
-  readonly host: string;
-  readonly port: number;
 }
 
 const CHECK_TIMEOUT_MS = 5_000;
@@ -26,7 +22,7 @@ export async function createHealthServer(
     readonly check: () => Promise<void>;
     readonly isStarted: () => boolean;
   },
-  options: Address,
+  options: HostPort,
 ): Promise<HealthServer> {
   let isStopping = false;
   const isWell = async (): Promise<boolean> => {
@@ -65,14 +61,17 @@ export interface MetricsServer extends AsyncDisposable {
 }
 
 /** Prometheus text at every path. */
-export async function createMetricsServer(metrics: Metrics, options: Address): Promise<MetricsServer> {
+export async function createMetricsServer(
+  metrics: MetricsText,
+  options: ListenOptions,
+): Promise<MetricsServer> {
   const server = createServer((_, response) => {
     metrics.text().then(
       (text) => response.writeHead(200, { "content-type": metrics.contentType }).end(text),
       () => status(response, 500),
     );
   });
-  await listen(server, { ...options, flag: "--http-metrics-listen-addr" });
+  await listen(server, options);
   return {
     port: (server.address() as AddressInfo).port,
     [Symbol.asyncDispose]: () => closeServer(server),

@@ -55,6 +55,7 @@ agg = { program = "${"ab".repeat(32)}" }
     ["an unknown key", `${STAGE}\nbase_dri = "x"`, "unknown key base_dri"],
     ["a wrong type", STAGE.replace(/^base_dir.*$/m, "base_dir = 5"), "base_dir"],
     ["no port", STAGE.replace(/^addr.*$/m, 'addr = "localhost"'), "addr must be host:port"],
+    ["a port that is none", `${STAGE}\napi_addr = "localhost:70000"`, "api_addr must be host:port"],
     ["a certificate without its key", `${STAGE}\ncert_path = "x"`, "belong together"],
     ["what is no TOML", "addr = ", "line 1"],
     [

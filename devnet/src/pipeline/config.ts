@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { GevulotError } from "gevulot-sdk";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { z } from "zod";
+import { parseHostPort } from "../hostPort.ts";
 import { S3_URL } from "./wire/s3Url.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -11,7 +12,7 @@ declare module "gevulot-sdk/errors" {
 }
 
 /** `host:port`; the existing service's samples also write `0.0.0.0:50000`. */
-const address = z.string().regex(/^(\[[^\]]+\]|[^:\s]+):\d{1,5}$/, "must be host:port");
+const address = z.string().refine((text) => parseHostPort(text) !== null, "must be host:port");
 const seconds = z
   .number()
   .positive()

@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Logger } from "pino";
+import { parseHostPort } from "../../hostPort.ts";
 import { listen } from "../../listen.ts";
 import { ConnectionFault, createConnection } from "../connection/connection.ts";
 import { HandshakeError, openConnection } from "../connection/openConnection.ts";
@@ -14,7 +15,6 @@ import {
   normalHost,
   type SocketAddress,
   seenAddress,
-  splitHostPort,
 } from "../wire/socketAddress.ts";
 import { type AddressBook, createAddressBook } from "./addressBook.ts";
 import { type Bans, createBans, filesMark } from "./bans.ts";
@@ -168,7 +168,7 @@ function learn({ book }: MeshState, address: SocketAddress, via: Peer): void {
 
 function dial(mesh: MeshState, address: string): void {
   const { deps, options, book, dialling } = mesh;
-  const target = splitHostPort(address);
+  const target = parseHostPort(address);
   if (!target) return;
   if (deps.isCut?.(address)) return void book.failed(address, deps.now());
   const socket = connect({ ...target, timeout: options.limits.handshakeTimeoutMs });
@@ -223,7 +223,7 @@ async function serve(mesh: MeshState, socket: Socket, dialled: string | null): P
   opened(mesh, socket);
   // Their list helps even where the connection is one too many.
   for (const address of remoteGreeting.peers) learn(mesh, address, peer);
-  const own = splitHostPort(peer.info.address);
+  const own = parseHostPort(peer.info.address);
   if (own) learn(mesh, own, peer);
   if (peer.isHere) mesh.book.claimed(peer.info.address, peer.identity);
   if (surplus === peer) {

@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { GevulotError } from "gevulot-sdk";
-import { normalHost, type SocketAddress, splitHostPort } from "../wire/socketAddress.ts";
+import { parseHostPort } from "../../hostPort.ts";
+import { normalHost, type SocketAddress } from "../wire/socketAddress.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -32,7 +33,7 @@ export async function ownAddress(
 /** Throws `P2P_ADDRESS_INVALID` for what can't be dialled. */
 export function checkDiscovery(addresses: readonly string[]): readonly string[] {
   for (const address of addresses) {
-    if (splitHostPort(address)?.port) continue;
+    if (parseHostPort(address)?.port) continue;
     throw new GevulotError(
       "P2P_ADDRESS_INVALID",
       `"${address}" is no address of a node. Write host:port, or [address]:port for IPv6.`,

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
-import { type Codec, decode, encode } from "gevulot-sdk/protocol";
+import type { Codec } from "gevulot-sdk/protocol";
+import { parseHostPort } from "../../hostPort.ts";
 
 /** An address by numbers, without names. `host` has no brackets, and is in the one form in which addresses compare. */
 export interface SocketAddress {
@@ -10,7 +11,6 @@ export interface SocketAddress {
 const V4_BYTES = 4;
 const V6_BYTES = 16;
 const MAPPED_PREFIX = "0000000000000000" + "0000ffff";
-const MAX_PORT = 65_535;
 
 export function formatAddress({ host, port }: SocketAddress): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
@@ -18,18 +18,9 @@ export function formatAddress({ host, port }: SocketAddress): string {
 
 /** Null where the text is no address by numbers: a name is for the dialer to look up. */
 export function parseAddress(text: string): SocketAddress | null {
-  const parts = splitHostPort(text);
+  const parts = parseHostPort(text);
   const host = parts && normalHost(parts.host);
   return parts && host ? { host, port: parts.port } : null;
-}
-
-/** `host:port` or `[v6]:port` with a name or numbers; null for anything else. */
-export function splitHostPort(text: string): SocketAddress | null {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s/]+)):(\d{1,5})$/.exec(text);
-  if (!match) return null;
-  const host = match[1] ?? match[2]!;
-  const port = Number(match[3]);
-  return port > MAX_PORT || (match[1] !== undefined && isIP(host) !== 6) ? null : { host, port };
 }
 
 /** What the system reports of a socket, with IPv4 addresses as such where a socket of IPv6 took them. */
@@ -75,10 +66,6 @@ export const socketAddressCodec: Codec<SocketAddress> = {
     return { host, port: from.u16() };
   },
 };
-
-/** The same bytes for the same address, for texts of `Map`s that must not be fooled by spelling. */
-export const encodeAddress = (address: SocketAddress): Uint8Array => encode(socketAddressCodec, address);
-export const decodeAddress = (bytes: Uint8Array): SocketAddress => decode(socketAddressCodec, bytes);
 
 function hostBytes(host: string): Uint8Array {
   if (isIP(host) === V4_BYTES) return Uint8Array.from(host.split("."), Number);

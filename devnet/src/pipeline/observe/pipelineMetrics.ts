@@ -1,9 +1,8 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { MetricsText } from "../../observe/metrics.ts";
 
 /** Metrics by the existing service's names. */
-export interface PipelineMetrics {
-  readonly contentType: string;
-  text(): Promise<string>;
+export interface PipelineMetrics extends MetricsText {
   /** Counts a call; what it gives back is called at its end. */
   count(method: string): () => void;
   segments(count: number): void;

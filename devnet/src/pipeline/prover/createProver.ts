@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { createStack } from "../../disposeStack.ts";
+import { createMetricsServer } from "../../observe/observeServers.ts";
 import { removeTree } from "../../removeTree.ts";
 import { readBaseId } from "../baseFolder.ts";
 import type { PipelineConfig } from "../config.ts";
@@ -11,12 +12,12 @@ import { createBlobStore } from "../data/blobStore.ts";
 import { createDataClients } from "../data/dataClients.ts";
 import { openBase } from "../data/openBase.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
-import { createMetricsEndpoint } from "../observe/metricsEndpoint.ts";
 import { createPipelineMetrics } from "../observe/pipelineMetrics.ts";
 import { createStepRunner, type StepRunner } from "../steps/stepRunner.ts";
 import { bindServer } from "../wire/bindServer.ts";
 import { clientCredentials, serverCredentials } from "../wire/credentials.ts";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
+import { listenAt } from "../wire/listenAt.ts";
 import type { WireNodeHello } from "../wire/messages.ts";
 import { loadProtos } from "../wire/protos.ts";
 import { attendStage } from "./attend.ts";
@@ -82,7 +83,8 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   server.addService(protos.prover, createProverService(service, { id: nodeId, name: nodeId }));
   const port = await bindServer(server, config.addr, await serverCredentials(config));
   stack.defer(() => server.forceShutdown());
-  if (config.metrics_addr) stack.use(await createMetricsEndpoint(metrics, config.metrics_addr));
+  if (config.metrics_addr)
+    stack.use(await createMetricsServer(metrics, listenAt(config.metrics_addr, "metrics_addr")));
 
   const hello = await createHello(config, base, nodeId, port);
   const about = { log, stageNodes: protos.stageNodes, credentials };

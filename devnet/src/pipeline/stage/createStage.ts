@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { createStack } from "../../disposeStack.ts";
+import { createMetricsServer } from "../../observe/observeServers.ts";
 import { createDatabase } from "../../store/database.ts";
 import { ensureBaseId } from "../baseFolder.ts";
 import type { PipelineConfig } from "../config.ts";
@@ -14,7 +15,6 @@ import { openBase } from "../data/openBase.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
 import { createNodePool } from "../nodes/nodePool.ts";
 import { createNodesService } from "../nodes/nodesService.ts";
-import { createMetricsEndpoint } from "../observe/metricsEndpoint.ts";
 import { createPipelineMetrics } from "../observe/pipelineMetrics.ts";
 import { createTaskQueue } from "../schedule/taskQueue.ts";
 import { createStepRunner } from "../steps/stepRunner.ts";
@@ -24,6 +24,7 @@ import { replaceStage } from "../store/stages.ts";
 import { bindServer } from "../wire/bindServer.ts";
 import { clientCredentials, serverCredentials } from "../wire/credentials.ts";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
+import { listenAt } from "../wire/listenAt.ts";
 import { loadProtos } from "../wire/protos.ts";
 import { createDispatcher, type Dispatcher } from "./dispatcher.ts";
 import { findLiar } from "./findLiar.ts";
@@ -108,7 +109,8 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
     config.api_addr &&
     stack.use(await createRunApi({ log, database, blobs, driver, pool }, options, config.api_addr));
   const { metrics_addr: metricsAddr, fileserver_addr: fileAddr } = config;
-  const observed = metricsAddr && stack.use(await createMetricsEndpoint(metrics, metricsAddr));
+  const observed =
+    metricsAddr && stack.use(await createMetricsServer(metrics, listenAt(metricsAddr, "metrics_addr")));
   const files = fileAddr && stack.use(await createProofServer(base.dir, fileAddr));
   port = await bindServer(server, config.addr, await serverCredentials(config));
   stack.defer(() => server.forceShutdown());

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import { join, sep } from "node:path";
 import send from "send";
 import { closeServer, listen } from "../../listen.ts";
-import { splitAddress } from "../wire/splitAddress.ts";
+import { listenAt } from "../wire/listenAt.ts";
 
 /** What the URLs name; segments, inputs and receipts stay inside. */
 const SERVED = /^\/[^/]+\/(?:snark|wrap)\/[^/]+$/;
@@ -31,7 +31,7 @@ export async function createProofServer(
       () => refuse(404, "not there: the proof is not finished, or there is no such run"),
     );
   });
-  await listen(server, { ...splitAddress(addr), flag: "fileserver_addr" });
+  await listen(server, listenAt(addr, "fileserver_addr"));
   const { port } = server.address() as { port: number };
   return { port, [Symbol.asyncDispose]: () => closeServer(server) };
 }

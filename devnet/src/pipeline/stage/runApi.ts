@@ -12,7 +12,7 @@ import { listRuns, listTasks } from "../store/runLists.ts";
 import { findRun, type PipelineRun } from "../store/runs.ts";
 import { RUN_STATUS } from "../store/statuses.ts";
 import { isUser } from "../store/users.ts";
-import { splitAddress } from "../wire/splitAddress.ts";
+import { listenAt } from "../wire/listenAt.ts";
 import { missingBlobs, parseSubmitBody, toProofRequest } from "./submitBody.ts";
 import { type TakeRunDeps, type TakeRunOptions, takeRun } from "./takeRun.ts";
 
@@ -52,7 +52,7 @@ export async function createRunApi(
       }
     });
   });
-  await listen(server, { ...splitAddress(addr), flag: "api_addr" });
+  await listen(server, listenAt(addr, "api_addr"));
   return {
     port: (server.address() as AddressInfo).port,
     [Symbol.asyncDispose]: () => closeServer(server),
