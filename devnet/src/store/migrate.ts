@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { GevulotError } from "gevulot-sdk";
-import Postgrator from "postgrator";
+import { createMigrator } from "./createMigrator.ts";
 import type { Database, Queryable } from "./database.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -32,16 +32,7 @@ export async function migrate(database: Database): Promise<string[]> {
  * @param version default the newest
  */
 export async function migrateIn(client: Queryable, version?: number): Promise<string[]> {
-  const postgrator = new Postgrator({
-    driver: "pg",
-    migrationPattern: MIGRATIONS,
-    schemaTable: "gevulot_schema_version",
-    validateChecksums: false,
-    execQuery: async (query: string) => {
-      const result = await client.query(query);
-      return { rows: result.rows };
-    },
-  });
+  const postgrator = createMigrator(client, MIGRATIONS, "gevulot_schema_version");
   const known = await postgrator.getMaxVersion();
   const found = Math.max(await postgrator.getDatabaseVersion(), version ?? 0);
   if (found > known) {

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import Postgrator from "postgrator";
+import { createMigrator } from "../../store/createMigrator.ts";
 import type { Database } from "../../store/database.ts";
 
 const MIGRATIONS = fileURLToPath(new URL("../../../migrations-pipeline/*", import.meta.url));
@@ -10,13 +10,6 @@ const MIGRATION_LOCK = 4_738_202;
 export async function migratePipeline(database: Database): Promise<void> {
   await database.transaction(async (client) => {
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
-    const postgrator = new Postgrator({
-      driver: "pg",
-      migrationPattern: MIGRATIONS,
-      schemaTable: "gevulot_pipeline_version",
-      validateChecksums: false,
-      execQuery: async (query: string) => ({ rows: (await client.query(query)).rows }),
-    });
-    await postgrator.migrate();
+    await createMigrator(client, MIGRATIONS, "gevulot_pipeline_version").migrate();
   });
 }
