@@ -1,5 +1,6 @@
 import "./errorCodes.ts";
 
+export { callText, type SignedCall } from "./callText.ts";
 export { createEthereumKey, type EthereumKey } from "./ethereumKey.ts";
 export {
   createPipelineClient,

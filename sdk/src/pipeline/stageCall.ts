@@ -3,6 +3,7 @@ import { GevulotError } from "../errors.ts";
 import { bytesToHex } from "../protocol/hex.ts";
 import { cancelled } from "../transport/cancelled.ts";
 import { createDeadline } from "../transport/deadline.ts";
+import { callText } from "./callText.ts";
 import type { EthereumKey } from "./ethereumKey.ts";
 
 declare module "../errors.ts" {
@@ -35,7 +36,7 @@ export async function callStage(options: StageCallOptions, request: StageRequest
   const { method, path, body } = request;
   const seconds = Math.floor(Date.now() / 1_000);
   const bodyHash = bytesToHex(sha256(body ?? new Uint8Array()));
-  const text = `gevulot-pipeline\n${method} ${path}\n${seconds}\n${bodyHash}`;
+  const text = callText({ method, path, seconds, bodyHash });
   const deadline = createDeadline(options.timeoutMs, request.signal);
   const url = `${options.url.replace(/\/+$/, "")}${path}`;
   let response: Response;

@@ -1,23 +1,9 @@
+import { callText, type SignedCall } from "gevulot-sdk/pipeline";
 import { recoverAddress } from "./requestSignature.ts";
-
-/** Ours: what a user signs for each call of the stage's HTTP API. */
-export interface SignedCall {
-  readonly method: string;
-  /** With the query. */
-  readonly path: string;
-  /** Unix time. */
-  readonly seconds: number;
-  /** SHA-256 of the body, hex; of no body that of no bytes. */
-  readonly bodyHash: string;
-}
 
 const HEADER = /^EIP191 (\d{1,12}):(?:0x)?([0-9a-fA-F]{130})$/;
 /** How far the clocks of client and stage may be apart; a signature can't be used again after that. */
 export const MAX_CLOCK_SECONDS = 300;
-
-export function callText({ method, path, seconds, bodyHash }: SignedCall): string {
-  return `gevulot-pipeline\n${method} ${path}\n${seconds}\n${bodyHash}`;
-}
 
 /**
  * The address that signed a call: header `authorization: EIP191 <unix seconds>:<signature>`. Null where there is none, or
