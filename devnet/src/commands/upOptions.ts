@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Options } from "yargs";
 import { parseHostPort } from "../hostPort.ts";
 import { findProjectFolder, STATE_DIR } from "../up/projectFolder.ts";
-import { composeOptions } from "./composeOptions.ts";
+import { checkComposeNodes, composeOptions } from "./composeOptions.ts";
 
 export const commonOptions = {
   "state-dir": {
@@ -114,9 +114,22 @@ const COUNTS = ["nodes", "provers", "verifiers", "attempts"];
 const PORTS = ["rpc-port", "http-port", "p2p-port", "postgres-port", "explorer-port"];
 const MAX_PORT = 65_535;
 
+/** What `--docker` does something with; all others would be passed over. */
+const IN_DOCKER = new Set([
+  ...Object.keys(commonOptions),
+  ...Object.keys(composeOptions),
+  ...["docker", "nodes", "provider", "fresh", "detach"],
+]);
+
 /** For yargs: true, or what is wrong. */
 export function checkUpOptions(args: Readonly<Record<string, unknown>>): true | string {
   const given = (names: readonly string[]) => names.filter((name) => args[name] !== undefined);
+  if (args.docker) {
+    const isGiven = (name: string) => args[name] !== undefined && args[name] !== false;
+    const other = Object.keys(upOptions).find((name) => !IN_DOCKER.has(name) && isGiven(name));
+    if (other !== undefined) return `--${other} does nothing with --docker. Leave one of the two out.`;
+    return checkComposeNodes(args);
+  }
   const isCount = (value: unknown) => Number.isInteger(value) && Number(value) > 0;
   for (const name of given(ABOVE_ZERO)) {
     if (!(Number(args[name]) > 0)) return `--${name} must be a number above 0.`;
