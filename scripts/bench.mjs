@@ -9,7 +9,7 @@ const program = `test/bench/${name}.ts`;
 
 if (!/^[a-z0-9-]+$/.test(name) || !existsSync(`${root}${program}`)) {
   console.error(
-    `There is no benchmark ${name}: ${program} is not there. Try rpc, vm, p2p, pipeline, or devnet.`,
+    `There is no benchmark ${name}: ${program} is not there. Try rpc, vm, p2p, pipeline, devnet, or revert.`,
   );
   process.exit(2);
 }
