@@ -33,6 +33,7 @@ import "./operator/passthrough.ts";
 import "./p2p/mesh/ownAddress.ts";
 import "./p2p/mesh/untilConnected.ts";
 import "./p2p/peerNetwork.ts";
+import "./requireFileTarget.ts";
 import "./testcontainers/containerFailed.ts";
 import "./up/claimDevnet.ts";
 import "./state/archive.ts";

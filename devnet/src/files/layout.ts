@@ -46,12 +46,12 @@ export function createFileLayout(root: string): FileLayout {
  * Says what is wrong with a relative path that came from outside, or null where it is safe to join to a folder:
  * no empty, `.` or `..` segment, no NUL, no backslash, bounded length.
  */
-export function relativePathProblem(path: string): string | null {
+export function relativePathProblem(path: string, maxBytes = MAX_PATH_BYTES): string | null {
   if (path === "") return "it is empty";
   if (path.includes("\0")) return "it holds a NUL byte";
   if (path.includes("\\")) return "it holds a backslash";
   if (path.startsWith("/")) return "it is absolute";
-  if (Buffer.byteLength(path) > MAX_PATH_BYTES) return `it is longer than ${MAX_PATH_BYTES} bytes`;
+  if (Buffer.byteLength(path) > maxBytes) return `it is longer than ${maxBytes} bytes`;
   for (const segment of path.split("/")) {
     if (segment === "" || segment === "." || segment === "..") return `it holds the segment "${segment}"`;
     if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES)

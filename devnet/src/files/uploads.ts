@@ -20,6 +20,8 @@ export interface Uploads {
 
 export const UPLOADS_FOLDER = "uploads";
 export const UPLOAD_PATH = /^\/files\/([0-9a-f]{64})$/;
+/** Of one that is under way. */
+export const PART_SUFFIX = ".part";
 const MAX_AT_ONCE = 8;
 const READ_ON_MS = 1_000;
 
@@ -32,7 +34,7 @@ export function createUploads({ root, maxBytes }: UploadOptions): Uploads {
 
   const receive = async (request: IncomingMessage, checksum: string): Promise<boolean> => {
     await mkdir(folder, { recursive: true });
-    const part = join(folder, `${checksum}.${randomBytes(6).toString("hex")}.part`);
+    const part = join(folder, `${checksum}.${randomBytes(6).toString("hex")}${PART_SUFFIX}`);
     try {
       await pipeline(request, bounded(maxBytes), createWriteStream(part, { flags: "wx" }));
       if ((await checksumFile(part)) !== checksum) return false;

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { checksumFile } from "gevulot-sdk/node";
+import { requireFileTarget } from "../requireFileTarget.ts";
 import type { ImageInfo, ImageProgram } from "./descriptor.ts";
 import { ensureGuestKernel, type GuestKernel } from "./ensureGuestKernel.ts";
 import { type ExecProgram, readExecProgram } from "./execProgram.ts";
@@ -80,6 +81,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
   const { warnings, notes } = linuxNotes(manifest);
   const files = await listProgramFiles(manifest, workingDir);
   const outputPath = resolve(options.outputPath);
+  await requireFileTarget(outputPath);
   await mkdir(dirname(outputPath), { recursive: true });
   const scratch = await mkdtemp(`${outputPath}.tmp-`);
   try {

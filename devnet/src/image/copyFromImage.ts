@@ -1,6 +1,7 @@
 import { lstat, mkdir, open, rm, stat, symlink } from "node:fs/promises";
 import { basename, join, posix, resolve } from "node:path";
 import { GevulotError } from "gevulot-sdk";
+import { requireFileTarget } from "../requireFileTarget.ts";
 import { type ImageEntry, type ImageFiles, openImageFiles } from "./imageFiles.ts";
 import { followImagePath, imagePathError } from "./listImage.ts";
 
@@ -29,7 +30,7 @@ const MAX_FOLDERS_DEEP = 1024;
  * names are checked, and no link of the target is followed.
  *
  * @returns how many files and links were written.
- * @throws GevulotError `IMAGE_PATH`, `IMAGE_INVALID`, `COPY_TARGET`
+ * @throws GevulotError `IMAGE_PATH`, `IMAGE_INVALID`, `COPY_TARGET`, `OUTPUT_NOT_A_FILE`
  */
 export async function copyFromImage(options: CopyFromImageOptions): Promise<number> {
   const { imagePath, paths, signal } = options;
@@ -103,6 +104,7 @@ async function makeFolder(path: string): Promise<void> {
 async function writeEntry(files: ImageFiles, entry: ImageEntry, to: string): Promise<void> {
   const there = await lstat(to).catch(() => null);
   if (there?.isDirectory()) throw targetError(to, "it is a folder");
+  await requireFileTarget(to);
   if (there) await rm(to);
   if (entry.kind === "link") {
     await symlink(entry.target ?? "", to);

@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, writeFile } from "node:fs/promises";
+import { lstat, mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GevulotError } from "gevulot-sdk";
 
@@ -31,9 +31,10 @@ export async function writeOutputFiles(
   for (const { path, content, mode = 0o644 } of files) {
     const target = join(dir, path);
     await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, content, { mode, flag: force ? "w" : "wx" });
-    // One that was there keeps its mode, and the umask takes bits away.
-    await chmod(target, mode);
+    await using file = await open(target, force ? "w" : "wx", mode);
+    await file.writeFile(content);
+    // One that was there keeps its mode, and the umask takes bits away. A device's or a pipe's is not ours.
+    if ((await file.stat()).isFile()) await file.chmod(mode);
   }
 }
 

@@ -8,6 +8,7 @@ import { GevulotError } from "gevulot-sdk";
 import { checksumFile } from "gevulot-sdk/node";
 import { type Pack, pack } from "tar-stream";
 import { readTar, type TarEntry, TarProblem } from "../image/container/tar.ts";
+import { requireFileTarget } from "../requireFileTarget.ts";
 import {
   BLOBS_FOLDER,
   MANIFEST_FILE,
@@ -31,13 +32,14 @@ const ENTRY_MODE = 0o600;
 
 /**
  * Packs the state in a folder into one file: gzip of a tar, the manifest first. The file appears whole or not at all.
- * @throws GevulotError `STATE_FILE_EXISTS`
+ * @throws GevulotError `STATE_FILE_EXISTS`, `OUTPUT_NOT_A_FILE`
  */
 export async function packState(
   dir: string,
   file: string,
   options: { readonly force: boolean },
 ): Promise<void> {
+  await requireFileTarget(file);
   const isThere = await stat(file).then(
     () => true,
     () => false,

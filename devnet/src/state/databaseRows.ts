@@ -15,6 +15,9 @@ interface Table {
   readonly isPlaced: boolean;
 }
 
+/** Says what is wrong with rows that are to be loaded. */
+export class RowsProblem extends Error {}
+
 /** The rows of a node's database as they are at one moment, also while the node works. */
 export async function saveRows(client: pg.ClientBase, blobs: BlobFolder): Promise<DatabaseRows> {
   await client.query("begin isolation level repeatable read read only");
@@ -39,7 +42,7 @@ export async function saveRows(client: pg.ClientBase, blobs: BlobFolder): Promis
 
 /**
  * Replaces all rows of a database in the transaction that is open. Rows of an older schema go into a schema of their
- * version, which is then brought up to date.
+ * version, which is then brought up to date. Throws {@link RowsProblem}.
  */
 export async function loadRows(client: pg.ClientBase, rows: DatabaseRows, blobs: BlobFolder): Promise<void> {
   if ((await readVersion(client)) === rows.schemaVersion) {
@@ -66,7 +69,11 @@ export async function emptyTables(client: pg.ClientBase): Promise<void> {
 }
 
 async function fillTables(client: pg.ClientBase, rows: DatabaseRows, blobs: BlobFolder): Promise<void> {
+  const known = new Map((await readTables(client)).map((table) => [table.name, new Set(table.columns)]));
   for (const { name, columns, blob } of rows.tables) {
+    // Of a stranger's archive: no table of PostgreSQL's own, nor the note of the schema's version.
+    const unknown = columns.find((column) => !known.get(name)?.has(column));
+    if (unknown !== undefined) throw new RowsProblem(`there is no ${name}.${unknown} to put rows in`);
     await pipeline(
       blobs.read(blob),
       client.query(copyFrom(`copy "${name}" (${quoted(columns)}) from stdin`)),

@@ -1,21 +1,19 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join, posix } from "node:path";
-import pg from "pg";
+import { PART_SUFFIX, UPLOADS_FOLDER } from "../files/uploads.ts";
 import { readSoftwareVersion } from "../p2p/softwareVersion.ts";
 import { type BlobFolder, createBlobFolder } from "./blobFolder.ts";
 import { saveRows } from "./databaseRows.ts";
+import { openDatabase } from "./openDatabase.ts";
 import type { HostedNode, StateHost } from "./stateHost.ts";
-import { MANIFEST_FILE, STATE_VERSION, type StateFile, type StateManifest } from "./stateManifest.ts";
-
-/** Of a node's folder; caches, workspaces and logs of the node itself are not part of the state. */
-export const STATE_FOLDERS: readonly { readonly name: string; readonly isFixed: boolean }[] = [
-  { name: "images", isFixed: true },
-  { name: "txfiles", isFixed: true },
-  { name: "uploads", isFixed: true },
-  // Consoles of tasks, which are written as the tasks run.
-  { name: "log", isFixed: false },
-];
-const KEYS_FOLDER = "keys";
+import {
+  KEYS_FOLDER,
+  MANIFEST_FILE,
+  STATE_FOLDERS,
+  STATE_VERSION,
+  type StateFile,
+  type StateManifest,
+} from "./stateManifest.ts";
 
 export interface SaveStateOptions {
   /** False: rows alone, for a state that never leaves this devnet, where files stay as they are. */
@@ -52,8 +50,7 @@ export async function saveState(
 }
 
 async function saveDatabase({ databaseUrl }: HostedNode, blobs: BlobFolder) {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
+  const client = await openDatabase(databaseUrl);
   try {
     return await saveRows(client, blobs);
   } finally {
@@ -83,7 +80,9 @@ async function saveFolder(
   );
   const files: StateFile[] = [];
   for (const entry of entries) {
-    if (!entry.isFile()) continue;
+    // An upload that is under way still grows.
+    const isArriving = folder === UPLOADS_FOLDER && entry.name.endsWith(PART_SUFFIX);
+    if (!entry.isFile() || isArriving) continue;
     const path = join(entry.parentPath, entry.name);
     const blob = await blobs.putFile(path, { isFixed }).catch((error: NodeJS.ErrnoException) => {
       // Removed meanwhile: it was not part of the state any more.

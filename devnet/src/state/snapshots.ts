@@ -46,8 +46,8 @@ export async function saveSnapshot(
   }
   const manifest = await inNewFolder(host.stateDir, async (dir) => {
     const saved = await saveState(host, dir, { withFiles: true });
-    await removeTree(path);
-    await rename(dir, path);
+    if (options.force) await replaceFolder(dir, path);
+    else await rename(dir, path);
     return saved;
   });
   return describe(name, manifest);
@@ -145,6 +145,25 @@ async function newFolder(stateDir: string): Promise<string> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     return mkdtemp(join(folder, NEW));
   });
+}
+
+/** What was there is removed only when the new one stands in its place. */
+async function replaceFolder(from: string, to: string): Promise<void> {
+  const aside = `${from}-old`;
+  const isThere = await rename(to, aside).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      return false;
+    },
+  );
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (isThere) await rename(aside, to);
+    throw error;
+  }
+  await removeTree(aside);
 }
 
 function snapshotPath(stateDir: string, name: string): string {

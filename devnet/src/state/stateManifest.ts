@@ -16,18 +16,41 @@ export const STATE_VERSION = 1;
 export const MANIFEST_FILE = "manifest.json";
 export const BLOBS_FOLDER = "blobs";
 
+/** Of a node's folder; caches, workspaces and logs of the node itself are not part of the state. */
+export const STATE_FOLDERS: readonly { readonly name: string; readonly isFixed: boolean }[] = [
+  { name: "images", isFixed: true },
+  { name: "txfiles", isFixed: true },
+  { name: "uploads", isFixed: true },
+  // Consoles of tasks, which are written as the tasks run.
+  { name: "log", isFixed: false },
+];
+export const KEYS_FOLDER = "keys";
+
+/** A transaction's file has its folder before its longest path in the VM. */
+const MAX_PATH_BYTES = 2_048;
+
 const HASH = /^[0-9a-f]{64}$/;
 const hash = z.string().regex(HASH);
 const name = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/);
-const path = z.string().refine((text) => relativePathProblem(text) === null, "an unsafe path");
-const file = z.object({ path, blob: hash });
+const path = z
+  .string()
+  .refine((text) => relativePathProblem(text, MAX_PATH_BYTES) === null, "an unsafe path");
+const fileIn = (folders: readonly string[]) =>
+  z.object({
+    path: path.refine(
+      (text) => text.includes("/") && folders.includes(text.split("/", 1)[0] as string),
+      `not below ${folders.join(", ")}`,
+    ),
+    blob: hash,
+  });
 
 const database = z.object({
   /** The migration that its tables stand at. */
   schemaVersion: z.number().int().min(0),
   /** Rows in PostgreSQL's COPY text format, of these columns. Tables without rows are left out. */
   tables: z.array(z.object({ name, columns: z.array(name).min(1), blob: hash })),
-  sequences: z.record(name, z.string().regex(/^\d{1,19}$/)),
+  /** None comes near the bound, which leaves a database numbers to go on with. */
+  sequences: z.record(name, z.string().regex(/^\d{1,15}$/)),
 });
 
 const schema = z.object({
@@ -40,10 +63,10 @@ const schema = z.object({
       name: z.string().regex(/^node\d{1,3}$/),
       database,
       /** Under the node's folder. */
-      files: z.array(file),
+      files: z.array(fileIn(STATE_FOLDERS.map(({ name }) => name))),
     }),
   ),
-  keys: z.array(file),
+  keys: z.array(fileIn([KEYS_FOLDER])),
   /** Each content once, by its BLAKE3. */
   blobs: z.array(z.object({ hash, bytes: z.number().int().min(0) })),
 });
@@ -52,7 +75,7 @@ const schema = z.object({
 export type StateManifest = z.infer<typeof schema>;
 /** The rows of a node's database. */
 export type DatabaseRows = z.infer<typeof database>;
-export type StateFile = z.infer<typeof file>;
+export type StateFile = StateManifest["keys"][number];
 
 /**
  * Reads and checks a manifest.

@@ -1,9 +1,9 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { GevulotError } from "gevulot-sdk";
-import pg from "pg";
 import { createStack } from "../disposeStack.ts";
 import { loadState } from "../state/loadState.ts";
+import { openDatabase } from "../state/openDatabase.ts";
 import type { HostedNode, StateHost } from "../state/stateHost.ts";
 import { claimDevnet } from "./claimDevnet.ts";
 import { createPostgres, type Postgres } from "./postgres.ts";
@@ -63,8 +63,7 @@ export async function openStoppedState(
 }
 
 async function readNodes(postgres: Postgres, stateDir: string): Promise<HostedNode[]> {
-  const client = new pg.Client({ connectionString: postgres.url() });
-  await client.connect();
+  const client = await openDatabase(postgres.url());
   try {
     const found = await client.query<{ name: string }>(
       "select datname as name from pg_database where datname ~ '^node[0-9]+$' order by length(datname), datname",

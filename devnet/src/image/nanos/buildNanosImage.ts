@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { checksumFile } from "gevulot-sdk/node";
+import { requireFileTarget } from "../../requireFileTarget.ts";
 import { parseElf } from "../elf.ts";
 import { findLibraries, type Library } from "../elfLibraries.ts";
 import { type Manifest, parseManifest } from "../manifest.ts";
@@ -84,6 +85,7 @@ export async function buildNanosImage(options: BuildNanosImageOptions): Promise<
   const files = await listProgramFiles(manifest, workingDir);
   const place = placeInImage(programPath, "elf", manifest, workingDir);
   const outputPath = resolve(options.outputPath);
+  await requireFileTarget(outputPath);
   const klibs = await findKlibs(manifest, kernel);
   const attributes = rootAttributes(manifest, {
     path: place,
