@@ -47,8 +47,9 @@ async function freePort(): Promise<number> {
 }
 
 /** What a command shows on a terminal. */
+/** What a command shows on a terminal, whether it succeeds or not. */
 async function runScript(command: string): Promise<string> {
-  const { stdout } = await promisify(execFile)("script", ["-qec", command, "/dev/null"], { cwd: dir });
+  const { stdout } = await promisify(execFile)("script", ["-qc", command, "/dev/null"], { cwd: dir });
   return stdout;
 }
 
@@ -286,14 +287,14 @@ describe("what a new user may type", () => {
       /Can't read the file none\.img \(ENOENT\)/,
     ],
     [["deploy", "-n", "x", "-p", "empty", "-v", "empty", "-l", "here"], 2, /--listen-addr: "here"/],
-    [["deploy", "-n", "x", "-p", "empty", "-v", "empty", "--provermem", "-1"], 1, /its memMib is -1/],
+    [["deploy", "-n", "x", "-p", "program.img", "-v", "program.img", "--provermem", "-1"], 1, /its memMib is -1/],
     [
       ["deploy", "-n", "x", "-p", "empty", "-v", "empty", "--provermem", "2g"],
       2,
       /--provermem: give a whole/,
     ],
     [
-      ["deploy", "-n", "x", "-p", "empty", "-v", "empty", "-k", "none.pki"],
+      ["deploy", "-n", "x", "-p", "program.img", "-v", "program.img", "-k", "none.pki"],
       1,
       /no key file none\.pki; make one/,
     ],

@@ -102,7 +102,7 @@ describe("a program's end", () => {
     const [three, zero] = await Promise.all([run(first), run(second)]);
     expect(three.outcome).toEqual({ kind: "exited", exitCode: 3 });
     expect(zero.outcome).toEqual({ kind: "exited", exitCode: 0 });
-    expect(three.events.map(({ stage }) => stage)).toEqual(["spawned", "booted", "program"]);
+    expect(three.events.map(({ stage }) => stage)).toEqual(["spawned", "booted", "program", "leaving"]);
     expect(three.console).toContain("on the console: from the host");
     // Nothing of firmware or kernel stands above the program's own words.
     expect(three.console.split("\n")[0]).toContain("on the console");
