@@ -50,7 +50,7 @@ function readText(path: string): string {
   }
 }
 
-export function parseTask(text: string): TaskRequest {
+function parseTask(text: string): TaskRequest {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -66,7 +66,7 @@ export const downCommand: CommandModule<object, DownArgs> = {
  * @returns false where none runs
  * @throws GevulotError `DEVNET_WONT_STOP`, and `DEVNET_RUNNING` for one that another program started for itself
  */
-export async function stopDevnet(stateDir: string, onProgress?: (message: string) => void): Promise<boolean> {
+async function stopDevnet(stateDir: string, onProgress?: (message: string) => void): Promise<boolean> {
   const owner = await devnetOwner(stateDir);
   if (owner === null) return false;
   const isOurs = (await readState(stateDir)) !== null || /gevulot-devnet/.test(await commandOf(owner.pid));

@@ -80,6 +80,6 @@ function skewWarning(name: string, skewMs: number): string {
 }
 
 /** What is wrong with the beginning of a hash; null where nothing is. */
-export function checkHash(text: string): string | null {
+function checkHash(text: string): string | null {
   return /^[0-9a-fA-F]{4,64}$/.test(text) ? null : `"${text}" is no hash: 4 to 64 hex digits are wanted.`;
 }

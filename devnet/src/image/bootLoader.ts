@@ -10,7 +10,7 @@ declare module "gevulot-sdk/errors" {
 }
 
 /** What a BIOS starts: it looks for the active partition and starts that one's boot sector. */
-export const MAX_BOOT_CODE_BYTES = 440;
+const MAX_BOOT_CODE_BYTES = 440;
 
 /** Debian and Ubuntu, Fedora, Arch. */
 const BOOT_CODE_PATHS = [

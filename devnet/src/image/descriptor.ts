@@ -14,7 +14,7 @@ declare module "gevulot-sdk/errors" {
 /** In the free space between the partition table and the first partition. */
 export const DESCRIPTOR_OFFSET = 4096;
 export const MAX_DESCRIPTOR_BYTES = 256 * 1024;
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 
 const MAGIC = Buffer.from("GEVULOT-IMAGE\0\0\0", "latin1");
 const HEADER_BYTES = MAGIC.length + 4 + 4 + 32;

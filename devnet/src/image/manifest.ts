@@ -77,7 +77,7 @@ const schema = z.strictObject({
   CloudConfig: anything.optional(),
 });
 
-export const MANIFEST_KEYS: readonly string[] = Object.keys(schema.shape);
+const MANIFEST_KEYS: readonly string[] = Object.keys(schema.shape);
 
 /**
  * Checks a manifest that came out of JSON.

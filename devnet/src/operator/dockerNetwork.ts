@@ -79,7 +79,7 @@ export async function stopDockerNetwork(
   await act("down", () => downAll({ ...options, commandOptions: fresh ? ["--volumes"] : [] }));
 }
 
-export function composeFileIn(folder: string): string {
+function composeFileIn(folder: string): string {
   return join(folder, "compose.yaml");
 }
 

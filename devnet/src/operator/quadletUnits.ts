@@ -3,7 +3,7 @@ import type { Passthrough } from "./passthrough.ts";
 import type { QuadletOptions } from "./quadlet.ts";
 import { type UnitLine, unitFile } from "./unitFile.ts";
 
-export const UNIT_DIR = "etc/containers/systemd";
+const UNIT_DIR = "etc/containers/systemd";
 export const ENV_DIR = "etc/gevulot";
 export const POSTGRES_IMAGE = "docker.io/library/postgres:16-alpine";
 

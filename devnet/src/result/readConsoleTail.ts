@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 
 /** How much of a task's console its status shows. */
-export const CONSOLE_TAIL_BYTES = 4_096;
+const CONSOLE_TAIL_BYTES = 4_096;
 
 /** The end of a console file as text that JSON and Postgres can hold; empty where there is no file. */
 export async function readConsoleTail(path: string): Promise<string> {

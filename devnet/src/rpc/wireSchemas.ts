@@ -184,7 +184,7 @@ export const nodeInfo = z.object({
 
 export type NodeInfoReply = z.infer<typeof nodeInfo>;
 
-export const FOUND_KINDS = ["run", "proof", "verification", "deploy", "program", "other"] as const;
+const FOUND_KINDS = ["run", "proof", "verification", "deploy", "program", "other"] as const;
 
 export const foundHashes = z.array(
   z.object({

@@ -6,7 +6,7 @@ export interface WaitingRoomOptions {
   readonly now: () => number;
 }
 
-export const DEFAULT_WAITING_ROOM: WaitingRoomOptions = {
+const DEFAULT_WAITING_ROOM: WaitingRoomOptions = {
   maxItems: 1_000,
   maxBytes: 64 * 2 ** 20,
   maxAgeMs: 3_600_000,

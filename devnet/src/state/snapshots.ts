@@ -17,7 +17,7 @@ declare module "gevulot-sdk/errors" {
 }
 
 /** In a devnet's state folder. */
-export const SNAPSHOTS_FOLDER = "snapshots";
+const SNAPSHOTS_FOLDER = "snapshots";
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** A folder that is not whole yet; no snapshot's name begins like this. */
 const NEW = ".new-";

@@ -103,6 +103,6 @@ function unreachable(url: string, cause: unknown): GevulotError {
   );
 }
 
-export function hidePassword(url: string): string {
+function hidePassword(url: string): string {
   return url.replace(/^(\w+:\/\/[^:/@]+):[^@]*@/, "$1:***@");
 }

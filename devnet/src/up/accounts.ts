@@ -11,10 +11,10 @@ export interface Account {
   readonly keyFile: string;
 }
 
-export const ACCOUNT_COUNT = 3;
+const ACCOUNT_COUNT = 3;
 
 /** SHA3-256 of a fixed text: the same keys in every devnet, so that tests and scripts can hold them. */
-export function devnetSecretKey(role: "account" | "node", index: number): Uint8Array {
+function devnetSecretKey(role: "account" | "node", index: number): Uint8Array {
   return sha3_256(new TextEncoder().encode(`gevulot devnet ${role} ${index}`));
 }
 

@@ -15,7 +15,7 @@ declare module "gevulot-sdk/errors" {
 }
 
 /** What may be done to all of a running devnet. */
-export const DEVNET_ACTIONS = ["restart", "reset"] as const;
+const DEVNET_ACTIONS = ["restart", "reset"] as const;
 export type DevnetAction = (typeof DEVNET_ACTIONS)[number];
 
 /** What may be done to a node of a running devnet. */
@@ -29,7 +29,10 @@ export interface ControlAddress {
 }
 
 const TOKEN_BYTES = 32;
-const TIMEOUT_MS = 60_000;
+/** A node ends, or is there again, well within it. */
+const NODE_TIMEOUT_MS = 60_000;
+/** Databases of many nodes may have to be filled. */
+const DEVNET_TIMEOUT_MS = 280_000;
 const PATH = /^\/(?:nodes\/(\d{1,4})\/(stop|start|kill|pause)|(restart|reset)|load\/([\w.-]{1,128}))$/;
 
 /** Takes orders from other processes of this user. `onDone` is called after each. */
@@ -78,7 +81,7 @@ function isToken(header: string | undefined, token: string): boolean {
 
 /** Has the process that runs a devnet do something to a node. Throws `DEVNET_NO_NODE` and `DEVNET_NODE_ACTION`. */
 export async function orderNode(address: ControlAddress, node: number, action: NodeAction): Promise<void> {
-  const { status, text } = await order(address, `/nodes/${node}/${action}`);
+  const { status, text } = await order(address, `/nodes/${node}/${action}`, NODE_TIMEOUT_MS);
   if (status === 404) {
     throw new GevulotError("DEVNET_NO_NODE", `The devnet has no node ${node}; see gevulot-devnet status.`, {
       context: { node },
@@ -93,7 +96,7 @@ export async function orderNode(address: ControlAddress, node: number, action: N
 
 /** Has the process that runs a devnet do something to all of it. Throws `DEVNET_ACTION`. */
 export async function orderDevnet(address: ControlAddress, action: DevnetAction): Promise<void> {
-  const { status, text } = await order(address, `/${action}`);
+  const { status, text } = await order(address, `/${action}`, DEVNET_TIMEOUT_MS);
   if (status === 200) return;
   throw new GevulotError(
     "DEVNET_ACTION",
@@ -104,18 +107,31 @@ export async function orderDevnet(address: ControlAddress, action: DevnetAction)
 
 /** Has the process that runs a devnet take the state in a folder of its snapshots. Throws `DEVNET_ACTION`. */
 export async function orderLoad(address: ControlAddress, folder: string): Promise<void> {
-  const { status, text } = await order(address, `/load/${folder}`);
+  const { status, text } = await order(address, `/load/${folder}`, DEVNET_TIMEOUT_MS);
   if (status === 200) return;
   throw new GevulotError("DEVNET_ACTION", `The devnet did not load the state: ${text}`, {
     context: { action: "load" },
   });
 }
 
-async function order(address: ControlAddress, path: string): Promise<{ status: number; text: string }> {
-  const response = await fetch(`http://127.0.0.1:${address.port}${path}`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${address.token}` },
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  });
-  return { status: response.status, text: await response.text() };
+/** Where the devnet is gone or silent, the status is 0. */
+async function order(
+  { port, token }: ControlAddress,
+  path: string,
+  timeoutMs: number,
+): Promise<{ status: number; text: string }> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    return { status: response.status, text: await response.text() };
+  } catch (error) {
+    const isLate = (error as Error).name === "TimeoutError";
+    const text = isLate
+      ? `its process did not answer within ${timeoutMs / 1_000} s.`
+      : "its process can't be reached; it may just have ended.";
+    return { status: 0, text };
+  }
 }

@@ -46,7 +46,7 @@ export interface NodePlace {
 }
 
 /** What it listened on last time. */
-export const PORTS_FILE = "ports.json";
+const PORTS_FILE = "ports.json";
 
 /** Starts a node of a devnet; the stack stops it. */
 export async function createDevnetNode(

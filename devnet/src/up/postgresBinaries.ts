@@ -15,7 +15,7 @@ declare module "gevulot-sdk/errors" {
 const run = promisify(execFile);
 
 /** Majors that the migrations are tried with, newest preferred. */
-export const POSTGRES_MAJORS = { oldest: 15, newest: 18 } as const;
+const POSTGRES_MAJORS = { oldest: 15, newest: 18 } as const;
 const VERSION_TIMEOUT_MS = 10_000;
 
 /** `auto` takes a system one if there is one, else the one that npm installed. */

@@ -19,7 +19,7 @@ export interface KnownDevnet {
 }
 
 /** Of the folder's path: 12 hex digits. */
-export function devnetId(stateDir: string): string {
+function devnetId(stateDir: string): string {
   return createHash("sha256").update(stateDir).digest("hex").slice(0, 12);
 }
 

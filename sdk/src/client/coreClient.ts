@@ -72,9 +72,9 @@ export interface GevulotClientOptions extends SignerOptions {
 
 export const DEFAULT_URL = "http://127.0.0.1:9944";
 export const DEFAULT_TIMEOUT_MS = 30_000;
-export const DEFAULT_SEND_TIMEOUT_MS = 5 * 60_000;
-export const DEFAULT_RETRIES = 2;
-export const DEFAULT_MAX_REPLY_BYTES = 64 * 2 ** 20;
+const DEFAULT_SEND_TIMEOUT_MS = 5 * 60_000;
+const DEFAULT_RETRIES = 2;
+const DEFAULT_MAX_REPLY_BYTES = 64 * 2 ** 20;
 
 /** The client without its platform; each entry of the package exports one that has it. */
 export class CoreClient {

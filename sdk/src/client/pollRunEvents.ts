@@ -37,7 +37,7 @@ export async function* pollRunEvents(
 }
 
 /** In the order of a Run's course. A status keeps no time of a Proof: it is that of its task's end. */
-export function eventsOfStatus(status: RunStatus): RunEvent[] {
+function eventsOfStatus(status: RunStatus): RunEvent[] {
   const { run } = status;
   const events: RunEvent[] = [{ name: "submitted", run, at: status.submittedAt }];
   for (const task of status.tasks) {

@@ -9,7 +9,7 @@ export interface IdleWatch {
 }
 
 /** The reason of an idle watch's signal. */
-export class IdleError extends Error {
+class IdleError extends Error {
   constructor(idleTimeoutMs: number) {
     super(`nothing came for ${idleTimeoutMs} ms`);
     this.name = "IdleError";

@@ -49,7 +49,7 @@ export function nanosInfo(tfs: OpenTfs, sizeBytes: number): NanosInfo {
 }
 
 /** Where a node's share appears in the guest; null where nothing mounts it. */
-export function nodeMount({ mounts }: Pick<NanosInfo, "mounts">): string | null {
+function nodeMount({ mounts }: Pick<NanosInfo, "mounts">): string | null {
   return (
     Object.entries(mounts)
       .find(([id]) => NODE_TAG.test(id))?.[1]
@@ -68,7 +68,7 @@ export function nodeMountProblem(info: Pick<NanosInfo, "mounts" | "program">): s
   );
 }
 
-export function formatUuid(uuid: Buffer): string {
+function formatUuid(uuid: Buffer): string {
   return uuid.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 

@@ -12,7 +12,7 @@ export interface NanosProgram {
 }
 
 /** A node's share has this id: the mount tag is the number after the sign. */
-export const NODE_MOUNT = "%0";
+const NODE_MOUNT = "%0";
 /** Ours; Nanos passes over what it does not know. */
 export const DEADLINE_ATTRIBUTE = "gevulot_deadline_seconds";
 const ARCHITECTURE = "amd64";

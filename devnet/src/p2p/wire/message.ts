@@ -1,7 +1,7 @@
 import { bytesToHex, type Codec, decode, encode, hexToBytes, PUBLIC_KEY_BYTES } from "gevulot-sdk/protocol";
 
 /** Diagnostics kinds in the order of their index. */
-export const DIAGNOSTICS_KINDS = ["version", "resources", "metrics"] as const;
+const DIAGNOSTICS_KINDS = ["version", "resources", "metrics"] as const;
 export type DiagnosticsKind = (typeof DIAGNOSTICS_KINDS)[number];
 
 export type Diagnostics =

@@ -91,7 +91,7 @@ export function requestHash(request: ProofRequest): string {
 }
 
 /** bincode of a list of byte strings: u64 LE count, then each with its u64 LE length. */
-export function bincodeList(items: readonly Uint8Array[]): Uint8Array {
+function bincodeList(items: readonly Uint8Array[]): Uint8Array {
   const u64 = (value: number) => {
     const bytes = Buffer.alloc(U64_BYTES);
     bytes.writeBigUInt64LE(BigInt(value));

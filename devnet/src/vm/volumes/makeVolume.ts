@@ -5,7 +5,7 @@ import { volumeInvalid } from "./volumeErrors.ts";
 
 const MIB = 2 ** 20;
 const MIN_BYTES = 4 * MIB;
-export const MAX_VOLUME_BYTES = 16 * 2 ** 40;
+const MAX_VOLUME_BYTES = 16 * 2 ** 40;
 /** What ext4 needs besides the files: inodes, tables, a journal of up to 1 GiB. */
 const SPARE_RATIO = 1.15;
 const SPARE_BYTES = 64 * MIB;
