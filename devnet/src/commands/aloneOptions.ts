@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { type Logger, pino } from "pino";
 import type { Argv } from "yargs";
-import type { AloneVmOptions } from "./aloneVm.ts";
+import type { AloneOptions } from "./aloneVm.ts";
 import { runLine } from "./runLine.ts";
 import { untilSignal } from "./untilSignal.ts";
 
@@ -52,10 +52,7 @@ export function aloneOptions<T>(yargs: Argv<T>) {
 export interface PreparedAlone {
   readonly log: Logger;
   readonly say: (line: string | null) => void;
-  readonly options: Pick<
-    AloneVmOptions,
-    "program" | "provider" | "qemuPath" | "vsock" | "memMib" | "cpus" | "deadlineMs" | "signal" | "onProgress"
-  >;
+  readonly options: AloneOptions;
 }
 
 /** What those commands do alike: they end by a signal, and say on stderr what goes on. */

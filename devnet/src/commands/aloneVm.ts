@@ -32,14 +32,10 @@ export interface AloneTask {
   readonly files: readonly string[];
 }
 
-export interface AloneVmOptions {
+/** What all that runs one program without a node has to know. */
+export interface AloneOptions {
   /** An image, or a program to make one of. */
   readonly program: string;
-  /** How, where it is a program. */
-  readonly build?: Omit<BuildImageOptions, "program" | "outputPath">;
-  readonly task: AloneTask;
-  /** Puts the input files into the workspace. */
-  readonly fill: (workspace: string) => Promise<void>;
   readonly provider: "auto" | "qemu" | "process";
   readonly qemuPath: string;
   readonly vsock?: VsockOptions;
@@ -48,25 +44,35 @@ export interface AloneVmOptions {
   /** Default: what the image asks for, or 1. */
   readonly cpus?: number | undefined;
   readonly deadlineMs: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (message: string) => void;
+}
+
+export interface AloneVmOptions extends AloneOptions {
+  /** How, where it is a program. */
+  readonly build?: Omit<BuildImageOptions, "program" | "outputPath">;
+  readonly task: AloneTask;
+  /** Puts the input files into the workspace. */
+  readonly fill: (workspace: string) => Promise<void>;
   readonly idleLimitMs?: number | undefined;
   /** Besides those of the image. */
   readonly volumes?: readonly VolumeMount[];
   readonly volumesDir?: string | undefined;
   readonly trace?: boolean;
   readonly onConsole?: (chunk: Uint8Array) => void;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (message: string) => void;
+}
+
+export interface AloneFacts {
+  readonly provider: string;
+  readonly accelerator: string;
+  /** How the program could get its task besides by files. */
+  readonly vsock: VsockKind;
+  readonly tookMs: number;
 }
 
 /** A VM that has ended; what it left is there until this is disposed of. */
 export interface AloneVm extends AsyncDisposable {
-  readonly facts: {
-    readonly provider: string;
-    readonly accelerator: string;
-    /** How the program could get its task besides by files. */
-    readonly vsock: VsockKind;
-    readonly tookMs: number;
-  };
+  readonly facts: AloneFacts;
   readonly outcome: VmOutcome;
   readonly consoleTail: string;
   readonly workspace: string;

@@ -3,6 +3,7 @@ import type { CommandModule } from "yargs";
 import { createLogger } from "../observe/logger.ts";
 import { type PipelineConfig, readPipelineConfig, type StepName } from "../pipeline/config.ts";
 import { createProver, type Prover } from "../pipeline/prover/createProver.ts";
+import { pipelineConfigOption } from "./pipelineConfigOption.ts";
 import { reportErrors } from "./reportError.ts";
 import { untilSignal } from "./untilSignal.ts";
 
@@ -21,13 +22,7 @@ export const pipelineProverCommand: CommandModule<object, ProverArguments> = {
   describe: "Run a prover node: does the steps that are configured for it",
   builder: (yargs) =>
     yargs
-      .option("config", {
-        alias: "c",
-        type: "string",
-        default: "./config/config.toml",
-        requiresArg: true,
-        describe: "TOML; the existing service's files do",
-      })
+      .options(pipelineConfigOption)
       .option("can", {
         type: "string",
         requiresArg: true,

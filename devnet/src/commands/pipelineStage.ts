@@ -2,6 +2,7 @@ import type { CommandModule } from "yargs";
 import { createLogger } from "../observe/logger.ts";
 import { readPipelineConfig } from "../pipeline/config.ts";
 import { createStage } from "../pipeline/stage/createStage.ts";
+import { pipelineConfigOption } from "./pipelineConfigOption.ts";
 import { reportErrors } from "./reportError.ts";
 import { untilSignal } from "./untilSignal.ts";
 
@@ -14,13 +15,7 @@ export const pipelineStageCommand: CommandModule<object, StageArguments> = {
   describe: "Run a stage: takes runs, and gives their tasks to prover nodes",
   builder: (yargs) =>
     yargs
-      .option("config", {
-        alias: "c",
-        type: "string",
-        default: "./config/config.toml",
-        requiresArg: true,
-        describe: "TOML; the existing service's files do",
-      })
+      .options(pipelineConfigOption)
       // What the existing service needs to be a stage: said already by the command.
       .option("stage", { alias: "s", type: "boolean", hidden: true })
       .example("$0 pipeline stage --config stage.toml", ""),

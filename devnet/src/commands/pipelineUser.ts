@@ -6,6 +6,7 @@ import { readPipelineConfig } from "../pipeline/config.ts";
 import { migratePipeline } from "../pipeline/store/migratePipeline.ts";
 import { addUser, removeUser } from "../pipeline/store/users.ts";
 import { createDatabase } from "../store/database.ts";
+import { pipelineConfigOption } from "./pipelineConfigOption.ts";
 import { reportErrors } from "./reportError.ts";
 
 interface UserArguments {
@@ -27,13 +28,7 @@ export const pipelineUserCommand: CommandModule<object, UserArguments> = {
         demandOption: true,
         describe: "40 hex digits, with or without 0x",
       })
-      .option("config", {
-        alias: "c",
-        type: "string",
-        default: "./config/config.toml",
-        requiresArg: true,
-        describe: "The stage's configuration",
-      })
+      .options({ config: { ...pipelineConfigOption.config, describe: "The stage's configuration" } })
       .example("$0 pipeline user add 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 -c stage.toml", ""),
   handler: ({ action, address: given, config: path }) =>
     reportErrors(async () => {

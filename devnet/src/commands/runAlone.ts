@@ -4,9 +4,7 @@ import { GevulotError, type TaskFailure } from "gevulot-sdk";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { removeTree } from "../removeTree.ts";
-import type { VsockOptions } from "../vm/vsock/createVsockHost.ts";
-import type { VsockKind } from "../vm/vsock/vsockHost.ts";
-import { RESULT_FILE, runAloneVm, writeResult } from "./aloneVm.ts";
+import { type AloneFacts, type AloneOptions, RESULT_FILE, runAloneVm, writeResult } from "./aloneVm.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -14,31 +12,14 @@ declare module "gevulot-sdk/errors" {
   }
 }
 
-export interface RunAloneOptions {
-  /** An image, or a program to make one of. */
-  readonly program: string;
+export interface RunAloneOptions extends AloneOptions {
   /** Protocol section 9; default `task.json` of the workspace. */
   readonly taskPath?: string | undefined;
   /** Holds the input files; gets `task_result.json` and the output files. */
   readonly workspaceDir: string;
-  readonly provider: "auto" | "qemu" | "process";
-  readonly qemuPath: string;
-  readonly vsock?: VsockOptions;
-  /** Default: what the image asks for, or 512. */
-  readonly memMib?: number | undefined;
-  /** Default: what the image asks for, or 1. */
-  readonly cpus?: number | undefined;
-  readonly deadlineMs: number;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (message: string) => void;
 }
 
-export interface AloneResult {
-  readonly provider: string;
-  readonly accelerator: string;
-  /** How the program could get its task besides by files. */
-  readonly vsock: VsockKind;
-  readonly tookMs: number;
+export interface AloneResult extends AloneFacts {
   readonly consoleTail: string;
   /** Null where the program gave a result. */
   readonly failure: TaskFailure | null;
