@@ -1,4 +1,4 @@
-import { checksumFile } from "gevulot-sdk/node";
+import { checksumFile, safeText } from "gevulot-sdk/node";
 import type { Argv, CommandModule } from "yargs";
 import { type NanosInfo, nodeMountProblem, readNanosInfo } from "../image/nanos/nanosInfo.ts";
 import { isNanos } from "../image/nanos/openNanos.ts";
@@ -37,7 +37,7 @@ async function inspect(file: string) {
 async function print(file: string): Promise<void> {
   const inspected = await inspect(file);
   if ("kind" in inspected) {
-    process.stdout.write(`${nanosLines(inspected).join("\n")}\n`);
+    process.stdout.write(`${nanosLines(inspected).map(safeText).join("\n")}\n`);
     return;
   }
   const { checksum, program, versions, ...info } = inspected;
@@ -56,7 +56,7 @@ async function print(file: string): Promise<void> {
     part("initrd", info.initrd),
     part("root", info.root),
   ];
-  process.stdout.write(`${lines.join("\n")}\n`);
+  process.stdout.write(`${lines.map(safeText).join("\n")}\n`);
 }
 
 function nanosLines(info: NanosInfo & { readonly checksum: string }): string[] {

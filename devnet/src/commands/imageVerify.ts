@@ -1,3 +1,4 @@
+import { safeText } from "gevulot-sdk/node";
 import type { Argv, CommandModule } from "yargs";
 import { imageInvalid } from "../image/descriptor.ts";
 import { MOUNTS } from "../image/nanos/verifyNanos.ts";
@@ -28,7 +29,7 @@ export const imageVerifyCommand: CommandModule<object, Arguments> = {
     if (!json) {
       return reportErrors(async () => {
         const checks = permit(await verifyImage(file), isAllowed);
-        for (const check of checks) process.stdout.write(`${line(check)}\n`);
+        for (const check of checks) process.stdout.write(`${safeText(line(check))}\n`);
         throwIfDamaged(file, checks);
       });
     }

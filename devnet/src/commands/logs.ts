@@ -1,9 +1,10 @@
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { GevulotError } from "gevulot-sdk";
+import { safeName, safeText } from "gevulot-sdk/node";
 import type { Argv, CommandModule } from "yargs";
 import { createNodeLink } from "../explorer/nodeLink.ts";
-import { entryText, type LogEntry, safeText } from "../logs/logEntry.ts";
+import { entryText, type LogEntry } from "../logs/logEntry.ts";
 import { type NodeLog, readNodeLogs } from "../logs/nodeLogs.ts";
 import { type ConsoleLine, type ConsoleNode, readRunConsoles } from "../logs/runConsoles.ts";
 import { createLineCutter, readTaskConsole } from "../logs/taskConsole.ts";
@@ -171,7 +172,7 @@ function createLineText(follow: boolean): (line: ConsoleLine) => string {
   return ({ node, task, step, programName, attempt, text }) => {
     const safe = safeText(text);
     if (follow) return `${node} step ${step} | ${safe}`;
-    const heading = `--- step ${step} "${programName}" on ${node}, attempt ${attempt} (task ${task})`;
+    const heading = `--- step ${step} "${safeName(programName)}" on ${node}, attempt ${attempt} (task ${task})`;
     const line = heading === last ? safe : `${heading}\n${safe}`;
     last = heading;
     return line;

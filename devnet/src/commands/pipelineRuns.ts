@@ -1,5 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { readKeyFile } from "gevulot-sdk/node";
+import { readKeyFile, safeText } from "gevulot-sdk/node";
 import {
   createPipelineClient,
   type PipelineClient,
@@ -50,7 +50,7 @@ async function withClient(
     const client = createPipelineClient({ url, key: await readKeyFile(keyfile) });
     const { lines, data } = await work(client);
     if (json) printEnvelope(okEnvelope(`pipeline ${command}`, data));
-    else process.stdout.write(`${lines.join("\n")}\n`);
+    else process.stdout.write(`${lines.map(safeText).join("\n")}\n`);
   } catch (error) {
     process.exitCode = EXIT_FAILURE;
     if (json) printEnvelope(errorEnvelope(`pipeline ${command}`, error));

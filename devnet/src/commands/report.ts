@@ -1,3 +1,4 @@
+import { safeText } from "gevulot-sdk/node";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
 import { EXIT_FAILURE, errorText } from "./reportError.ts";
 
@@ -23,8 +24,8 @@ export async function report(
   try {
     const { lines, data, warnings = [] } = await work();
     if (json) return printEnvelope(okEnvelope(command, data, warnings));
-    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
-    if (!quiet && lines.length > 0) process.stdout.write(`${lines.join("\n")}\n`);
+    for (const warning of warnings) process.stderr.write(`warning: ${safeText(warning)}\n`);
+    if (!quiet && lines.length > 0) process.stdout.write(`${lines.map(safeText).join("\n")}\n`);
   } catch (error) {
     process.exitCode = EXIT_FAILURE;
     if (json) printEnvelope(errorEnvelope(command, error));

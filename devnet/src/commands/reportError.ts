@@ -1,12 +1,18 @@
 import { isGevulotError } from "gevulot-sdk";
+import { safeText } from "gevulot-sdk/node";
 
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
 
 /** One line what was wrong and what to do; a stack only for what we did not foresee. */
 export function errorText(error: unknown): string {
+  // Messages may quote what programs and strangers wrote.
+  return safeText(textOf(error));
+}
+
+function textOf(error: unknown): string {
   if (isGevulotError(error)) return `error: ${error.message}`;
-  if (error instanceof AggregateError) return error.errors.map(errorText).join("\n");
+  if (error instanceof AggregateError) return error.errors.map(textOf).join("\n");
   if (error instanceof Error && "syscall" in error)
     return `error: ${systemErrorText(error as NodeJS.ErrnoException)}`;
   return `error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;

@@ -1,5 +1,12 @@
+import { safeText } from "gevulot-sdk/node";
+
 /** What `up` shows of a node's log: one line for each step in the life of a transaction, and all warnings. */
 export function runLine(json: string): string | null {
+  const line = lineOf(json);
+  return line === null ? null : safeText(line);
+}
+
+function lineOf(json: string): string | null {
   let entry: Record<string, unknown>;
   try {
     entry = JSON.parse(json);

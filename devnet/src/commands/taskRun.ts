@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { GevulotError } from "gevulot-sdk";
+import { safeText } from "gevulot-sdk/node";
 import type { Argv, CommandModule } from "yargs";
 import { type AloneArguments, aloneOptions, prepareAlone } from "./aloneOptions.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
@@ -61,7 +62,7 @@ function failed({ failure }: AloneResult): GevulotError {
 }
 
 function print({ workspace }: Arguments, result: AloneResult): void {
-  if (result.consoleTail) process.stderr.write(`console:\n${result.consoleTail.trimEnd()}\n`);
+  if (result.consoleTail) process.stderr.write(`console:\n${safeText(result.consoleTail.trimEnd())}\n`);
   if (result.failure) throw failed(result);
   const lines = [
     `result     ${result.dataBytes} bytes, in ${resolve(workspace, "task_result.json")}`,

@@ -47,17 +47,21 @@ export function followConsole(stream: EventStream, find: () => Promise<TaskConso
     }
   };
   const again = (): void => {
-    look().then(
-      () => {
-        if (!isClosed) timer = setTimeout(again, LOOK_MS);
-      },
-      () => stream.end(),
-    );
+    look()
+      .then(
+        () => {
+          if (!isClosed) timer = setTimeout(again, LOOK_MS);
+        },
+        () => stream.end(),
+      )
+      // A look that was under way may have opened the file again.
+      .finally(() => isClosed && reader.end())
+      .catch(() => {});
   };
   stream.onClose(() => {
     isClosed = true;
     clearTimeout(timer);
-    void reader.end();
+    reader.end().catch(() => {});
   });
   again();
 }

@@ -59,9 +59,9 @@ export function createExplorerApi(deps: ExplorerApiDeps): (call: ApiCall) => Pro
     ],
     [
       /^\/api\/tasks\/([0-9a-f]{1,32})\/console$/,
-      async ({ url, request, response }, [task]) => {
+      async ({ url, response }, [task]) => {
         const link = await nodeOf(network, parameter(url.searchParams, "node", NODE_KEY) ?? "");
-        await relayConsole(link, task as string, request, () => streams.open(response));
+        await relayConsole(link, task as string, response, () => streams.open(response));
       },
     ],
     [
@@ -139,18 +139,16 @@ async function nodeOf(network: LiveNetwork, publicKey: string): Promise<NodeLink
 async function relayConsole(
   link: NodeLink,
   task: string,
-  request: IncomingMessage,
+  response: ServerResponse,
   open: () => EventStream,
 ): Promise<void> {
   const stop = new AbortController();
-  request.socket.once("close", () => stop.abort());
+  response.once("close", () => stop.abort());
   let stream: EventStream | null = null;
   try {
     for await (const { name, data } of link.events(`/events/tasks/${task}/console`, stop.signal)) {
-      if (stream === null) {
-        stream = open();
-        stream.onClose(() => stop.abort());
-      }
+      if (response.destroyed) return;
+      stream ??= open();
       stream.send({ name, data });
     }
   } catch (error) {

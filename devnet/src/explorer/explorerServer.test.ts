@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, request, type Server } from "node:http";
+import { Agent, createServer, get, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -145,6 +145,31 @@ describe("nodes that misbehave", () => {
       message: expect.stringMatching(/gone at .* does not answer: .*gevulot-devnet status/),
     });
   });
+});
+
+test("asking for many consoles over one connection leaves nothing behind on it", async () => {
+  const publicKey = `04${"ab".repeat(64)}`;
+  said = () => JSON.stringify({ result: { Ok: { publicKey } } });
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => void warnings.push(warning);
+  process.on("warning", onWarning);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  try {
+    for (let count = 0; count < 12; count++) {
+      const path = `/api/tasks/${"0".repeat(16)}/console?node=${publicKey}`;
+      const status = await new Promise((resolve, reject) => {
+        get({ port: explorer.port, host: "127.0.0.1", path, agent }, (answer) =>
+          answer.resume().once("end", () => resolve(answer.statusCode)),
+        ).once("error", reject);
+      });
+      expect(status).toBe(404);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warnings.filter(({ name }) => name === "MaxListenersExceededWarning")).toEqual([]);
+  } finally {
+    agent.destroy();
+    process.off("warning", onWarning);
+  }
 });
 
 describe("files of programs", () => {

@@ -72,6 +72,16 @@ describe("a node's server with a wrong file", () => {
   });
 });
 
+test("a file that is larger than this node takes makes no liar of who serves it; it is not asked again", async () => {
+  const peers = { list: () => [honest.url], onLie: (server: string) => void told.push([server, ""]) };
+  const small = createFileFetcher(join(dir, "small"), { ...DEFAULT_FETCH, maxBytes: 3, peers });
+  for (let tries = 0; tries < 2; tries++) {
+    await expect(small.fetch(request())).rejects.toMatchObject({ code: "FILE_UNAVAILABLE" });
+  }
+  expect(told).toEqual([]);
+  expect(honest.requests).toEqual([PATH]);
+});
+
 test("a transaction that names another place of an honest node, with a wrong checksum, harms nobody", async () => {
   liar.files.delete(PATH);
   honest.files.set("/images/1/a.img", "an image");

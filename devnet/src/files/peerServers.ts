@@ -33,7 +33,9 @@ export function createUsefulServers(servers: PeerServers, now: () => number = Da
       asideUntil.set(server, now() + ASIDE_MS);
       const [oldest] = asideUntil.keys();
       if (asideUntil.size > MAX_ASIDE && oldest !== undefined) asideUntil.delete(oldest);
-      if (isPathBinding) servers.onLie(server, `it serves a wrong file: ${error.message}`);
+      // One that is too large may be right all the same: the limit is this node's own.
+      if (isPathBinding && isGevulotError(error, "CHECKSUM_WRONG"))
+        servers.onLie(server, `it serves a wrong file: ${error.message}`);
     },
   };
 }

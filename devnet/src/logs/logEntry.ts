@@ -1,3 +1,5 @@
+import { safeText } from "gevulot-sdk/node";
+
 /** One entry of a node's log; what follows a line that is no JSON belongs to it. */
 export interface LogEntry {
   readonly node: string;
@@ -57,10 +59,4 @@ function valueText(value: unknown): string {
 function errorText(error: unknown): string {
   const { stack, message } = Object(error) as { stack?: string; message?: string };
   return (stack ?? message ?? String(error)).replace(/^/gm, "    ");
-}
-
-/** What a program or a stranger wrote, without what moves a terminal's cursor or rewrites its title; colours stay. */
-export function safeText(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
-  return text.replace(/\x1b(?!\[[\d;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f]/g, "");
 }

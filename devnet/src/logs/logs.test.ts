@@ -2,7 +2,7 @@ import { appendFile, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { createEntryReader, entryText, safeText } from "./logEntry.ts";
+import { createEntryReader, entryText } from "./logEntry.ts";
 import { followLog, readLogTail } from "./logFile.ts";
 import { readNodeLogs } from "./nodeLogs.ts";
 import { createLineCutter } from "./taskConsole.ts";
@@ -117,12 +117,6 @@ test("an entry for people: level, fields, hashes cut short, errors beneath", () 
   );
   expect(entryText(read(JSON.stringify(line)), true)).toContain("\u001b[31merror\u001b[39m");
   expect(entryText(read("no JSON"), false)).toMatch(/node0 info {2}no JSON$/);
-});
-
-test("what moves a terminal's cursor or sets its title is left out, colours stay", () => {
-  expect(safeText("\u001b[31mred\u001b[0m \u001b[2J\u001b]0;title\u0007 a\tb\r\n\u009b1A")).toBe(
-    "\u001b[31mred\u001b[0m [2J]0;title a\tb\n1A",
-  );
 });
 
 test("text that comes in pieces is cut into lines", () => {

@@ -73,7 +73,7 @@ test.each([
   ["rows of another table", { name: "transaction", columns: ["hash"] }],
 ])("%s is refused, and neither rows nor keys are changed", async (_, table) => {
   const [saved] = manifest.nodes;
-  const [{ blob }] = saved!.database.tables as [{ blob: string }];
+  const { blob } = saved!.database.tables[0]!;
   const database = { ...saved!.database, tables: [{ ...table, blob }] };
   await expect(load({ ...manifest, nodes: [{ ...saved!, database }] })).rejects.toMatchObject({
     code: "STATE_INVALID",

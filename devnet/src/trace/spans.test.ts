@@ -220,6 +220,13 @@ describe("the spans of nodes", () => {
     expect(lines.find((line) => line.includes("program"))).toMatch(/ … +node0 +step 0: program +━/);
   });
 
+  test("what a stranger calls his program stays in its line, and is text", () => {
+    const named = attempt({ programName: "prover\n\u001b[2J" });
+    const joined = joinTraces(RUN, [nodeTrace("node0", [stored({})], [named])]);
+    const lines = traceTable(joined, { nowMs: at(2_000).getTime() });
+    expect(lines.find((line) => line.includes("step 0: program"))).toMatch(/prover \[2J$/);
+  });
+
   test("of a run without any", () => {
     expect(traceTable(joinTraces(RUN, []), { nowMs: 0 })).toEqual([
       expect.stringContaining("Nothing is noted"),

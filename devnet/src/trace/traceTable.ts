@@ -1,3 +1,4 @@
+import { safeName } from "gevulot-sdk/node";
 import type { NetworkSpan, NetworkTrace } from "./joinTraces.ts";
 
 const BAR_CHARS = 24;
@@ -43,7 +44,7 @@ export function traceTable(
       took: tookMs === null ? "…" : isInstant ? "" : seconds(tookMs),
       node: span.node,
       what: whatOf(span),
-      detail: span.detail,
+      detail: safeName(span.detail),
       bar: barOf(startMs / wholeMs, (tookMs ?? wholeMs - startMs) / wholeMs),
     };
   });

@@ -35,12 +35,16 @@ async function whileSuspended(
     await settleAll(working.map((node) => node.order({ kind: "suspend" })));
     await work();
   } finally {
-    // The others dial the first.
-    const [first, ...others] = working;
-    await first?.order({ kind: "resume" });
-    await settleAll(others.map((node) => node.order({ kind: "resume" })));
+    await resumeAll(working);
     await untilMesh(working, options);
   }
+}
+
+/** The others dial the first, and go on also where it does not. */
+async function resumeAll([first, ...others]: readonly DevnetNode[]): Promise<void> {
+  const begun = first?.order({ kind: "resume" }) ?? Promise.resolve();
+  await begun.catch(() => {});
+  await settleAll([begun, ...others.map((node) => node.order({ kind: "resume" }))]);
 }
 
 /** As `Promise.all`, and nothing goes on afterwards. */

@@ -1,4 +1,5 @@
 import type { Argv, CommandModule, InferredOptionTypes } from "yargs";
+import { safeName } from "../node/safeText.ts";
 import type { RunState, TaskStatus } from "../runStatus.ts";
 import { type CommonArguments, createClient } from "./commonOptions.ts";
 import { type Output, runCommand } from "./output.ts";
@@ -35,7 +36,7 @@ async function list(args: Arguments): Promise<Output> {
   const options = { author, before, limit };
   if (args.what === "programs") {
     const page = await client.listPrograms(options);
-    const lines = page.items.map((item) => `${item.deployedAt}  ${item.program}  ${item.name}`);
+    const lines = page.items.map((item) => `${item.deployedAt}  ${item.program}  ${safeName(item.name)}`);
     return { lines: withNext(lines, page.next), data: page };
   }
   if (args.what === "runs") {
@@ -46,7 +47,7 @@ async function list(args: Arguments): Promise<Output> {
   const page = await client.listTasks({ ...options, state: args.state as TaskStatus["state"] | undefined });
   const lines = page.items.map(
     (item) =>
-      `${item.queuedAt}  ${item.run}  step ${item.step} ${item.kind} "${item.programName}"  ${item.state}`,
+      `${item.queuedAt}  ${item.run}  step ${item.step} ${item.kind} "${safeName(item.programName)}"  ${item.state}`,
   );
   return { lines: withNext(lines, page.next), data: page };
 }

@@ -1,9 +1,10 @@
 import { isGevulotError } from "../errors.ts";
+import { safeText } from "../node/safeText.ts";
 import type { UsageText } from "../node/usageText.ts";
 import { stringifyJson } from "../protocol/json/stringifyJson.ts";
 
 /** Exit codes; 0 only where all was done. */
-export const EXIT = Object.freeze({
+const EXIT = Object.freeze({
   failure: 1,
   usage: 2,
   unreachable: 3,
@@ -39,7 +40,7 @@ export async function runCommand(
   try {
     const { lines, data } = await work();
     if (json) printEnvelope({ command, status: "ok", data, error: null });
-    else if (lines.length > 0) process.stdout.write(`${lines.join("\n")}\n`);
+    else if (lines.length > 0) process.stdout.write(`${lines.map(safeText).join("\n")}\n`);
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     const code = isGevulotError(error) ? error.code : "UNEXPECTED";
@@ -76,7 +77,8 @@ function exitCodeOf(error: unknown): number {
 }
 
 function errorText(error: unknown): string {
-  const text = `error: ${textOf(error)}\n`;
+  // Messages may quote what programs and strangers wrote.
+  const text = `error: ${safeText(textOf(error))}\n`;
   if (!isGevulotError(error)) return text;
   return `${text}More: gevulot explain ${error.code}\n`;
 }

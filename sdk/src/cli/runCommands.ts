@@ -1,4 +1,5 @@
 import type { CommandModule } from "yargs";
+import { safeName } from "../node/safeText.ts";
 import type { RunStatus, TaskStatus } from "../runStatus.ts";
 import { createClient } from "./commonOptions.ts";
 import { runCommand } from "./output.ts";
@@ -36,7 +37,7 @@ function statusLines(status: RunStatus): string[] {
 function taskLine({ step, kind, programName, state, waitsFor, attempts, node }: TaskStatus): string {
   const why = waitsFor === null ? "" : `, ${waitsFor}`;
   const where = node === null ? "" : `, node ${node.slice(0, NODE_DIGITS)}`;
-  return `step ${step} ${kind} "${programName}": ${state}${why}, attempts ${attempts.length}${where}`;
+  return `step ${step} ${kind} "${safeName(programName)}": ${state}${why}, attempts ${attempts.length}${where}`;
 }
 
 export const logsCommand: CommandModule<object, HashArguments> = {
@@ -56,7 +57,7 @@ export const logsCommand: CommandModule<object, HashArguments> = {
         })),
       );
       const lines = logs.flatMap(({ step, kind, programName, attempt, consoleTail }) => [
-        `--- step ${step} ${kind} "${programName}", attempt ${attempt}`,
+        `--- step ${step} ${kind} "${safeName(programName)}", attempt ${attempt}`,
         ...(consoleTail === "" ? [] : [consoleTail.replace(/\n$/, "")]),
       ]);
       return { lines: lines.length > 0 ? lines : ["No task of this run has started yet."], data: logs };

@@ -9,4 +9,5 @@ export {
 } from "./downloadFile.ts";
 export { createFileHost } from "./fileHost.ts";
 export { createKeyFile, readKeyFile } from "./keyFile.ts";
+export { safeName, safeText } from "./safeText.ts";
 export { type HelpSource, type UsageText, usageText } from "./usageText.ts";

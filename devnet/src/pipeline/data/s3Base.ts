@@ -79,7 +79,8 @@ export async function createS3Base(options: S3BaseOptions): Promise<SharedBase> 
         const start = `${keyOf(folder)}/`;
         for await (const item of client.listObjectsV2(bucket, start, false)) {
           const { name } = item as { name?: string };
-          if (name !== undefined) names.push(name.slice(start.length));
+          // Consoles of S3 make an empty object for the folder itself.
+          if (name !== undefined && name !== start) names.push(name.slice(start.length));
         }
         return names;
       }),

@@ -9,6 +9,8 @@ export interface CommandOptions {
 
 const STDERR_CHARS = 4_096;
 const KILL_AFTER_MS = 5_000;
+/** For what was written before the end, where somebody else holds the pipes. */
+const PIPES_MS = 2_000;
 
 /** Runs a step's command to its end. Throws `STEP_FAILED` with what it said last, and `STEP_CANCELLED` where it was aborted. */
 export async function runCommand(command: readonly string[], options: CommandOptions): Promise<void> {
@@ -37,6 +39,7 @@ export async function runCommand(command: readonly string[], options: CommandOpt
       }
     };
     let killing: NodeJS.Timeout | undefined;
+    let closing: NodeJS.Timeout | undefined;
     const abort = (): void => {
       kill("SIGTERM");
       killing = setTimeout(kill, KILL_AFTER_MS, "SIGKILL");
@@ -44,6 +47,7 @@ export async function runCommand(command: readonly string[], options: CommandOpt
     options.signal.addEventListener("abort", abort, { once: true });
     const end = (settle: () => void): void => {
       clearTimeout(killing);
+      clearTimeout(closing);
       options.signal.removeEventListener("abort", abort);
       kill("SIGKILL");
       settle();
@@ -51,6 +55,14 @@ export async function runCommand(command: readonly string[], options: CommandOpt
     child.once("error", (error) =>
       end(() => reject(stepFailed(shown, `can't be started (${error.message})`, "", error))),
     );
+    // What it started and left running would hold the pipes, and so the step.
+    child.once("exit", () => {
+      kill("SIGKILL");
+      closing = setTimeout(() => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+      }, PIPES_MS);
+    });
     child.once("close", (code, signal) =>
       end(() => {
         if (options.signal.aborted) reject(stepCancelled(shown));
