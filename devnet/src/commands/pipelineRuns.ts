@@ -1,5 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { readKeyFile, safeText } from "gevulot-sdk/node";
+import { readKeyFile } from "gevulot-sdk/node";
 import {
   createPipelineClient,
   type PipelineClient,
@@ -7,19 +7,12 @@ import {
   type PipelineRunStatus,
 } from "gevulot-sdk/pipeline";
 import type { Argv, CommandModule } from "yargs";
-import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
-import { EXIT_FAILURE, errorText } from "./reportError.ts";
+import { type Output, report } from "./report.ts";
 
 interface ClientArguments {
   url: string;
   keyfile: string;
   json: boolean;
-}
-
-/** What a command gives: lines for people, data for `--json`. */
-interface Output {
-  readonly lines: readonly string[];
-  readonly data: unknown;
 }
 
 function clientOptions<T>(yargs: Argv<T>) {
@@ -41,21 +34,14 @@ function clientOptions<T>(yargs: Argv<T>) {
     .option("json", { type: "boolean", default: false, describe: "One line of JSON" });
 }
 
-async function withClient(
+function withClient(
   command: string,
   { url, keyfile, json }: ClientArguments,
   work: (client: PipelineClient) => Promise<Output>,
 ): Promise<void> {
-  try {
-    const client = createPipelineClient({ url, key: await readKeyFile(keyfile) });
-    const { lines, data } = await work(client);
-    if (json) printEnvelope(okEnvelope(`pipeline ${command}`, data));
-    else process.stdout.write(`${lines.map(safeText).join("\n")}\n`);
-  } catch (error) {
-    process.exitCode = EXIT_FAILURE;
-    if (json) printEnvelope(errorEnvelope(`pipeline ${command}`, error));
-    else process.stderr.write(`${errorText(error)}\n`);
-  }
+  return report(`pipeline ${command}`, { json }, async () =>
+    work(createPipelineClient({ url, key: await readKeyFile(keyfile) })),
+  );
 }
 
 interface SubmitArguments extends ClientArguments {
