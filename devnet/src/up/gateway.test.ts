@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -23,6 +23,10 @@ async function startInner(): Promise<string> {
     seen.push(request);
     if (request.url === "/events")
       return void response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+    if (request.url === "/full") {
+      response.writeHead(413, { connection: "close" });
+      return void response.write("full", () => setTimeout(() => request.socket.resetAndDestroy(), 100));
+    }
     response.setHeader("x-inner", "yes");
     request.pipe(response);
   });
@@ -102,6 +106,24 @@ test("a stream is open before its first word, and its end reaches the node", asy
   const ended = new Promise((done) => seen[0]?.socket.once("close", done));
   stop.abort();
   await ended;
+});
+
+test("an upload that the node cuts with its answer gets that, and nothing after it", async () => {
+  const said = await new Promise<string>((resolve) => {
+    const socket = connect(PORT + 1, "127.0.0.1");
+    let text = "";
+    socket.setEncoding("utf8").on("data", (chunk) => {
+      text += chunk;
+      // The node does not hear the rest.
+      for (let parts = 0; parts < 64; parts++) socket.write("x".repeat(65_536));
+    });
+    socket.on("error", () => {}).once("close", () => resolve(text));
+    socket.setTimeout(2_000, () => socket.destroy());
+    socket.write(
+      `PUT /full HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nContent-Length: 99999999\r\n\r\nx`,
+    );
+  });
+  expect(said).toMatch(/^HTTP\/1.1 413 [^]*full\s*$/);
 });
 
 test("a node that is gone is said", async () => {

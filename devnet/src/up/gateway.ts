@@ -67,19 +67,22 @@ function pass(url: string, request: IncomingMessage, response: ServerResponse): 
     path: request.url,
     headers: { ...withoutOrigin(request.headers), host: target.host },
   });
-  const fail = (error: Error): void => {
-    if (!response.headersSent) response.writeHead(502, { "content-type": "text/plain" });
+  inner.on("error", (error) => {
+    // An answer that has begun is the node's: one that refuses an upload cuts it.
+    if (response.headersSent) return;
+    response.writeHead(502, { "content-type": "text/plain" });
     response.end(`the node can't be reached: ${error.message}\n`);
-  };
-  inner.once("error", fail);
+  });
   inner.once("response", (answer) => {
+    if (response.headersSent) return void answer.resume();
     response.writeHead(answer.statusCode ?? 502, answer.headers);
     // Headers of a stream of events come long before its first.
     response.flushHeaders();
     pipeline(answer, response).catch(() => response.destroy());
   });
   response.once("close", () => inner.destroy());
-  pipeline(request, inner).catch(fail);
+  // What goes wrong on the way shows as an error of `inner`.
+  pipeline(request, inner).catch(() => {});
 }
 
 /** The gate has looked at it; nor is the token the node's. */
