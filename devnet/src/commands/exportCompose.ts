@@ -3,8 +3,7 @@ import type { Argv, CommandModule, InferredOptionTypes, Options } from "yargs";
 import { composeFile, composeRpcUrls, DEFAULT_COMPOSE, EXPLORER_PORT } from "../operator/composeFile.ts";
 import { writeOutputFiles } from "../operator/outputFiles.ts";
 import { checkComposeNodes, composeOptions, composeOptionsOf } from "./composeOptions.ts";
-import { okEnvelope, printEnvelope } from "./envelope.ts";
-import { reportDevnet } from "./requireDevnet.ts";
+import { report } from "./report.ts";
 
 const exportComposeOptions = {
   ...composeOptions,
@@ -31,15 +30,14 @@ export const exportComposeCommand: CommandModule<object, Args> = {
       .check(checkComposeNodes)
       .example("$0 export compose --out compose.yaml --nodes 3", "") as Argv<Args>,
   handler: (args) =>
-    reportDevnet("export compose", args, async () => {
-      const { out, nodes, force, json } = args;
+    report("export compose", args, async () => {
+      const { out, nodes, force } = args;
       const content = composeFile(composeOptionsOf(args));
       await writeOutputFiles(dirname(out), [{ path: basename(out), content }], { force });
       const rpcUrls = composeRpcUrls(nodes);
       const explorer = `http://127.0.0.1:${EXPLORER_PORT}`;
-      if (json) return printEnvelope(okEnvelope("export compose", { files: [out], rpcUrls, explorer }));
-      process.stdout.write(
-        `${out}\n\nNext: docker compose -f ${out} up --detach\nnodes     ${rpcUrls.join(" ")}\nexplorer  ${explorer}\n`,
-      );
+      const next = `Next: docker compose -f ${out} up --detach`;
+      const lines = [out, "", next, `nodes     ${rpcUrls.join(" ")}`, `explorer  ${explorer}`];
+      return { lines, data: { files: [out], rpcUrls, explorer } };
     }),
 };

@@ -1,13 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Argv, CommandModule, InferredOptionTypes, Options } from "yargs";
+import { parseHostPort } from "../hostPort.ts";
 import { readContainerfile } from "../operator/containerfile.ts";
 import { writeOutputFiles } from "../operator/outputFiles.ts";
 import { NO_PASSTHROUGH, planPassthrough } from "../operator/passthrough.ts";
 import { quadletFiles } from "../operator/quadlet.ts";
 import { parseLspci, readPciDevices } from "../pci/pciDevices.ts";
-import { okEnvelope, printEnvelope } from "./envelope.ts";
-import { reportDevnet } from "./requireDevnet.ts";
+import { report } from "./report.ts";
 
 const quadletOptions = {
   out: { type: "string", demandOption: true, requiresArg: true, describe: "Folder to write to" },
@@ -59,8 +59,6 @@ const quadletOptions = {
 
 type QuadletArgs = InferredOptionTypes<typeof quadletOptions>;
 
-const ADDRESS = /^(\[[0-9a-fA-F:]+\]|[^\s:[\]]+):\d{1,5}$/;
-
 export const exportQuadletCommand: CommandModule<object, QuadletArgs> = {
   command: "quadlet",
   describe: "Write systemd units for a node and PostgreSQL under Podman, and the host's files that they need",
@@ -73,8 +71,8 @@ export const exportQuadletCommand: CommandModule<object, QuadletArgs> = {
         "",
       ) as Argv<QuadletArgs>,
   handler: (args) =>
-    reportDevnet("export quadlet", args, async () => {
-      const { out, gpu = [], json } = args;
+    report("export quadlet", args, async () => {
+      const { out, gpu = [] } = args;
       const devices = gpu.length === 0 ? [] : await readDevices(args.lspci);
       const passthrough = gpu.length === 0 ? NO_PASSTHROUGH : planPassthrough(devices, gpu);
       const files = quadletFiles(
@@ -91,9 +89,8 @@ export const exportQuadletCommand: CommandModule<object, QuadletArgs> = {
       await writeOutputFiles(out, files, { force: args.force });
       const paths = files.map(({ path }) => join(out, path));
       const { warnings } = passthrough;
-      if (json) return printEnvelope(okEnvelope("export quadlet", { files: paths }, warnings));
-      for (const warning of warnings) process.stdout.write(`note: ${warning}\n`);
-      process.stdout.write(`${paths.join("\n")}\n\nNext: follow ${join(out, "INSTALL.md")}\n`);
+      const lines = [...paths, "", `Next: follow ${join(out, "INSTALL.md")}`];
+      return { lines, data: { files: paths }, warnings };
     }),
 };
 
@@ -103,7 +100,7 @@ async function readDevices(lspciFile: string | undefined) {
 
 function checkArgs(args: Partial<QuadletArgs>): true | string {
   for (const address of [args.advertise ?? "", ...(args.discovery ?? [])]) {
-    if (!ADDRESS.test(address)) return `"${address}" is no host:port.`;
+    if (parseHostPort(address) === null) return `"${address}" is no host:port.`;
   }
   const { "data-directory": directory = "/", "acl-whitelist-url": url, image = "" } = args;
   if (!/^\/[^\s:%]+$/.test(directory))

@@ -1,7 +1,6 @@
 import type { Argv, CommandModule } from "yargs";
 import { copyFromImage } from "../image/copyFromImage.ts";
-import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
-import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
+import { report } from "./report.ts";
 
 interface Arguments {
   readonly file: string;
@@ -34,15 +33,8 @@ export const imageCpCommand: CommandModule<object, Arguments> = {
       })
       .option("json", { type: "boolean", default: false, describe: "One line of JSON" })
       .example("$0 image cp -r prover.img /data ./out", "writes out, or out/data if out is there"),
-  handler: async (given) => {
-    if (!given.json) return reportErrors(async () => void (await copy(given)));
-    try {
-      printEnvelope(okEnvelope("image cp", { written: await copy(given) }));
-    } catch (error) {
-      printEnvelope(errorEnvelope("image cp", error));
-      process.exitCode = EXIT_FAILURE;
-    }
-  },
+  handler: (given) =>
+    report("image cp", given, async () => ({ lines: [], data: { written: await copy(given) } })),
 };
 
 function copy({ file, path, rest, recursive, dereference }: Arguments): Promise<number> {

@@ -1,10 +1,10 @@
-import { checksumFile, safeText } from "gevulot-sdk/node";
+import { checksumFile } from "gevulot-sdk/node";
 import type { Argv, CommandModule } from "yargs";
+import type { ImageInfo } from "../image/descriptor.ts";
 import { type NanosInfo, nodeMountProblem, readNanosInfo } from "../image/nanos/nanosInfo.ts";
 import { isNanos } from "../image/nanos/openNanos.ts";
 import { readImage } from "../image/readImage.ts";
-import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
-import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
+import { report } from "./report.ts";
 
 interface Arguments {
   readonly file: string;
@@ -18,15 +18,11 @@ export const imageInspectCommand: CommandModule<object, Arguments> = {
     yargs
       .positional("file", { type: "string", demandOption: true, describe: "An image" })
       .option("json", { type: "boolean", default: false, describe: "One line of JSON" }),
-  handler: async ({ file, json }) => {
-    if (!json) return reportErrors(() => print(file));
-    try {
-      printEnvelope(okEnvelope("image inspect", await inspect(file)));
-    } catch (error) {
-      printEnvelope(errorEnvelope("image inspect", error));
-      process.exitCode = EXIT_FAILURE;
-    }
-  },
+  handler: (args) =>
+    report("image inspect", args, async () => {
+      const data = await inspect(args.file);
+      return { lines: "kind" in data ? nanosLines(data) : linuxLines(data), data };
+    }),
 };
 
 async function inspect(file: string) {
@@ -34,16 +30,11 @@ async function inspect(file: string) {
   return { path: file, checksum: await checksumFile(file), ...info };
 }
 
-async function print(file: string): Promise<void> {
-  const inspected = await inspect(file);
-  if ("kind" in inspected) {
-    process.stdout.write(`${nanosLines(inspected).map(safeText).join("\n")}\n`);
-    return;
-  }
+function linuxLines(inspected: ImageInfo & { readonly checksum: string }): string[] {
   const { checksum, program, versions, ...info } = inspected;
   const part = (name: string, { offset, length }: { offset: number; length: number }) =>
     `${name.padEnd(10)} ${length} bytes at ${offset}`;
-  const lines = [
+  return [
     `checksum   ${checksum}  (BLAKE3)`,
     `size       ${info.sizeBytes} bytes`,
     `program    ${program.path} (${program.kind})`,
@@ -56,7 +47,6 @@ async function print(file: string): Promise<void> {
     part("initrd", info.initrd),
     part("root", info.root),
   ];
-  process.stdout.write(`${lines.map(safeText).join("\n")}\n`);
 }
 
 function nanosLines(info: NanosInfo & { readonly checksum: string }): string[] {

@@ -1,8 +1,7 @@
 import type { Argv, CommandModule } from "yargs";
 import type { ImageEntry } from "../image/imageFiles.ts";
 import { listImageFolder } from "../image/listImage.ts";
-import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
-import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
+import { report } from "./report.ts";
 
 interface Arguments {
   readonly file: string;
@@ -23,21 +22,13 @@ export const imageLsCommand: CommandModule<object, Arguments> = {
       .option("recursive", { type: "boolean", default: false, alias: "R", describe: "And all below it" })
       .option("json", { type: "boolean", default: false, describe: "One line of JSON" })
       .example("$0 image ls -lR prover.img", "all that is in it"),
-  handler: async ({ file, path, long, recursive, json }) => {
-    const list = () => listImageFolder({ imagePath: file, path, deep: recursive });
-    if (!json) {
-      return reportErrors(async () => {
-        for (const entry of await list())
-          process.stdout.write(`${printable(long ? longLine(entry) : entry.path)}\n`);
-      });
-    }
-    try {
-      printEnvelope(okEnvelope("image ls", await list()));
-    } catch (error) {
-      printEnvelope(errorEnvelope("image ls", error));
-      process.exitCode = EXIT_FAILURE;
-    }
-  },
+  handler: (args) =>
+    report("image ls", args, async () => {
+      const { file, path, long, recursive } = args;
+      const entries = await listImageFolder({ imagePath: file, path, deep: recursive });
+      const lines = entries.map((entry) => printable(long ? longLine(entry) : entry.path));
+      return { lines, data: entries };
+    }),
 };
 
 /** An image may be a stranger's: a name must not steer the terminal. */

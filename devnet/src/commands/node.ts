@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import { NODE_ACTIONS, type NodeAction, orderNode } from "../up/control.ts";
-import { okEnvelope, printEnvelope } from "./envelope.ts";
-import { type DevnetArgs, reportDevnet, requireDevnet } from "./requireDevnet.ts";
+import { report } from "./report.ts";
+import { type DevnetArgs, requireDevnet } from "./requireDevnet.ts";
 import { commonOptions } from "./upOptions.ts";
 
 type NodeArgs = DevnetArgs & { action: NodeAction; number: number };
@@ -21,11 +21,10 @@ export const nodeCommand: CommandModule<object, NodeArgs> = {
         "on the same ports; one that is paused goes on",
       ) as unknown as Argv<NodeArgs>,
   handler: (args) =>
-    reportDevnet("node", args, async () => {
+    report("node", args, async () => {
       const { action, number } = args;
       const state = await requireDevnet(resolve(args["state-dir"]));
       await orderNode(state.control, number, action);
-      if (args.json) printEnvelope(okEnvelope("node", { node: number, action }));
-      else process.stdout.write(`node${number}: ${action} done\n`);
+      return { lines: [`node${number}: ${action} done`], data: { node: number, action } };
     }),
 };

@@ -9,8 +9,7 @@ import {
   type Volume,
   type VolumeFormat,
 } from "../vm/volumes/volumeStore.ts";
-import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
-import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
+import { report } from "./report.ts";
 
 interface Common {
   readonly "volumes-directory": string;
@@ -34,18 +33,6 @@ const common = <T>(yargs: Argv<T>) =>
     default: false,
     describe: "One line of JSON",
   });
-
-async function report<T>(command: string, given: Common, work: () => Promise<T>, text: (data: T) => string) {
-  if (!given.json) {
-    return reportErrors(async () => void process.stdout.write(text(await work())));
-  }
-  try {
-    printEnvelope(okEnvelope(command, await work()));
-  } catch (error) {
-    printEnvelope(errorEnvelope(command, error));
-    process.exitCode = EXIT_FAILURE;
-  }
-}
 
 const storeOf = (given: Common) => createVolumeStore({ folder: resolve(given["volumes-directory"]) });
 
@@ -80,26 +67,27 @@ const createCommand: CommandModule<object, CreateArguments> = {
       .option("dir", { alias: "d", type: "string", requiresArg: true, describe: "Folder to copy into it" })
       .example("$0 volume create params -s 40g -d ./params", 'mounted by Mounts {"params": "/params:ro"}'),
   handler: (given) =>
-    report(
-      "volume create",
-      given,
-      async () =>
-        storeOf(given).create({
-          name: given.name,
-          sizeBytes: given.size === undefined ? undefined : parseVolumeSize(given.size),
-          contentDir: given.dir === undefined ? undefined : resolve(given.dir),
-          ...(given.format === "nanos" ? { write: writeTfsVolume } : {}),
-        }),
-      (volume) =>
-        `volume     ${volume.path}\nsize       ${size(volume.sizeBytes)}, ${size(volume.usedBytes)} on disk\n`,
-    ),
+    report("volume create", given, async () => {
+      const volume = await storeOf(given).create({
+        name: given.name,
+        sizeBytes: given.size === undefined ? undefined : parseVolumeSize(given.size),
+        contentDir: given.dir === undefined ? undefined : resolve(given.dir),
+        ...(given.format === "nanos" ? { write: writeTfsVolume } : {}),
+      });
+      const sizes = `${size(volume.sizeBytes)}, ${size(volume.usedBytes)} on disk`;
+      return { lines: [`volume     ${volume.path}`, `size       ${sizes}`], data: volume };
+    }),
 };
 
 const listCommand: CommandModule<object, Common> = {
   command: "list",
   describe: "Show the volumes and who uses them",
   builder: (yargs: Argv) => common(yargs),
-  handler: (given) => report("volume list", given, () => storeOf(given).list(), table),
+  handler: (given) =>
+    report("volume list", given, async () => {
+      const volumes = await storeOf(given).list();
+      return { lines: table(volumes), data: volumes };
+    }),
 };
 
 const deleteCommand: CommandModule<object, Common & { readonly name: string }> = {
@@ -108,20 +96,16 @@ const deleteCommand: CommandModule<object, Common & { readonly name: string }> =
   builder: (yargs: Argv) =>
     common(yargs).positional("name", { type: "string", demandOption: true, describe: "A volume" }),
   handler: (given) =>
-    report(
-      "volume delete",
-      given,
-      async () => {
-        await storeOf(given).delete(given.name);
-        return { name: given.name };
-      },
-      ({ name }) => `deleted    ${name}\n`,
-    ),
+    report("volume delete", given, async () => {
+      const { name } = given;
+      await storeOf(given).delete(name);
+      return { lines: [`deleted    ${name}`], data: { name } };
+    }),
 };
 
-function table(volumes: readonly Volume[]): string {
-  if (volumes.length === 0) return "no volumes\n";
-  const rows = volumes.map(({ name, format, sizeBytes, usedBytes, holders }) =>
+function table(volumes: readonly Volume[]): string[] {
+  if (volumes.length === 0) return ["no volumes"];
+  return volumes.map(({ name, format, sizeBytes, usedBytes, holders }) =>
     [
       name.padEnd(24),
       format.padEnd(6),
@@ -132,7 +116,6 @@ function table(volumes: readonly Volume[]): string {
       .join("  ")
       .trimEnd(),
   );
-  return `${rows.join("\n")}\n`;
 }
 
 function size(bytes: number): string {
