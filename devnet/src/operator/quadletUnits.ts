@@ -17,6 +17,17 @@ const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETU
 
 const VM_DEVICES = ["/dev/kvm", "/dev/vsock", "/dev/vhost-vsock"];
 
+/** The same of all containers. */
+const HOW_IT_RUNS: Readonly<Record<"Service" | "Install", readonly UnitLine[]>> = {
+  Service: [
+    ["Restart", "on-failure"],
+    ["RestartSec", String(RESTART_SECONDS)],
+    ["TimeoutStartSec", String(START_TIMEOUT_SECONDS)],
+    ["TimeoutStopSec", String(STOP_TIMEOUT_SECONDS)],
+  ],
+  Install: [["WantedBy", "multi-user.target default.target"]],
+};
+
 /** Units for Podman's systemd generator, version 4.4 or newer. */
 export function quadletUnits(options: QuadletOptions, passthrough: Passthrough): OutputFile[] {
   return [
@@ -63,13 +74,7 @@ function nodeUnit({ image, dataDirectory }: QuadletOptions, { iommuGroups }: Pas
       // Its helper processes are many; podman's own limit is 2048.
       ["PodmanArgs", "--pids-limit=-1"],
     ],
-    Service: [
-      ["Restart", "on-failure"],
-      ["RestartSec", String(RESTART_SECONDS)],
-      ["TimeoutStartSec", String(START_TIMEOUT_SECONDS)],
-      ["TimeoutStopSec", String(STOP_TIMEOUT_SECONDS)],
-    ],
-    Install: [["WantedBy", "multi-user.target default.target"]],
+    ...HOW_IT_RUNS,
   });
 }
 
@@ -87,12 +92,6 @@ function postgresUnit(): string {
       "On the host's network, but for this machine alone.",
       ["Exec", "postgres -c listen_addresses=127.0.0.1"],
     ],
-    Service: [
-      ["Restart", "on-failure"],
-      ["RestartSec", String(RESTART_SECONDS)],
-      ["TimeoutStartSec", String(START_TIMEOUT_SECONDS)],
-      ["TimeoutStopSec", String(STOP_TIMEOUT_SECONDS)],
-    ],
-    Install: [["WantedBy", "multi-user.target default.target"]],
+    ...HOW_IT_RUNS,
   });
 }
