@@ -1,3 +1,4 @@
+import { createTurns } from "../files/turns.ts";
 import type { FileView, InputView, ResultView, StepView } from "./api.ts";
 import { askFirst } from "./askNodes.ts";
 import type { NodeLink } from "./nodeLink.ts";
@@ -36,6 +37,8 @@ interface WireStep {
 }
 
 const MAX_KEPT = 2_000;
+/** Each may have megabytes, and a Run hundreds of results. */
+const MAX_ASKED_AT_ONCE = 8;
 const PREVIEW_BYTES = 96;
 
 export function createTransactions(links: () => readonly NodeLink[], programs: Programs): Transactions {
@@ -47,11 +50,14 @@ export function createTransactions(links: () => readonly NodeLink[], programs: P
     kept.set(hash, value);
     return value;
   };
+  const turns = createTurns({ maxAtOnce: MAX_ASKED_AT_ONCE, maxAtOnceOfKey: MAX_ASKED_AT_ONCE });
   const get = (hash: string) =>
-    askFirst(
-      links(),
-      (link) => link.call<WireTransaction>("getTransaction", toWire(hash)),
-      `The transaction ${hash}`,
+    turns.take("", undefined, () =>
+      askFirst(
+        links(),
+        (link) => link.call<WireTransaction>("getTransaction", toWire(hash)),
+        `The transaction ${hash}`,
+      ),
     );
   return {
     run: (hash) =>

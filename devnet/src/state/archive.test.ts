@@ -3,9 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { gunzipSync, gzipSync } from "node:zlib";
+import { pack as tarPack } from "tar-stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { packState, unpackState } from "./archive.ts";
 import { createBlobFolder } from "./blobFolder.ts";
+import { withRoom } from "./diskFull.ts";
 import { MANIFEST_FILE, type StateManifest } from "./stateManifest.ts";
 
 let dir: string;
@@ -113,6 +115,21 @@ test.each<[string, object, string]>([
   expect(tar.indexOf(old)).toBe(512);
   await writeFile(join(source, MANIFEST_FILE), text);
   await expect(packState(source, join(dir, "new"), { force: false })).rejects.toMatchObject({ code });
+});
+
+test("what there is no room for is not unpacked", async () => {
+  const huge = { hash: "1".repeat(64), bytes: 2 ** 52 };
+  const text = JSON.stringify({ ...manifest, blobs: [...manifest.blobs, huge] });
+  const tar = tarPack();
+  tar.entry({ name: MANIFEST_FILE }, text);
+  for (const { hash, bytes } of manifest.blobs)
+    tar.entry({ name: `blobs/${hash}` }, Buffer.alloc(bytes, "rows\n"));
+  tar.finalize();
+  const parts: Buffer[] = [];
+  for await (const part of tar) parts.push(part as Buffer);
+  await writeFile(file, gzipSync(Buffer.concat(parts)));
+  await expect(withRoom(dir, () => unpack())).rejects.toMatchObject({ code: "STATE_DISK_FULL" });
+  expect(await readdir(join(dir, "unpacked", "blobs"))).toEqual([]);
 });
 
 test("what a later version may have besides is passed over", async () => {

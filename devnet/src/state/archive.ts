@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -103,6 +103,7 @@ async function takeEntries(
   for await (const entry of entries) {
     if (manifest === null) {
       manifest = await takeManifest(entry, file, dir);
+      await requireRoom(dir, manifest);
       for (const { hash, bytes } of manifest.blobs) missing.set(`${BLOBS_FOLDER}/${hash}`, bytes);
       continue;
     }
@@ -131,6 +132,14 @@ async function takeManifest(entry: TarEntry, file: string, dir: string): Promise
   await mkdir(join(dir, BLOBS_FOLDER), { recursive: true, mode: 0o700 });
   await pipeline(Readable.from([text]), createWriteStream(join(dir, MANIFEST_FILE), { mode: ENTRY_MODE }));
   return manifest;
+}
+
+/** Before the disk is full, also of what was packed to fill it. Throws as the system does then. */
+async function requireRoom(dir: string, { blobs }: StateManifest): Promise<void> {
+  const wanted = blobs.reduce((sum, { bytes }) => sum + bytes, 0);
+  const { bavail, bsize } = await statfs(dir);
+  if (wanted <= bavail * bsize) return;
+  throw Object.assign(new Error(`${wanted} bytes are wanted in ${dir}`), { code: "ENOSPC" });
 }
 
 async function takeBlob(entry: TarEntry, file: string, dir: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { dirname, relative, resolve, sep } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { GevulotError } from "gevulot-sdk";
 import type { Client } from "minio";
 import { pathInside, type SharedBase } from "./sharedBase.ts";
@@ -23,11 +24,14 @@ export interface S3BaseOptions {
   /** Default: those of the environment (`AWS_ACCESS_KEY_ID` …) or of the machine's role. */
   readonly accessKey?: string | undefined;
   readonly secretKey?: string | undefined;
+  /** For one request, a whole file included; default 10 minutes. */
+  readonly timeoutMs?: number | undefined;
 }
 
 const AMAZON = "https://s3.amazonaws.com";
 /** Each look is a request. */
 const LOOK_EVERY_MS = 1_000;
+const DEFAULT_TIMEOUT_MS = 600_000;
 const HTTPS_PORT = 443;
 const HTTP_PORT = 80;
 
@@ -41,7 +45,7 @@ export async function createS3Base(options: S3BaseOptions): Promise<SharedBase> 
   const keyOf = (path: string): string => prefix + below(path);
   const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     try {
-      return await work();
+      return await withDeadline(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, work);
     } catch (error) {
       if (isMissing(error)) throw error;
       throw failed(options.url, what, error as Error);
@@ -85,6 +89,20 @@ export async function createS3Base(options: S3BaseOptions): Promise<SharedBase> 
         return names;
       }),
   };
+}
+
+/** The library has none: a service that says nothing would be waited for without end. */
+async function withDeadline<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  const done = new AbortController();
+  const late = delay(timeoutMs, undefined, { signal: done.signal }).then((): never => {
+    throw new Error(`it did not answer within ${timeoutMs / 1_000} s`);
+  });
+  try {
+    return await Promise.race([work(), late]);
+  } finally {
+    late.catch(() => {});
+    done.abort();
+  }
 }
 
 function parseUrl(url: string): { bucket: string; prefix: string; root: string } {
