@@ -18,6 +18,8 @@ export interface ListOptions extends ActionOptions {
 
 export interface ListRunsOptions extends ListOptions {
   readonly state?: RunState | undefined;
+  /** Only with a step of this program. */
+  readonly program?: Hash | undefined;
 }
 
 export interface ListTasksOptions extends ListOptions {
@@ -137,10 +139,10 @@ async function list<T>(
   context: ClientContext,
   method: string,
   item: JsonCodec<T>,
-  options: ListOptions & { readonly state?: string | undefined },
+  options: ListOptions & { readonly state?: string | undefined; readonly program?: Hash | undefined },
 ): Promise<Page<T>> {
   checkObject(method, options);
-  const { signal, author, state, before, limit } = options;
+  const { signal, author, state, program, before, limit } = options;
   checkCount("limit", limit, 1, MAX_LIMIT);
   checkSignal(signal);
   const page = jsonObject<Page<T>>({
@@ -149,7 +151,7 @@ async function list<T>(
   });
   return context.transport.call(
     method,
-    { author, state, before, limit },
+    { author, state, program, before, limit },
     { parse: (value) => page.fromJson(value, ""), isSafe: true, signal },
   );
 }
