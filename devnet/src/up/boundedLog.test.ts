@@ -31,3 +31,17 @@ it("goes on behind what an earlier run wrote", async () => {
   }
   expect(await readFile(path, "utf8")).toBe("first\nsecond\n");
 });
+
+it("loses lines where the disk is full, and nothing else", async () => {
+  const log = createBoundedLog("/dev/full", 1_000);
+  log.write("lost\n");
+  log.close();
+
+  const path = join(folder, "removed.log");
+  const other = createBoundedLog(path, 10);
+  other.write("longer than the limit\n");
+  await rm(path);
+  other.write("anew\n");
+  other.close();
+  expect(await readFile(path, "utf8")).toBe("anew\n");
+});
