@@ -109,7 +109,9 @@ describe("gevulot-devnet up, status, down", () => {
 
   test("state stays over down and up, unless --fresh", async () => {
     const marker = join(dir, ".gevulot/devnet/postgres");
+    await devnet("up", "--nodes=1", "--detach", "--no-execution", "--quiet");
     const inode = (await stat(marker)).ino;
+    await devnet("down");
     const text = await devnet("up", "--nodes=1", "--detach", "--no-execution");
     expect(text.stdout).toMatch(/JSON-RPC .*http:\/\/127.0.0.1:\d+[\s\S]*ready in \d/);
     expect((await stat(marker)).ino).toBe(inode);
@@ -135,14 +137,18 @@ describe("gevulot-devnet up, status, down", () => {
   });
 
   test("several started side by side share out the ports; Ctrl-C during a start is said in one line", async () => {
-    const others = await Promise.all([1, 2].map((n) => mkdtemp(join(dir, `other${n}-`))));
+    // Not below this folder: theirs would be its devnet.
+    const others = await Promise.all([1, 2].map((n) => mkdtemp(join(tmpdir(), `devnet-other${n}-`))));
     const ups = await Promise.all(
       others.map((cwd) =>
         runCli("gevulot-devnet", ["up", "--nodes=1", "--detach", "--json", "--no-execution"], { cwd }),
       ),
     );
     for (const up of ups) expect(JSON.parse(up.stdout)).toMatchObject({ status: "ok" });
-    for (const cwd of others) await runCli("gevulot-devnet", ["down"], { cwd });
+    for (const cwd of others) {
+      await runCli("gevulot-devnet", ["down"], { cwd });
+      await rm(cwd, { recursive: true });
+    }
 
     const child = spawn(process.execPath, [binPath("gevulot-devnet"), "up", "--nodes=1", "--no-execution"], {
       cwd: dir,

@@ -129,7 +129,7 @@ describe("a task's end reaches the app", () => {
     await writeFile(noImage, Buffer.alloc(4_096, "x"));
     await expect(deploy(noImage)).rejects.toMatchObject({
       code: "REFUSED",
-      message: expect.stringMatching(/"misbehave" can't be deployed: it is not an image made by/),
+      message: expect.stringMatching(/"no\.img" can't be deployed: it is not an image made by/),
     });
 
     const bytes = await readFile(image);
@@ -180,7 +180,7 @@ describe("what the client is told at once", () => {
   });
 
   test("a wait that is aborted, and one whose time is up", async () => {
-    const run = await send("sleep", "8000");
+    const run = await send("sleep", "4000");
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 200);
     await expect(run.result({ signal: abort.signal })).rejects.toMatchObject({ code: "CANCELLED" });

@@ -11,11 +11,11 @@ const SEED = Number(process.env.KILL_SEED ?? Math.floor(Math.random() * 2 ** 32)
 
 /** 40 with host processes, 10 with VMs, whose starts are slow without KVM. */
 test.for([
-  ["process", 40],
-  ["qemu", 10],
-] as const)(
-  "kill -9 at random moments, programs run as %s: %i times",
-  async ([provider, rounds], context) => {
+  { provider: "process" as const, rounds: 40 },
+  { provider: "qemu" as const, rounds: 10 },
+])(
+  "kill -9 at random moments, programs run as $provider: $rounds times",
+  async ({ provider, rounds }, context) => {
     if (process.platform !== "linux") context.skip("what is left is looked for in /proc");
     if (provider === "qemu" && (await findExecutable("qemu-system-x86_64")) === null)
       context.skip("QEMU is not here");

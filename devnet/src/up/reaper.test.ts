@@ -31,6 +31,7 @@ async function owner(lines: string): Promise<ChildProcess & { pid: number }> {
     setInterval(() => {}, 1000); console.log(reaper.pid);`;
   const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", code], {
     stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, TSX_DISABLE_CACHE: "1" },
   });
   await new Promise((resolve) => child.stdout?.once("data", resolve));
   return child as never;
