@@ -12,6 +12,8 @@ declare module "gevulot-sdk/errors" {
 }
 
 const END_TIMEOUT_MS = 10_000;
+/** The kernel may keep a process that waits for a disk. */
+const KILL_TIMEOUT_MS = 10_000;
 const POLL_MS = 20;
 
 const lockOf = (stateDir: string): string => join(stateDir, "devnet.lock");
@@ -26,7 +28,7 @@ export async function claimDevnet(stateDir: string): Promise<() => Promise<void>
   const release = await claimFolder(lockOf(stateDir), (pid) => devnetRunning(stateDir, pid));
   try {
     const names = (await readdir(stateDir)).filter((name) => /^node\d+$/.test(name));
-    await Promise.all(names.map((name) => endLeftNode(join(stateDir, name, "node.lock"))));
+    await Promise.all(names.map((name) => endLeftNode(stateDir, name)));
     return release;
   } catch (error) {
     await release();
@@ -48,8 +50,8 @@ export function devnetRunning(stateDir: string, pid: number, rpcUrl?: string): G
   );
 }
 
-async function endLeftNode(lock: string): Promise<void> {
-  const owner = await readClaim(lock);
+async function endLeftNode(stateDir: string, name: string): Promise<void> {
+  const owner = await readClaim(join(stateDir, name, "node.lock"));
   if (owner === null) return;
   const isThere = () => startOf(owner.pid) === owner.startTime;
   const signal = (name: NodeJS.Signals) => isThere() && process.kill(owner.pid, name);
@@ -59,6 +61,15 @@ async function endLeftNode(lock: string): Promise<void> {
   const killAt = Date.now() + END_TIMEOUT_MS;
   while (isThere()) {
     if (Date.now() > killAt) signal("SIGKILL");
+    if (Date.now() > killAt + KILL_TIMEOUT_MS) throw nodeLeft(stateDir, name, owner.pid);
     await delay(POLL_MS);
   }
+}
+
+function nodeLeft(stateDir: string, name: string, pid: number): GevulotError {
+  return new GevulotError(
+    "DEVNET_RUNNING",
+    `${name} of an earlier devnet (process ${pid}) does not end, even killed. See what it waits for, or use another --state-dir.`,
+    { context: { stateDir, pid } },
+  );
 }
