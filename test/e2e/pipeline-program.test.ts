@@ -25,7 +25,8 @@ beforeAll(async () => {
   network = { rpcUrl: devnet.nodes[0].rpcUrl, keyFile: devnet.accounts[0].keyFile };
   const resources = { memMib: 256, cpus: 1 };
   const part = (name: string) => ({ name, file: image, resources });
-  program = (await client().deploy({ name: "step", prover: part("step"), verifier: part("other") })).prover.hash;
+  program = (await client().deploy({ name: "step", prover: part("step"), verifier: part("other") })).prover
+    .hash;
   net = await createPipelineNet();
 });
 afterAll(async () => {
