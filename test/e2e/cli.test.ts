@@ -287,7 +287,11 @@ describe("what a new user may type", () => {
       /Can't read the file none\.img \(ENOENT\)/,
     ],
     [["deploy", "-n", "x", "-p", "empty", "-v", "empty", "-l", "here"], 2, /--listen-addr: "here"/],
-    [["deploy", "-n", "x", "-p", "program.img", "-v", "program.img", "--provermem", "-1"], 1, /its memMib is -1/],
+    [
+      ["deploy", "-n", "x", "-p", "program.img", "-v", "program.img", "--provermem", "-1"],
+      1,
+      /its memMib is -1/,
+    ],
     [
       ["deploy", "-n", "x", "-p", "empty", "-v", "empty", "--provermem", "2g"],
       2,

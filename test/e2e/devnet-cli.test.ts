@@ -198,7 +198,12 @@ describe("what a new user may type", () => {
     ["gevulot-devnet", ["up", "--mem-gb", "abc"], 2, /--mem-gb must be a number above 0/],
     ["gevulot-devnet", ["up", "--state-dir", "/etc/hostname/x"], 1, /^error: Can't mkdir .*\n$/],
     ["gevulot-devnet", ["up", "--fresh", "--state-dir", "/etc"], 1, /no devnet's folder.*left as it is/],
-    ["gevulot-devnet", ["status"], 1, /No devnet runs here \(\/.*devnet\)\. Start one with: gevulot-devnet up/],
+    [
+      "gevulot-devnet",
+      ["status"],
+      1,
+      /No devnet runs here \(\/.*devnet\)\. Start one with: gevulot-devnet up/,
+    ],
     ["gevulot-node", [], 2, /Give a command/],
     ["gevulot-node", ["run", "--p2p-discovery-addrs", "a"], 1, /--p2p-discovery-addrs .*host:port/],
     ["gevulot-node", ["run", "--node-key-file", "/nowhere/key"], 1, /no key file/],
