@@ -123,7 +123,7 @@ test("an upload that the node cuts with its answer gets that, and nothing after 
       `PUT /full HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nContent-Length: 99999999\r\n\r\nx`,
     );
   });
-  expect(said).toMatch(/^HTTP\/1.1 413 [^]*full\s*$/);
+  expect(said).toMatch(/^HTTP\/1.1 413 [\s\S]*full\s*$/);
 });
 
 test("a node that is gone is said", async () => {
