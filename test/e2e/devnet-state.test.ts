@@ -1,11 +1,16 @@
+import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { type Devnet, startDevnet } from "gevulot-devnet";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { exportState, importState, loadSnapshot, saveSnapshot } from "../../devnet/src/state/snapshots.ts";
+import { createPostgres } from "../../devnet/src/up/postgres.ts";
+import { findPostgres } from "../../devnet/src/up/postgresBinaries.ts";
+import { ensureStateDir } from "../../devnet/src/up/stateDir.ts";
 import { openStoppedState } from "../../devnet/src/up/stoppedState.ts";
 import { runCli } from "../fixtures/cli.ts";
 import { clientOf } from "../fixtures/network.ts";
@@ -67,6 +72,53 @@ test("stopped: snapshots are kept, listed, loaded and removed; what is exported 
   expect(nodes.map(({ name }) => name)).toEqual(["node0", "node1"]);
   expect(readdirSync(join(other, "node1", "txfiles")).length).toBeGreaterThan(0);
   expect(readdirSync(join(other, "keys"))).toContain("account0.key");
+});
+
+test("a state of one major version of PostgreSQL loads into another", async (context) => {
+  const system = await findPostgres({ choice: "system", searchPath: "", cacheDir: dir }).catch(() => null);
+  const embedded = await findPostgres({ choice: "embedded", searchPath: "", cacheDir: dir }).catch(
+    () => null,
+  );
+  if (!system || !embedded || system.major === embedded.major)
+    return context.skip("there are no two major versions of PostgreSQL here");
+  const file = join(dir, "of-the-system.tar.gz");
+  {
+    await using host = await openStoppedState(stateDir, { create: false });
+    await exportState(host, file, { force: false });
+  }
+  const other = join(dir, "other-major");
+  const dataDir = join(await ensureStateDir(other), "postgres");
+  await (await createPostgres({ dataDir, binaries: "embedded" }))[Symbol.asyncDispose]();
+  {
+    await using host = await openStoppedState(other, { create: false });
+    await importState(host, file);
+  }
+  const majors = await Promise.all(
+    [stateDir, other].map((state) => readFile(join(state, "postgres/cluster/PG_VERSION"), "utf8")),
+  );
+  expect(majors.map(Number)).toEqual([system.major, embedded.major]);
+  await using there = await startDevnet({ stateDir: other, nodes: 2, provider: "process" });
+  expect(await statesOf(there)).toEqual(["complete", "complete"]);
+});
+
+test("a full disk: what was there stays", async (context) => {
+  if (process.getuid?.() !== 0 || process.platform !== "linux")
+    return context.skip("only root mounts a small disk");
+  const disk = join(dir, "small");
+  await mkdir(disk);
+  const run = promisify(execFile);
+  await run("mount", ["-t", "tmpfs", "-o", "size=8k", "tmpfs", disk]);
+  try {
+    await using host = await openStoppedState(stateDir, { create: false });
+    const file = join(disk, "state.tar.gz");
+    await writeFile(file, "of yesterday");
+    const full = exportState(host, file, { force: true });
+    await expect(full).rejects.toMatchObject({ code: "STATE_DISK_FULL" });
+    expect(readdirSync(disk)).toEqual(["state.tar.gz"]);
+    expect(await readFile(file, "utf8")).toBe("of yesterday");
+  } finally {
+    await run("umount", [disk]);
+  }
 });
 
 test("wrong: nothing is changed, and the message says what to do", async () => {
