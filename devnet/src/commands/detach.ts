@@ -68,13 +68,19 @@ async function untilUp(
       }, TIMEOUT_MS);
       child.once("message", () => resolve());
       child.once("exit", () => {
-        reject(fail(`The devnet did not start: ${lastLine(logFile).replace(/^error: /, "")}`));
+        reject(fail(`The devnet did not start: ${lastError(logFile)}`));
       });
     });
   } finally {
     clearInterval(look);
     clearTimeout(late);
   }
+}
+
+/** An error may have several lines. */
+function lastError(logFile: string): string {
+  const text = readFileSync(logFile, "utf8").trimEnd();
+  return /^error: ([\s\S]*)$/m.exec(text)?.[1] ?? lastLine(logFile);
 }
 
 function lastLine(logFile: string): string {

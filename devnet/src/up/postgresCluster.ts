@@ -147,9 +147,17 @@ async function initdb(
   const { clusterDir } = options;
   throw new GevulotError(
     "POSTGRES_INIT_FAILED",
-    `${program} could not make a database for ${clusterDir} (${signal ?? `exit code ${code}`}): ${output.trim()}`,
+    `${program} could not make a database for ${clusterDir} (${signal ?? `exit code ${code}`}): ${reasonIn(output)}`,
     { context: { clusterDir, output } },
   );
+}
+
+/** Of many lines those that say why. */
+function reasonIn(output: string): string {
+  if (output.includes("No space left on device"))
+    return "the disk is full. Make room, or choose another place.";
+  const why = output.split("\n").filter((line) => /\b(error|FATAL|PANIC):/.test(line));
+  return (why.length > 0 ? why.join("\n") : output).trim();
 }
 
 /** The account is part of the name, as the copied files keep their owner. */

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -18,6 +18,16 @@ test("the nearest folder with a configuration or a devnet, and else the folder i
   expect(findProjectFolder(deep, "/nowhere")).toBe(join(dir, "a"));
   await writeFile(join(dir, "a/b/gevulot.config.ts"), "");
   expect(findProjectFolder(deep, "/nowhere")).toBe(join(dir, "a/b"));
+});
+
+test("what another user put into a folder above is not taken", async (context) => {
+  if (process.getuid?.() !== 0) return context.skip("only root gives files to others");
+  const config = join(dir, "gevulot.config.ts");
+  await writeFile(config, "");
+  await mkdir(join(dir, "project"));
+  expect(findProjectFolder(join(dir, "project"), "/nowhere")).toBe(dir);
+  await chown(config, 65_534, 65_534);
+  expect(findProjectFolder(join(dir, "project"), "/nowhere")).toBe(join(dir, "project"));
 });
 
 test("a devnet in the home folder is not that of every project in it", async () => {

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
 /** Where a project's devnet keeps its state, unless told. */
@@ -9,13 +9,24 @@ export const CONFIG_NAMES = ["ts", "mts", "js", "mjs", "json"].map((ending) => `
 
 /**
  * The folder whose devnet is meant: the nearest one, from here upwards, with a configuration file or a devnet; else
- * this one. What lies directly in `home` belongs to no project.
+ * this one. What lies directly in `home` belongs to no project, nor does what another user put into a folder above,
+ * such as /tmp: a configuration is a program.
  */
 export function findProjectFolder(cwd: string, home: string): string {
   const start = resolve(cwd);
   for (let folder = start; ; folder = dirname(folder)) {
-    const isProject = [...CONFIG_NAMES, STATE_DIR].some((name) => existsSync(join(folder, name)));
+    const isProject = [...CONFIG_NAMES, STATE_DIR].some((name) => isOwn(join(folder, name)));
     if (isProject && (folder === start || folder !== resolve(home))) return folder;
     if (folder === dirname(folder)) return start;
+  }
+}
+
+function isOwn(path: string): boolean {
+  try {
+    const { uid } = statSync(path);
+    return process.getuid === undefined || uid === process.getuid();
+  } catch {
+    // Not there, or not to be looked at.
+    return false;
   }
 }
