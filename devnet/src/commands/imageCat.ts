@@ -15,6 +15,7 @@ export const imageCatCommand: CommandModule<object, Arguments> = {
   builder: (yargs: Argv) =>
     yargs
       .positional("file", { type: "string", demandOption: true, describe: "An image" })
-      .positional("path", { type: "string", demandOption: true, describe: "A file in it" }),
+      .positional("path", { type: "string", demandOption: true, describe: "A file in it" })
+      .example("$0 image cat prover.img /etc/app.json", "writes it to the standard output"),
   handler: ({ file, path }) => reportErrors(() => catImageFile({ imagePath: file, path, outputFd: STDOUT })),
 };

@@ -17,7 +17,8 @@ export const imageInspectCommand: CommandModule<object, Arguments> = {
   builder: (yargs: Argv) =>
     yargs
       .positional("file", { type: "string", demandOption: true, describe: "An image" })
-      .option("json", { type: "boolean", default: false, describe: "One line of JSON" }),
+      .option("json", { type: "boolean", default: false, describe: "One line of JSON" })
+      .example("$0 image inspect prover.img", "checksum, program, arguments, environment, mounts"),
   handler: (args) =>
     report("image inspect", args, async () => {
       const data = await inspect(args.file);

@@ -24,7 +24,8 @@ export const imageVerifyCommand: CommandModule<object, Arguments> = {
         describe:
           "A Nanos image need not mount the node's share, as a node with --allow-unmounted-images takes it",
       })
-      .option("json", { type: "boolean", default: false, describe: "One line of JSON" }),
+      .option("json", { type: "boolean", default: false, describe: "One line of JSON" })
+      .example("$0 image verify prover.img", "exit code 1, and where, if it is damaged"),
   handler: async ({ file, "allow-unmounted": isAllowed, json }) => {
     if (!json) {
       return reportErrors(async () => {

@@ -82,7 +82,7 @@ const createCommand: CommandModule<object, CreateArguments> = {
 const listCommand: CommandModule<object, Common> = {
   command: "list",
   describe: "Show the volumes and who uses them",
-  builder: (yargs: Argv) => common(yargs),
+  builder: (yargs: Argv) => common(yargs).example("$0 volume list", "sizes, and which tasks have them"),
   handler: (given) =>
     report("volume list", given, async () => {
       const volumes = await storeOf(given).list();
@@ -94,7 +94,9 @@ const deleteCommand: CommandModule<object, Common & { readonly name: string }> =
   command: "delete <name>",
   describe: "Remove a volume that nobody uses",
   builder: (yargs: Argv) =>
-    common(yargs).positional("name", { type: "string", demandOption: true, describe: "A volume" }),
+    common(yargs)
+      .positional("name", { type: "string", demandOption: true, describe: "A volume" })
+      .example("$0 volume delete params", "its data is gone then"),
   handler: (given) =>
     report("volume delete", given, async () => {
       const { name } = given;
