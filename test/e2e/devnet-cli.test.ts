@@ -23,7 +23,9 @@ const devnet = (...args: string[]) => runCli("gevulot-devnet", args, { cwd: dir,
 
 describe("gevulot-devnet up, status, down", () => {
   test("in the background, as JSON, with taken ports, and nothing left at the end", async () => {
-    const squatter = createServer().listen(9944, "127.0.0.1");
+    // Somebody else's does as well.
+    const squatter = createServer().on("error", () => {});
+    squatter.listen(9944, "127.0.0.1");
     const up = await devnet("up", "--nodes=1", "--detach", "--json", "--no-execution");
     squatter.close();
     expect([up.code, up.stderr]).toEqual([0, ""]);

@@ -9,7 +9,7 @@ import { buildImages } from "../../examples/groth16/images.ts";
 import { setupCircuit } from "../../examples/groth16/setup.ts";
 
 /** From the Run to its Verification: two cold virtual machines without hardware support. */
-const MAX_RUN_MS = 30_000;
+const MAX_RUN_MS = 120_000;
 /** From a task's failure until the app knows. */
 const MAX_NEWS_MS = 2_000;
 

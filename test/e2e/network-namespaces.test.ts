@@ -179,7 +179,9 @@ describe("five nodes with addresses of their own", () => {
     const { author } = await clientOf(net, named("open")).getTransaction(status?.proofs[0] as string);
     expect(author).toBe(ranked(run.hash)[1]);
     await fifth.start();
-    await everywhere(net, run.hash, results(1, 3));
+    // It may prove once more before it has heard of the others' Proof; a late result is taken.
+    const proof = status?.proofs[0] as string;
+    await everywhere(net, run.hash, (seen) => seen.proofs.includes(proof) && seen.verifications.length >= 3);
   });
 
   test("a peer's file server gives wrong files: the right ones come from elsewhere", async () => {
