@@ -182,11 +182,11 @@ describe("five nodes with assigned work", () => {
       },
       { listen: { host: "127.0.0.1", port: 0 }, discovery: [node.p2pAddress] },
     );
-    await liar.untilConnected(5, { timeoutMs: 20_000 });
+    await liar.untilConnected(5, { timeoutMs: 60_000 });
     const payload = { kind: "stake", value: 1n } as const;
     const signed = signTransaction({ payload, nonce: 1n, secretKey: new Uint8Array(32).fill(78) });
     liar.broadcast({ ...signed, signature: "11".repeat(64) });
-    await expect.poll(() => liar.peers().length, { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => liar.peers().length, { timeout: 60_000 }).toBe(0);
     await expect(clientOf(net, node).getTransaction(signed.hash)).rejects.toMatchObject({ code: "REFUSED" });
     const run = await send(["ok", "still", "here"]);
     await everywhere(net, run.hash, results(1, 3));
