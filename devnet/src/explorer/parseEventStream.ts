@@ -1,3 +1,5 @@
+import { createEventStreamParser } from "gevulot-sdk/node";
+
 /** A Server-Sent Event whose data is JSON. */
 export interface StreamEvent {
   readonly name: string;
@@ -5,6 +7,8 @@ export interface StreamEvent {
 }
 
 const MAX_EVENT_CHARS = 4 * 2 ** 20;
+/** Of an event that says none; a node's events all have theirs. */
+const NO_NAME = "message";
 
 /** The events of a stream. `onHeard`: something came, be it a heartbeat. */
 export async function* parseEventStream(
@@ -12,17 +16,11 @@ export async function* parseEventStream(
   onHeard: () => void,
 ): AsyncGenerator<StreamEvent> {
   const decoder = new TextDecoder();
-  let text = "";
+  const parser = createEventStreamParser(MAX_EVENT_CHARS);
   for await (const chunk of body) {
     onHeard();
-    text += decoder.decode(chunk, { stream: true });
-    const parts = text.split("\n\n");
-    text = parts.pop() ?? "";
-    if (text.length > MAX_EVENT_CHARS) throw new Error("an event of the stream is too long");
-    for (const part of parts) {
-      const name = /^event: (.*)$/m.exec(part)?.[1];
-      const data = /^data: (.*)$/m.exec(part)?.[1];
-      if (name !== undefined && data !== undefined) yield { name, data: JSON.parse(data) };
+    for (const { name, data } of parser.push(decoder.decode(chunk, { stream: true }))) {
+      if (name !== NO_NAME) yield { name, data: JSON.parse(data) };
     }
   }
 }

@@ -1,5 +1,6 @@
 import "./errorCodes.ts";
 
+export { createEventStreamParser, type EventStreamParser } from "../transport/eventStream.ts";
 export { checksumFile } from "./checksumFile.ts";
 export {
   DEFAULT_DOWNLOAD_MAX_BYTES,
