@@ -8,12 +8,7 @@ import type { StepRunner } from "../../devnet/src/pipeline/steps/stepRunner.ts";
 import { addUser } from "../../devnet/src/pipeline/store/users.ts";
 import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
 import { createEthereumKey } from "../../sdk/src/pipeline/ethereumKey.ts";
-import {
-  createPipelineNet,
-  createStageClient,
-  type PipelineNet,
-  type StageClient,
-} from "../fixtures/pipeline/pipelineNet.ts";
+import { createPipelineNet, type PipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
 import { signRequest } from "../fixtures/pipeline/signRequest.ts";
 
 const OTHER_KEY = new Uint8Array(32).fill(9);
@@ -23,23 +18,14 @@ const count = (segments: number) => ({
 });
 
 let net: PipelineNet;
-let clients: { close(): void }[] = [];
 let begun: string[] = [];
 beforeEach(async () => {
   begun = [];
   net = await createPipelineNet();
 });
 afterEach(async () => {
-  for (const client of clients) client.close();
-  clients = [];
   await net[Symbol.asyncDispose]();
 });
-
-function connect(addr: string): StageClient {
-  const client = createStageClient(addr);
-  clients.push(client);
-  return client;
-}
 
 /** Splits into as many segments as the public input says, and proves after a while. */
 const simulate =
@@ -73,7 +59,7 @@ describe("nodes and users that get in each other's way", () => {
   it("takes an answer that comes late for nothing, and the other node's for the result", async () => {
     const stage = await net.stage({ deadline_seconds: { prove: 1.5 } });
     const slow = await net.prover("slow", stage.addr, {}, simulate("slow", 600_000));
-    const client = connect(stage.addr);
+    const client = net.client(stage.addr);
     const { proof_id: run } = await client.submit(count(1));
     await expect.poll(() => provesOf(run!), { timeout: 20_000 }).toHaveLength(1);
     await net.prover("quick", stage.addr, {}, simulate("quick", 0));
@@ -90,7 +76,7 @@ describe("nodes and users that get in each other's way", () => {
   it("a node that drains gives back what waits there, and ends what it began", async () => {
     const stage = await net.stage();
     const leaving = await net.prover("leaving", stage.addr, {}, simulate("leaving", 800));
-    const client = connect(stage.addr);
+    const client = net.client(stage.addr);
     const { proof_id: run } = await client.submit(count(5));
     // One is done, so that the next waits there already.
     await expect.poll(() => leaving.running().length, { timeout: 20_000 }).toBe(2);
@@ -108,7 +94,7 @@ describe("nodes and users that get in each other's way", () => {
   it("shares the nodes between users, however much one of them asks for", async () => {
     const stage = await net.stage();
     await net.prover("a", stage.addr, {}, simulate("a", 50));
-    const client = connect(stage.addr);
+    const client = net.client(stage.addr);
     const first = await client.submit(count(60));
     await expect.poll(() => provesOf(first.proof_id!).length, { timeout: 20_000 }).toBeGreaterThan(3);
     const request = { proof_id: crypto.randomUUID(), seg_size: 131_072, ...count(6) };
@@ -126,7 +112,7 @@ describe("nodes and users that get in each other's way", () => {
   it("cleans up what a killed process of a node left", async () => {
     const stage = await net.stage();
     const first = await net.prover("a", stage.addr, {}, simulate("a", 0));
-    const client = connect(stage.addr);
+    const client = net.client(stage.addr);
     await client.finished((await client.submit(count(1))).proof_id!);
     await first[Symbol.asyncDispose]();
     const [own] = await readdir(join(net.dir, "a", "work"));
@@ -139,10 +125,9 @@ describe("nodes and users that get in each other's way", () => {
   it("reads requests that are packed with gzip", async () => {
     const stage = await net.stage();
     await net.prover("a", stage.addr, {}, simulate("a", 0));
-    const packing = new Client(stage.addr, credentials.createInsecure(), {
-      "grpc.default_compression_algorithm": 2,
-    });
-    clients.push(packing);
+    const packing = net.closing(
+      new Client(stage.addr, credentials.createInsecure(), { "grpc.default_compression_algorithm": 2 }),
+    );
     const { path, requestSerialize, responseDeserialize } = loadProtos().stage.GenerateProof!;
     const request = {
       ...{ proof_id: crypto.randomUUID(), seg_size: 131_072, elf_data: Buffer.alloc(2 ** 20) },
@@ -158,6 +143,6 @@ describe("nodes and users that get in each other's way", () => {
       ),
     );
     expect(answer).toMatchObject({ status: 2, proof_id: request.proof_id });
-    expect(await connect(stage.addr).finished(request.proof_id)).toMatchObject({ status: 0 });
+    expect(await net.client(stage.addr).finished(request.proof_id)).toMatchObject({ status: 0 });
   });
 });

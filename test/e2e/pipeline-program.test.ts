@@ -7,7 +7,7 @@ import { GevulotClient, type Hash } from "gevulot-sdk";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runProgram } from "../../devnet/src/pipeline/steps/runProgram.ts";
 import { createStepFolder } from "../../devnet/src/pipeline/steps/stepFolder.ts";
-import { createPipelineNet, createStageClient, type PipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
+import { createPipelineNet, type PipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
 
 /** Steps that a Gevulot network runs: prove, and the stage's own verify. The others are commands. */
 const dir = mkdtempSync(join(tmpdir(), "pipeline-program-"));
@@ -43,10 +43,9 @@ test("a run whose segments are proved, and whose proof is checked, by a deployed
   const commands = await net.prover("commands", stage.addr, { can: ["split", "agg", "snark"] });
   await net.prover("programs", stage.addr, { ...keys(), steps: { prove: step() }, slots: 2 });
   expect(commands.nodeId).toBe("commands");
-  const user = createStageClient(stage.addr);
+  const user = net.client(stage.addr);
   const asked = await user.submit({ public_input_stream: Buffer.from('{"segments":3}') });
   const end = await user.finished(asked.proof_id!, 60_000);
-  user.close();
   expect(end).toMatchObject({ status: 0, error_message: "" });
   const { items } = await client().listRuns();
   expect(items.length).toBe(4);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Client } from "minio";
 import S3rver from "s3rver";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { createPipelineNet, createStageClient, type PipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
+import { createPipelineNet, type PipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
 
 /** A stage and a node that share a bucket and nothing else, as the existing service's nodes share a folder. */
 const KEY = "S3RVER";
@@ -49,7 +49,7 @@ test("inputs, segments and proofs travel by the bucket, and another stage reads 
   const stage = await net.stage({
     ...{ ...base, cache_dir: join(dir, "stage"), prover_addrs: [`127.0.0.1:${node.port}`] },
   });
-  const user = createStageClient(stage.addr);
+  const user = net.client(stage.addr);
   const input = Buffer.from('{"segments":3}');
   const { proof_id: id } = await user.submit({
     public_input_stream: input,
@@ -57,7 +57,6 @@ test("inputs, segments and proofs travel by the bucket, and another stage reads 
     block_data: [{ file_name: "extra", file_content: Buffer.from("block") }],
   });
   const end = await user.finished(id!, 60_000);
-  user.close();
   expect(end).toMatchObject({ status: 0, error_message: "" });
   expect(String(end.output_stream)).toBe("made 3");
   expect(await filesBelow(`of/ours/proof/${id}/`)).toEqual([
@@ -72,9 +71,8 @@ test("inputs, segments and proofs travel by the bucket, and another stage reads 
   ]);
 
   const other = await net.stage({ ...base, cache_dir: join(dir, "other") });
-  const reader = createStageClient(other.addr);
+  const reader = net.client(other.addr);
   const seen = await reader.status(id!);
-  reader.close();
   expect(String(seen.proof_with_public_inputs)).toBe(String(end.proof_with_public_inputs));
   expect(String(seen.output_stream)).toBe("made 3");
 });

@@ -5,40 +5,26 @@ import { join } from "node:path";
 import { ChannelCredentials, Client } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
-import {
-  createPipelineNet,
-  createStageClient,
-  type PipelineNet,
-  type StageClient,
-} from "../fixtures/pipeline/pipelineNet.ts";
+import { createPipelineNet, type PipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
 import { signRequest } from "../fixtures/pipeline/signRequest.ts";
 
 const SUCCESS = 0;
 const TWO = { public_input_stream: Buffer.from('{"segments":2}') };
 
 let net: PipelineNet;
-let clients: { close(): void }[] = [];
 beforeEach(async () => {
   net = await createPipelineNet();
 });
 afterEach(async () => {
-  for (const client of clients) client.close();
-  clients = [];
   await net[Symbol.asyncDispose]();
 });
-
-function connect(addr: string): StageClient {
-  const client = createStageClient(addr);
-  clients.push(client);
-  return client;
-}
 
 describe("the pipeline's wire", () => {
   it("works with listed nodes that share the base folder, as the existing ones do", async () => {
     const base_dir = join(net.dir, "shared");
     const node = await net.prover("listed", "", { base_dir, stage_addrs: [] });
     const stage = await net.stage({ base_dir, prover_addrs: [`127.0.0.1:${node.port}`] });
-    const client = connect(stage.addr);
+    const client = net.client(stage.addr);
     const { proof_id: id } = await client.submit(TWO);
     expect(await client.finished(id!)).toMatchObject({ status: SUCCESS, step: 5 });
     // Where the existing service's nodes and file server look.
@@ -52,7 +38,7 @@ describe("the pipeline's wire", () => {
   it("knows an ELF again by its id, also under the number that one old client uses", async () => {
     const stage = await net.stage();
     await net.prover("a", stage.addr);
-    const client = connect(stage.addr);
+    const client = net.client(stage.addr);
     const first = await client.submit({ ...TWO, target_step: 1 });
     await client.finished(first.proof_id!);
     const elfId = createHash("sha256").update("an ELF").digest("hex");
@@ -64,8 +50,7 @@ describe("the pipeline's wire", () => {
     const request = { ...known, proof_id: randomUUID(), seg_size: 131_072 };
     const bytes = requestSerialize({ ...request, signature: signRequest(request) }) as Buffer;
     const oldField = Buffer.concat([Buffer.from([0x7a, 64]), Buffer.from(elfId)]);
-    const raw = new Client(stage.addr, ChannelCredentials.createInsecure());
-    clients.push(raw);
+    const raw = net.closing(new Client(stage.addr, ChannelCredentials.createInsecure()));
     const answer = await new Promise((resolve, reject) =>
       raw.makeUnaryRequest(
         path,
@@ -81,7 +66,7 @@ describe("the pipeline's wire", () => {
   it("zkm2: a leaf a segment, then layers", async () => {
     const stage = await net.stage({ prover_version: "zkm2" });
     await net.prover("a", stage.addr);
-    const client = connect(stage.addr);
+    const client = net.client(stage.addr);
     const { proof_id: id } = await client.submit(TWO);
     expect(await client.finished(id!)).toMatchObject({ status: SUCCESS, step: 5 });
     const { rows } = await net.database.query<{ key: string }>(
@@ -94,7 +79,7 @@ describe("the pipeline's wire", () => {
   it("a node gives a lost answer again, and tells of itself", async () => {
     const stage = await net.stage();
     const node = await net.prover("a", stage.addr);
-    const client = connect(stage.addr);
+    const client = net.client(stage.addr);
     const { proof_id: id } = await client.submit(TWO);
     const end = await client.finished(id!);
     const { rows } = await net.database.query<{ id: string }>(
@@ -102,8 +87,7 @@ describe("the pipeline's wire", () => {
       [id],
     );
     const { prover } = loadProtos();
-    const raw = new Client(`127.0.0.1:${node.port}`, ChannelCredentials.createInsecure());
-    clients.push(raw);
+    const raw = net.closing(new Client(`127.0.0.1:${node.port}`, ChannelCredentials.createInsecure()));
     const call = (method: string, request: object) => {
       const { path, requestSerialize, responseDeserialize } = prover[method]!;
       return new Promise((resolve, reject) =>
@@ -159,14 +143,12 @@ describe("the pipeline's wire", () => {
     const [ca, key, cert] = await Promise.all(
       [tls.ca_cert_path, tls.key_path, tls.cert_path].map((path) => readFile(path)),
     );
-    const client = createStageClient(stage.addr, ChannelCredentials.createSsl(ca!, key!, cert!));
-    clients.push(client);
+    const client = net.client(stage.addr, ChannelCredentials.createSsl(ca!, key!, cert!));
     const { proof_id: id } = await client.submit(TWO);
     const end = await client.finished(id!);
     expect(end).toMatchObject({ status: SUCCESS });
 
-    const stranger = createStageClient(stage.addr, ChannelCredentials.createSsl(ca!));
-    clients.push(stranger);
+    const stranger = net.client(stage.addr, ChannelCredentials.createSsl(ca!));
     await expect(stranger.status(id!)).rejects.toThrow();
 
     const files = `http://127.0.0.1:${stage.filePort}`;

@@ -4,13 +4,7 @@ import { join } from "node:path";
 import { status as grpcStatus } from "@grpc/grpc-js";
 import { createPipelineClient } from "gevulot-sdk/pipeline";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import {
-  createPipelineNet,
-  createStageClient,
-  FAST_PROVER,
-  type PipelineNet,
-  type StageClient,
-} from "../fixtures/pipeline/pipelineNet.ts";
+import { createPipelineNet, FAST_PROVER, type PipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
 import { signRequest, USER, USER_KEY } from "../fixtures/pipeline/signRequest.ts";
 
 const STATUS = {
@@ -28,21 +22,16 @@ const fast = (...env: string[]) => ({
 const FIVE = { public_input_stream: Buffer.from('{"segments":5}') };
 
 let net: PipelineNet;
-let clients: StageClient[] = [];
 beforeEach(async () => {
   net = await createPipelineNet();
 });
 afterEach(async () => {
-  for (const client of clients) client.close();
-  clients = [];
   await net[Symbol.asyncDispose]();
 });
 
 async function startStage(change: Parameters<PipelineNet["stage"]>[0] = {}) {
   const stage = await net.stage({ steps: { verify: fast() }, ...change });
-  const client = createStageClient(stage.addr);
-  clients.push(client);
-  return { stage, client };
+  return { stage, client: net.client(stage.addr) };
 }
 
 /** A node whose steps run with these variables. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { commandsOf, pipelineO1js, proofCommand, verifyCommand } from "../../examples/pipeline-o1js/app.ts";
 import { findBuild } from "../../examples/toolchain.ts";
-import { createPipelineNet, createStageClient } from "../fixtures/pipeline/pipelineNet.ts";
+import { createPipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
 
 /** Minutes, and 2 GB for each process: only where the example was built. */
 const RUN_MS = 60 * 60_000;
@@ -22,11 +22,10 @@ test("a chain of hashes is proved with o1js, and the proof checked", { timeout: 
     Object.entries(commandsOf(buildDir)).map(([step, command]) => [step, { command: [...command] }]),
   );
   await net.prover("a", stage.addr, { steps });
-  const user = createStageClient(stage.addr);
+  const user = net.client(stage.addr);
   const work = { start: 42, length: 301, segments: 3 };
   const { proof_id: id } = await user.submit({ public_input_stream: Buffer.from(JSON.stringify(work)) });
   const end = await user.finished(id!, RUN_MS);
-  user.close();
   expect(end).toMatchObject({ status: 0, error_message: "", total_steps: "301" });
 
   const file = join(dir, "proof.json");
