@@ -1,6 +1,7 @@
 // `npm run bench -- pipeline [tasks] [seconds] [most nodes] [fewest]`: how much of the ideal speed-up 1, 2, 4 and 8 prover nodes
-// reach on simulated work (they wait instead of proving), what a task costs the stage's process, and whether 10,000 waiting
-// tasks of 1,000 runs slow the next run. The ideal is what the same waits take side by side in the same run.
+// reach on simulated work (they wait instead of proving), what a task costs the stage's process (in all, and above what it needs
+// at rest), and whether 10,000 waiting tasks of 1,000 runs slow the next run. The ideal is what the same waits take side by side
+// in the same run.
 import { readFileSync } from "node:fs";
 import { copyFile, mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,6 +19,7 @@ const BARE_LOOPS = 4;
 const WAITING_RUNS = 1_000;
 const TASKS_OF_EACH = 10;
 const LOOK_EVERY_MS = 250;
+const REST_SECONDS = 10;
 const LIMIT_MS = 1_800_000;
 /** Of Linux's clock in /proc. */
 const MS_PER_TICK = 10;
@@ -55,27 +57,45 @@ interface Measured {
   readonly first: number;
   readonly proves: number;
   readonly all: number;
+  /** Of the stage's process: all of it, and what is above its rest. */
   readonly cpuMsPerTask: number;
+  readonly ownMsPerTask: number;
 }
 
-async function measure(
-  net: PipelineProcesses,
-  stage: { readonly pid: number; readonly client: StageClient },
-): Promise<Measured> {
+interface Stage {
+  readonly pid: number;
+  readonly client: StageClient;
+}
+
+/** Milliseconds of CPU in a second in which nothing is asked of it. */
+async function restMs({ pid }: Stage): Promise<number> {
+  const before = cpuMs(pid);
+  await delay(REST_SECONDS * 1_000);
+  return (cpuMs(pid) - before) / REST_SECONDS;
+}
+
+async function measure(net: PipelineProcesses, stage: Stage, restMsPerSecond: number): Promise<Measured> {
   const before = cpuMs(stage.pid);
   const request = { composite_proof: true, public_input_stream: Buffer.from(String(tasks)) };
   const { proof_id: id } = await stage.client.submit(request);
   const end = await stage.client.finished(id!, LIMIT_MS, LOOK_EVERY_MS);
   if (end.status !== 0) throw new Error(`the run failed: ${end.error_message}`);
   const after = cpuMs(stage.pid);
-  const { rows } = await net.database.query<Omit<Measured, "id" | "cpuMsPerTask">>(
+  const { rows } = await net.database.query<Pick<Measured, "first" | "proves" | "all">>(
     `select extract(epoch from min(task.started_at) - min(run.created_at))::float8 as first,
        extract(epoch from max(task.finished_at) - min(task.started_at))::float8 as proves,
        extract(epoch from max(run.finished_at) - min(run.created_at))::float8 as all
      from prove_task as task join stage_task as run on run.id = proof_id where proof_id = $1 and itype = 2`,
     [id],
   );
-  return { id: id!, ...rows[0]!, cpuMsPerTask: (after - before) / tasks };
+  const row = rows[0]!;
+  const cpu = after - before;
+  return {
+    id: id!,
+    ...row,
+    cpuMsPerTask: cpu / tasks,
+    ownMsPerTask: (cpu - restMsPerSecond * row.all) / tasks,
+  };
 }
 
 async function startNodes(net: PipelineProcesses, count: number): Promise<AsyncDisposable> {
@@ -110,10 +130,15 @@ function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
 }
 
-function tell(title: string, { first, proves, all, cpuMsPerTask }: Measured, ideal: number): void {
+function tell(
+  title: string,
+  { first, proves, all, cpuMsPerTask, ownMsPerTask }: Measured,
+  ideal: number,
+): void {
   console.log(
     `${title}: first start after ${first.toFixed(2)} s, end after ${all.toFixed(2)} s; proves ${proves.toFixed(2)} s, ` +
-      `${(ideal / proves).toFixed(3)} of ideal; ${cpuMsPerTask.toFixed(1)} ms of the stage's CPU for each task`,
+      `${(ideal / proves).toFixed(3)} of ideal; ${cpuMsPerTask.toFixed(1)} ms of the stage's CPU for each task, ` +
+      `${ownMsPerTask.toFixed(1)} ms of it above its rest`,
   );
 }
 
@@ -123,20 +148,21 @@ let last: Measured | null = null;
 for (const count of NODES) {
   await using _nodes = await startNodes(net, count);
   const ideal = ((await bareSeconds(join(net.dir, "bare"), count)) * tasks) / count;
-  last = await measure(net, stage);
+  const rest = await restMs(stage);
+  last = await measure(net, stage, rest);
   tell(`${count} nodes`, last, ideal);
   if (count < mostNodes) continue;
   // Of kind 6, which no node here does; then of kind 2, on which the nodes work while nothing else is there.
   await fill(net, last.id, 6);
   tell(
     `${count} nodes, ${WAITING_RUNS * TASKS_OF_EACH} tasks that none can do wait`,
-    await measure(net, stage),
+    await measure(net, stage, rest),
     ideal,
   );
   await fill(net, last.id, 2);
   tell(
     `${count} nodes, and ${WAITING_RUNS * TASKS_OF_EACH} that they do when nothing else is there`,
-    await measure(net, stage),
+    await measure(net, stage, rest),
     ideal,
   );
 }
