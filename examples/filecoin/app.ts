@@ -15,7 +15,7 @@ export function buildProverImage(buildDir: string, outputDir: string): Promise<s
   return imageOf("benchy", { folder: new URL("./", import.meta.url), buildDir, outputDir, exec });
 }
 
-/** What `volume create tmp -d` copies into the volume. */
+/** What `volume create tmp --writable -d` copies into the volume. */
 export function volumeContent(buildDir: string): string {
   return join(buildDir, "volume");
 }

@@ -13,7 +13,7 @@ import { app, buildProverImage, filecoin, volumeContent } from "./app.ts";
 const url = process.argv[2] ?? "http://127.0.0.1:9944";
 const buildDir = await buildExample(filecoin, { onProgress: console.log });
 console.log(
-  `the volume, if it is not there yet: gevulot-devnet volume create tmp -d ${volumeContent(buildDir)}`,
+  `the volume, if it is not there yet: gevulot-devnet volume create tmp --writable -d ${volumeContent(buildDir)}`,
 );
 const image = await buildProverImage(buildDir, mkdtempSync(join(tmpdir(), "filecoin-")));
 const client = new GevulotClient({ url, key: generateKey().secretKey });

@@ -24,7 +24,8 @@ beforeEach((context) => {
 // The proof itself takes minutes without KVM: test/long/examples-filecoin.test.ts.
 test("the benchmark looks for its parameters where its settings say, on the volume", async () => {
   const content = volumeContent(buildDir as string);
-  const made = await runCli("gevulot-devnet", ["volume", "create", "tmp", "-d", content, ...volumes]);
+  const create = ["volume", "create", "tmp", "--writable", "-d", content];
+  const made = await runCli("gevulot-devnet", [...create, ...volumes]);
   expect(made.stderr).toBe("");
   // Other sectors than those that the volume has parameters for.
   const args = ["winning-post", "--size", "8MiB", "--fake"].map((arg) => `-a=${arg}`);

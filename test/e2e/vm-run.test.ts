@@ -111,9 +111,9 @@ describe("vm run", () => {
 });
 
 test("a deployed program finds its volume on the node, or fails with the reason", async () => {
-  const image = async (name: string, label: string) => {
+  const image = async (name: string, label: string, access = ":ro") => {
     const file = join(dir, `${name}.img`);
-    const manifest = { Args: ["cat", "/params/params"], Mounts: { [label]: "/params:ro" }, Exec: true };
+    const manifest = { Args: ["cat", "/params/params"], Mounts: { [label]: `/params${access}` }, Exec: true };
     await buildImage({ program: "/bin/busybox", manifest, outputPath: file });
     return { file, resources: { memMib: 128, cpus: 1 }, name };
   };
@@ -128,12 +128,24 @@ test("a deployed program finds its volume on the node, or fails with the reason"
     const good = await client.run({ steps: [{ program: prover.hash, args: [] }] });
     const { proofs } = await good.result();
     expect(new TextDecoder().decode(proofs[0]?.data)).toBe("40 GB of parameters\n");
-    const bad = await client.run({ steps: [{ program: verifier.hash, args: [] }] });
-    const error: unknown = await bad.result().catch((caught: unknown) => caught);
-    expect(isGevulotError(error, "TASK_FAILED") && error.context.failure).toMatchObject({
-      code: "INPUT_MISSING",
-      message: expect.stringContaining("There is no volume lost"),
+    const writer = await client.deploy({
+      name: "writes",
+      prover: await image("writes", "params", ""),
+      verifier: await image("without", "lost"),
     });
+    const bad: readonly (readonly [string, string])[] = [
+      [verifier.hash, "There is no volume lost"],
+      // Whoever may deploy must not change what others prove with.
+      [writer.prover.hash, "The volume params is only to be read by tasks"],
+    ];
+    for (const [program, reason] of bad) {
+      const run = await client.run({ steps: [{ program, args: [] }] });
+      const error: unknown = await run.result().catch((caught: unknown) => caught);
+      expect(isGevulotError(error, "TASK_FAILED") && error.context.failure).toMatchObject({
+        code: "INPUT_MISSING",
+        message: expect.stringContaining(reason),
+      });
+    }
   } finally {
     await net.close();
   }

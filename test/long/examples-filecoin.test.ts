@@ -23,7 +23,7 @@ let buildDir: string;
 beforeAll(async () => {
   if (skipped !== null) return;
   buildDir = await buildExample(filecoin);
-  const create = ["volume", "create", "tmp", "-d", volumeContent(buildDir)];
+  const create = ["volume", "create", "tmp", "--writable", "-d", volumeContent(buildDir)];
   const made = await runCli("gevulot-devnet", [...create, "--volumes-directory", volumesDirectory]);
   expect(made.stderr).toBe("");
 }, BUILD_MS);

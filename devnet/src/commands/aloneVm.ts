@@ -109,6 +109,7 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
     ...options,
     cacheDir: join(folder, "cache"),
     volumeWaitMs: 0,
+    ownPrograms: true,
   });
   const workspace = join(folder, "workspace");
   await options.fill(workspace);

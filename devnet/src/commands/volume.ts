@@ -40,6 +40,7 @@ interface CreateArguments extends Common {
   readonly name: string;
   readonly size?: string | undefined;
   readonly dir?: string | undefined;
+  readonly writable: boolean;
   readonly format: VolumeFormat;
 }
 
@@ -64,6 +65,11 @@ const createCommand: CommandModule<object, CreateArguments> = {
         default: "linux" as const,
         describe: "Of the guests that use it: linux is ext4, nanos is TFS",
       })
+      .option("writable", {
+        type: "boolean",
+        default: false,
+        describe: "A node's tasks may write to it, whoever deployed them; vm run may always",
+      })
       .option("dir", { alias: "d", type: "string", requiresArg: true, describe: "Folder to copy into it" })
       .example("$0 volume create params -s 40g -d ./params", 'mounted by Mounts {"params": "/params:ro"}'),
   handler: (given) =>
@@ -72,6 +78,7 @@ const createCommand: CommandModule<object, CreateArguments> = {
         name: given.name,
         sizeBytes: given.size === undefined ? undefined : parseVolumeSize(given.size),
         contentDir: given.dir === undefined ? undefined : resolve(given.dir),
+        writable: given.writable,
         ...(given.format === "nanos" ? { write: writeTfsVolume } : {}),
       });
       const sizes = `${size(volume.sizeBytes)}, ${size(volume.usedBytes)} on disk`;
@@ -107,12 +114,13 @@ const deleteCommand: CommandModule<object, Common & { readonly name: string }> =
 
 function table(volumes: readonly Volume[]): string[] {
   if (volumes.length === 0) return ["no volumes"];
-  return volumes.map(({ name, format, sizeBytes, usedBytes, holders }) =>
+  return volumes.map(({ name, format, writable, sizeBytes, usedBytes, holders }) =>
     [
       name.padEnd(24),
       format.padEnd(6),
       size(sizeBytes).padStart(10),
       `${size(usedBytes).padStart(10)} on disk`,
+      writable ? "tasks write" : "tasks read",
       holders.map(describeHolder).join("; "),
     ]
       .join("  ")

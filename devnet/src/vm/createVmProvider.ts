@@ -21,6 +21,8 @@ export interface VmProviderOptions {
   readonly vsock?: VsockOptions;
   /** Folder of the volumes. Default: the user's own. */
   readonly volumesDir?: string | undefined;
+  /** See `QemuProviderOptions`. */
+  readonly ownPrograms?: boolean;
   /** For volumes that others use; see `QemuProviderOptions`. */
   readonly volumeWaitMs?: number;
   readonly signal?: AbortSignal;

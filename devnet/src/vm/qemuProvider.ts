@@ -69,6 +69,8 @@ export interface QemuProviderOptions {
   readonly volumeWaitMs?: number;
   /** Folder of the volumes. Default: the user's own. */
   readonly volumesDir?: string | undefined;
+  /** The programs are the user's own, and write to any volume. Default false: only to those made for it. */
+  readonly ownPrograms?: boolean;
   readonly vsock?: VsockOptions;
   readonly signal?: AbortSignal;
 }
@@ -232,6 +234,7 @@ function takeVolumes(
   const store = createVolumeStore({ folder: options.volumesDir ?? DEFAULT_VOLUMES_DIR });
   return holdGuestVolumes(stack, store, mounts, {
     what: `task ${task.attemptId}`,
+    isStrangers: options.ownPrograms !== true,
     waitMs,
     format: "kind" in boot ? "nanos" : "linux",
     signal,

@@ -38,6 +38,8 @@ export async function holdGuestVolumes(
   named: readonly VolumeMount[],
   options: {
     readonly what: string;
+    /** See `HoldVolumeOptions`. */
+    readonly isStrangers?: boolean;
     readonly waitMs: number;
     /** Of the guest. Default `linux`. */
     readonly format?: VolumeFormat;
@@ -118,7 +120,8 @@ async function holdOne(
   let isTold = false;
   for (;;) {
     try {
-      return await store.hold(label, { readonly: isReadonly, what: options.what });
+      const { what, isStrangers } = options;
+      return await store.hold(label, { readonly: isReadonly, what, isStrangers });
     } catch (error) {
       if (!isGevulotError(error, "VOLUME_IN_USE") || performance.now() >= deadline) throw error;
       if (!isTold) options.onWait?.(error.message);

@@ -13,6 +13,13 @@ export function volumeInvalid(message: string): GevulotError<"VOLUME_INVALID"> {
   return new GevulotError("VOLUME_INVALID", message, { context: { reason: message } });
 }
 
+/** For tasks: whoever may deploy would change what the programs of others read. */
+export function volumeReadonly(name: string): GevulotError<"VOLUME_INVALID"> {
+  return volumeInvalid(
+    `The volume ${name} is only to be read by tasks, and the image mounts it to write. End its path in the manifest's Mounts with :ro, or have the node's operator make a volume for writing: gevulot-devnet volume create ${name} --writable.`,
+  );
+}
+
 export function volumeExists(name: string): GevulotError<"VOLUME_EXISTS"> {
   const message = `There is a volume ${name} already. Choose another name, or delete it: gevulot-devnet volume delete ${name}.`;
   return new GevulotError("VOLUME_EXISTS", message, { context: { name } });

@@ -77,6 +77,28 @@ test("many read or one writes; the others are told by whom", async () => {
   expect(all.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
 });
 
+test("strangers' programs write only to a volume that was made for that", async () => {
+  const hold = (name: string, isReadonly: boolean) =>
+    store.hold(name, { readonly: isReadonly, what: "task 1", isStrangers: true });
+  const plain = { name: "plain", sizeBytes: 4 * 2 ** 20 };
+  await store.create(plain);
+  await expect(hold("plain", false)).rejects.toMatchObject({
+    code: "VOLUME_INVALID",
+    message: expect.stringMatching(/only to be read by tasks.*:ro.*volume create plain --writable/),
+  });
+  await (await hold("plain", true))[Symbol.asyncDispose]();
+  await store.create({ ...plain, name: "scratch", writable: true });
+  await (await hold("scratch", false))[Symbol.asyncDispose]();
+  expect((await store.list()).map(({ name, writable }) => [name, writable])).toEqual([
+    ["plain", false],
+    ["scratch", true],
+  ]);
+  // The next of that name is another volume.
+  await store.delete("scratch");
+  await store.create({ ...plain, name: "scratch" });
+  await expect(hold("scratch", false)).rejects.toMatchObject({ code: "VOLUME_INVALID" });
+});
+
 test("what a killed process held is free again", async () => {
   await store.create({ name: "v", sizeBytes: 4 * 2 ** 20 });
   const gone = JSON.stringify({ pid: 2 ** 22 - 1, startTime: "1", what: "task 9", access: "write" });

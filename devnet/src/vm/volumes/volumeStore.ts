@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, link, mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { createStack } from "../../disposeStack.ts";
 import { VOLUME_LABEL } from "../../image/manifestMounts.ts";
 import { removeTree } from "../../removeTree.ts";
 import { makeExt4Volume } from "./makeVolume.ts";
-import { volumeExists, volumeInvalid, volumeMissing } from "./volumeErrors.ts";
+import { volumeExists, volumeInvalid, volumeMissing, volumeReadonly } from "./volumeErrors.ts";
 import { holdVolume, readHolders, type VolumeHolder } from "./volumeHolds.ts";
 
 /** `linux` is ext4, `nanos` Nanos's own file system, TFS. */
@@ -16,6 +16,8 @@ export interface Volume {
   readonly name: string;
   readonly path: string;
   readonly format: VolumeFormat;
+  /** Whether a node's tasks may write to it. */
+  readonly writable: boolean;
   readonly sizeBytes: number;
   /** What it takes of the disk. */
   readonly usedBytes: number;
@@ -37,9 +39,19 @@ export interface CreateVolumeOptions {
   /** Default: as large as the folder needs, or 1 GiB. */
   readonly sizeBytes?: number | undefined;
   readonly contentDir?: string | undefined;
+  /** Whether a node's tasks may write to it: those of everybody who may deploy. Default false. */
+  readonly writable?: boolean;
   /** Default ext4. */
   readonly write?: VolumeWriter;
   readonly signal?: AbortSignal;
+}
+
+export interface HoldVolumeOptions {
+  readonly readonly: boolean;
+  /** For people, who is told to others. */
+  readonly what: string;
+  /** It is for somebody else's program, which writes only to what was made for that. Default false. */
+  readonly isStrangers?: boolean | undefined;
 }
 
 /** Disks with data that programs read or write, kept on this machine between tasks; one file each. */
@@ -51,16 +63,17 @@ export interface VolumeStore {
   delete(name: string): Promise<void>;
   /**
    * Takes it for a VM: with many others to read, alone to write.
-   * @param what for people, who is told to others
    * @throws GevulotError `VOLUME_MISSING`, `VOLUME_IN_USE`, `VOLUME_INVALID`
    */
-  hold(name: string, options: { readonly readonly: boolean; readonly what: string }): Promise<HeldVolume>;
+  hold(name: string, options: HoldVolumeOptions): Promise<HeldVolume>;
 }
 
 /** Of the user whose node or command it is. */
 export const DEFAULT_VOLUMES_DIR = join(homedir(), ".local", "share", "gevulot", "volumes");
 
 const ENDING = ".img";
+/** A file of this ending beside a volume: tasks may write to it. */
+const WRITABLE_ENDING = ".writable";
 const BLOCK_BYTES = 512;
 const EXT_MAGIC_AT = 1_080;
 const TFS_MAGIC = "NVMTFS";
@@ -78,13 +91,15 @@ export function createVolumeStore({ folder }: { readonly folder: string }): Volu
       await requireVolume(folder, name, "See what there is: gevulot-devnet volume list.");
       const hold = { name, what: "volume delete", access: "remove" } as const;
       const release = await holdVolume(holdsOf(folder, name), hold);
+      await setWritable(folder, name, false);
       await rm(pathOf(folder, name), { force: true });
       await release();
       await removeTree(holdsOf(folder, name));
     },
-    async hold(name, { readonly: isReadonly, what }) {
+    async hold(name, { readonly: isReadonly, what, isStrangers = false }) {
       // Looked at first, so that holding leaves nothing behind for a volume that isn't there.
       await requireVolume(folder, name);
+      if (isStrangers && !isReadonly && !(await isWritable(folder, name))) throw volumeReadonly(name);
       await using stack = createStack();
       const access = isReadonly ? "read" : "write";
       stack.defer(await holdVolume(holdsOf(folder, name), { name, what, access }));
@@ -110,6 +125,7 @@ async function create(folder: string, options: CreateVolumeOptions): Promise<Vol
     await link(temporary, path).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "EEXIST" ? volumeExists(name) : error;
     });
+    await setWritable(folder, name, options.writable ?? false);
   } finally {
     await rm(temporary, { force: true });
   }
@@ -122,8 +138,8 @@ async function describe(folder: string, name: string): Promise<Volume> {
     const { size, blocks } = await file.stat();
     const format = await formatOf(file, name);
     const holders = await readHolders(holdsOf(folder, name));
-    const usedBytes = blocks * BLOCK_BYTES;
-    return { name, path: pathOf(folder, name), format, sizeBytes: size, usedBytes, holders };
+    const [usedBytes, writable] = [blocks * BLOCK_BYTES, await isWritable(folder, name)];
+    return { name, path: pathOf(folder, name), format, writable, sizeBytes: size, usedBytes, holders };
   } finally {
     await file.close();
   }
@@ -139,6 +155,15 @@ function openVolume(folder: string, name: string, flags: "r" | "r+"): Promise<Fi
 
 async function requireVolume(folder: string, name: string, advice?: string): Promise<void> {
   if (!(await exists(pathOf(folder, name)))) throw volumeMissing(name, folder, advice);
+}
+
+function isWritable(folder: string, name: string): Promise<boolean> {
+  return exists(join(folder, checkName(name) + WRITABLE_ENDING));
+}
+
+function setWritable(folder: string, name: string, isWritable: boolean): Promise<void> {
+  const path = join(folder, checkName(name) + WRITABLE_ENDING);
+  return isWritable ? writeFile(path, "") : rm(path, { force: true });
 }
 
 function pathOf(folder: string, name: string): string {
