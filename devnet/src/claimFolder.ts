@@ -1,9 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { startOf } from "./processTable.ts";
 
-/** A claim can only be lost to another start as often as others start in the same moment. */
-const CLAIM_TRIES = 5;
+/** Starts of the same moment make way for one another; longer than that, one of them has it. */
+const CLAIM_LIMIT_MS = 5_000;
+const LONGEST_PAUSE_MS = 50;
+/** After the owner's file's name and a dot: the process's number, its start, and eight digits of chance. */
+const CLAIM = /^(?<pid>\d+)\.(?<startTime>\d*)\.[0-9a-f]{8}$/;
 
 export interface Owner {
   readonly pid: number;
@@ -15,6 +20,9 @@ export interface Owner {
  * Takes something for this process by a file beside it, so that two processes don't share it. What a killed owner
  * left is taken over.
  *
+ * Who claims says so first, by a file of a name of its own, and looks then who else does: of two, one at least sees
+ * the other, and makes way. So nobody replaces the owner's file beside another who does.
+ *
  * @param inUse makes the error where another process has it
  * @returns gives it back
  */
@@ -23,43 +31,42 @@ export async function claimFolder(
   inUse: (pid: number) => Error,
 ): Promise<() => Promise<void>> {
   const owner: Owner = { pid: process.pid, startTime: startOf(process.pid) ?? "" };
-  const claim = `${ownerFile}.${process.pid}.${randomBytes(4).toString("hex")}`;
-  await writeFile(claim, JSON.stringify(owner));
+  const claim = `${ownerFile}.${owner.pid}.${owner.startTime}.${randomBytes(4).toString("hex")}`;
+  const until = Date.now() + CLAIM_LIMIT_MS;
   try {
-    for (let attempt = 0; attempt < CLAIM_TRIES; attempt++) {
-      // A link appears with its content, and only if there is none yet.
-      if (await tryLink(claim, ownerFile)) return () => rm(ownerFile, { force: true });
-      const present = await readOwner(ownerFile);
-      if (present !== undefined && isOwnerAlive(present)) throw inUse(present.pid);
-      await removeStale(ownerFile, present, claim);
+    for (;;) {
+      await writeFile(claim, JSON.stringify(owner));
+      const other = await otherClaim(ownerFile, claim);
+      // Only now: a claim that is gone from the folder has become the owner's file.
+      const present = await readClaim(ownerFile);
+      if (present !== null) throw inUse(present.pid);
+      if (other === null) {
+        await rename(claim, ownerFile);
+        return () => rm(ownerFile, { force: true });
+      }
+      if (Date.now() > until) throw inUse(other.pid);
+      await rm(claim, { force: true });
+      await delay(Math.random() * LONGEST_PAUSE_MS);
     }
-    throw inUse(process.pid);
   } finally {
     await rm(claim, { force: true });
   }
 }
 
-async function tryLink(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
+/** Who else claims it now, and lives. What is left of killed ones is removed: no name comes twice. */
+async function otherClaim(ownerFile: string, claim: string): Promise<Owner | null> {
+  const folder = dirname(ownerFile);
+  const start = `${basename(ownerFile)}.`;
+  let other: Owner | null = null;
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const { pid, startTime } = (name.startsWith(start) && CLAIM.exec(name.slice(start.length))?.groups) || {};
+    if (pid === undefined || startTime === undefined || path === claim) continue;
+    const owner = { pid: Number(pid), startTime };
+    if (isOwnerAlive(owner)) other = owner;
+    else await rm(path, { force: true });
   }
-}
-
-/** Takes the file away and looks at it again: another start may have put its own in the stale one's place. */
-async function removeStale(ownerFile: string, stale: Owner | undefined, claim: string): Promise<void> {
-  const aside = `${claim}.stale`;
-  try {
-    await rename(ownerFile, aside);
-  } catch {
-    return; // someone else did
-  }
-  const taken = await readOwner(aside);
-  if (taken?.pid !== stale?.pid || taken?.startTime !== stale?.startTime) await tryLink(aside, ownerFile);
-  await rm(aside, { force: true });
+  return other;
 }
 
 /** The process that has claimed something, if it is alive. */
