@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { type ProofRequest, STEP } from "./proofRequest.ts";
 import { type AdmissionDeps, admit } from "./refusal.ts";
@@ -74,12 +75,21 @@ describe("admit", () => {
     expect(await reasonOf({ segSize: 1 }, { version: "zkm2" })).toBe("permission denied");
   });
 
+  it("takes no other elf_id for the ELF that comes with it than its SHA-256", async () => {
+    const hash = createHash("sha256").update(GOOD.elfData).digest("hex");
+    expect(await reasonOf({ elfId: hash })).toBe("admitted");
+    expect(await reasonOf({ elfId: "" })).toBe("admitted");
+    for (const elfId of ["../../x", "ab", "0".repeat(64)]) {
+      expect(await reasonOf({ elfId })).toContain("elf_id is not the SHA-256 of elf_data");
+    }
+  });
+
   it("refuses receipts for one node's own aggregation", async () => {
     const change = { fromStep: STEP.Agg, receiptInputs: [Uint8Array.of(1)], singleNode: true };
     expect(await reasonOf(change)).toBe("receipt_inputs should not empty");
   });
 
-  it.each(["", ".", "..", "../x", "a/b", "a\\b", "/etc/passwd", "a\0b", "x".repeat(256)])(
+  it.each(["", ".", "..", "../x", "a/b", "a\\b", "/etc/passwd", "a\0b", "x".repeat(215), "é".repeat(108)])(
     "refuses %j as a name",
     async (name) => {
       const blockData = [{ fileName: name, fileContent: new Uint8Array() }];

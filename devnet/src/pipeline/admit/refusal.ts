@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import type { ProverVersion } from "../plan/planTasks.ts";
-import { isFileName } from "./fileName.ts";
+import { isFileName, MAX_NAME_BYTES } from "./fileName.ts";
 import { type ProofRequest, STEP } from "./proofRequest.ts";
 import { recoverAddress, signedText } from "./requestSignature.ts";
 
@@ -7,6 +8,8 @@ const MIN_SEG_SIZE = 1_024;
 const MAX_SEG_SIZE = 4_194_304;
 const FROM_STEPS: readonly number[] = [STEP.Init, STEP.Agg];
 const TARGET_STEPS: readonly number[] = [STEP.Split, STEP.Agg, STEP.Snark];
+const ONE_NAME = `only a single file name of at most ${MAX_NAME_BYTES} bytes, without separators`;
+
 export interface AdmissionDeps {
   readonly version: ProverVersion;
   /** Is the address, 40 hex digits in EIP-55 spelling, one of the service's users? */
@@ -24,9 +27,8 @@ export type Admission =
  * names, which the existing service lacks, come last.
  */
 export async function admit(request: ProofRequest, deps: AdmissionDeps): Promise<Admission> {
-  if (deps.version === "zkm" && !request.compositeProof && !isSegSize(request.segSize)) {
-    return refused(`invalid seg_size support [${MIN_SEG_SIZE}-${MAX_SEG_SIZE}]`);
-  }
+  const wrongSize = refusalOfSegSize(request, deps.version);
+  if (wrongSize !== null) return refused(wrongSize);
   const address = recoverAddress(signedText(request), request.signature);
   if (address === null) return refused("invalid signature");
   if (!(await deps.isUser(address))) return refused("permission denied");
@@ -34,12 +36,22 @@ export async function admit(request: ProofRequest, deps: AdmissionDeps): Promise
   return reason === null ? { kind: "admitted", address } : refused(reason);
 }
 
+/** Null where the size of its segments is right. */
+export function refusalOfSegSize(
+  { segSize, compositeProof }: ProofRequest,
+  version: ProverVersion,
+): string | null {
+  if (version !== "zkm" || compositeProof) return null;
+  if (segSize >= MIN_SEG_SIZE && segSize <= MAX_SEG_SIZE) return null;
+  return `invalid seg_size support [${MIN_SEG_SIZE}-${MAX_SEG_SIZE}]`;
+}
+
 /** What is wrong with a request beside its size and its signer; null where nothing is. */
 export async function refusalOfContent(
   request: ProofRequest,
   deps: Pick<AdmissionDeps, "hasElf">,
 ): Promise<string | null> {
-  return (await refusalOfWork(request, deps)) ?? refusalOfNames(request);
+  return (await refusalOfWork(request, deps)) ?? refusalOfElfId(request) ?? refusalOfNames(request);
 }
 
 async function refusalOfWork(
@@ -58,16 +70,18 @@ async function refusalOfWork(
   return null;
 }
 
-/** They become names of folders and files. */
-function refusalOfNames(request: ProofRequest): string | null {
-  if (!isFileName(request.proofId))
-    return "invalid proof_id, only a single file name, without separators or dots";
-  const bad = request.blockData.find((item) => !isFileName(item.fileName));
-  return bad ? `invalid file_name ${JSON.stringify(bad.fileName)}, only a single file name` : null;
+/** ELFs are kept by their SHA-256: no other name for one that came with the request. */
+function refusalOfElfId({ elfData, elfId }: ProofRequest): string | null {
+  if (elfData.length === 0 || !elfId) return null;
+  const hash = createHash("sha256").update(elfData).digest("hex");
+  return elfId === hash ? null : "elf_id is not the SHA-256 of elf_data: give one of them";
 }
 
-function isSegSize(segSize: number): boolean {
-  return segSize >= MIN_SEG_SIZE && segSize <= MAX_SEG_SIZE;
+/** They become names of folders and files. */
+function refusalOfNames(request: ProofRequest): string | null {
+  if (!isFileName(request.proofId)) return `invalid proof_id, ${ONE_NAME}`;
+  const bad = request.blockData.find((item) => !isFileName(item.fileName));
+  return bad ? `invalid file_name ${JSON.stringify(bad.fileName)}, ${ONE_NAME}` : null;
 }
 
 function refused(reason: string): Admission {

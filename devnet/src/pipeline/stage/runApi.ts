@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { isGevulotError } from "gevulot-sdk";
 import { closeServer, listen } from "../../listen.ts";
 import { callerOf, MAX_CLOCK_SECONDS } from "../admit/callSignature.ts";
-import { refusalOfContent } from "../admit/refusal.ts";
+import { refusalOfContent, refusalOfSegSize } from "../admit/refusal.ts";
 import type { NodePool } from "../nodes/nodePool.ts";
 import { estimateSeconds } from "../plan/estimate.ts";
 import { listRuns, listTasks } from "../store/runLists.ts";
@@ -66,7 +66,8 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   const { method = "GET", url: path = "/" } = request;
-  const url = new URL(path, "http://stage");
+  const url = URL.canParse(path, "http://stage") ? new URL(path, "http://stage") : null;
+  if (!url) return send(response, 400, { error: `${path} is no path: see docs/pipeline.md for the calls` });
   const put = method === "PUT" ? BLOB.exec(url.pathname)?.[1] : undefined;
   const body = put ? Buffer.alloc(0) : await readBody(request);
   if (!body)
@@ -111,7 +112,8 @@ async function route(
   if (method === "POST" && path === "/v1/runs") return submit(deps, options, call);
   if (method === "GET" && path === "/v1/runs") return list(deps, call);
   const [, id, action] = RUN.exec(path) ?? [];
-  const run = id === undefined ? null : await findRun(deps.database, decodeURIComponent(id));
+  const proofId = decode(id ?? "");
+  const run = proofId === null ? null : await findRun(deps.database, proofId);
   // Another user's run is as if it were not there.
   const isOwn = run?.address.toLowerCase() === call.address.toLowerCase();
   if (!run || !isOwn)
@@ -143,7 +145,9 @@ async function submit(
   const missing = await missingBlobs(deps.blobs, body);
   if (missing.length > 0) return { status: 409, json: { error: "put these blobs first", missing } };
   const request = await toProofRequest(deps.blobs, body);
-  const reason = await refusalOfContent(request, { hasElf: async () => true });
+  const reason =
+    refusalOfSegSize(request, options.version) ??
+    (await refusalOfContent(request, { hasElf: async () => true }));
   if (reason !== null) return wrong(reason);
   const deadline = body.deadline_seconds === undefined ? {} : { deadlineSeconds: body.deadline_seconds };
   const taken = await takeRun(deps, options, request, { address, priority: body.priority, ...deadline });
@@ -151,12 +155,16 @@ async function submit(
   return { status: 201, json: summary((await findRun(deps.database, taken.run.id))!) };
 }
 
+const STATES: readonly (string | null)[] = ["running", "finished", null];
+
 async function list(deps: RunApiDeps, { address, query }: Call): Promise<Reply> {
   const limit = Math.min(
     MAX_LIMIT,
     Math.max(1, Number(query.get("limit") ?? DEFAULT_LIMIT) || DEFAULT_LIMIT),
   );
   const state = query.get("state");
+  if (!STATES.includes(state))
+    return { status: 400, json: { error: `state is running or finished, not ${JSON.stringify(state)}` } };
   const before = query.get("before");
   const runs = await listRuns(deps.database, {
     ...{ address, limit },
@@ -204,6 +212,15 @@ async function readBody(request: IncomingMessage): Promise<Buffer | null> {
     pieces.push(piece);
   }
   return Buffer.concat(pieces);
+}
+
+/** Null where the percent signs are wrong. */
+function decode(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
 }
 
 function parseJson(bytes: Buffer): unknown {

@@ -40,8 +40,10 @@ import { countSetback, failureOf, failureText, nameOf } from "./runFailure.ts";
 
 /** What a finished task brings. */
 export interface TaskOutput extends Blob {
-  /** Of a split. */
-  readonly segments?: { readonly total: number; readonly totalSteps: bigint };
+  /** Of a split: how many it made. */
+  readonly segments?: number;
+  /** Of a split, and of a run that one node does. */
+  readonly totalSteps?: bigint;
 }
 
 interface FinishedTask {
@@ -55,13 +57,23 @@ interface FinishedTask {
  * by stored facts alone, and a crash between two changes loses nothing.
  */
 export interface RunDriver {
-  /** False where a run of that id exists. */
-  begin(run: NewRun, inputs: ReadonlyMap<string, string>): Promise<boolean>;
+  /**
+   * False where a run of that id exists.
+   * @param place puts its data in place, before any of its tasks can start
+   */
+  begin(run: NewRun, inputs: ReadonlyMap<string, string>, place: () => Promise<void>): Promise<boolean>;
   /**
    * More segments of a running split are there: SHA-256 of numbers `from` and on.
    * @returns how many segments of the run are known now
    */
   addSegments(runId: string, hashes: readonly string[], from: number): Promise<number>;
+  /**
+   * A split that was started again brings segments that are known: SHA-256 by number.
+   * @returns false where they are not those that an earlier start brought
+   */
+  hasSegments(runId: string, hashes: ReadonlyMap<number, string>): Promise<boolean>;
+  /** The split goes otherwise than an earlier start of it: what was made of that one's segments goes. */
+  dropSegments(split: PipelineTask): Promise<void>;
   /** @param ranMs how long it had a slot; null: since it was given to the node */
   complete(task: PipelineTask, output: TaskOutput, ranMs: number | null): Promise<void>;
   /** A task did not succeed: it starts again elsewhere, or the run fails. */
@@ -72,9 +84,12 @@ export interface RunDriver {
   end(runId: string, status: number, error: string): Promise<boolean>;
   /** A failed run goes on from what is done. False where it did not fail. */
   retry(runId: string): Promise<boolean>;
+  /** Ends runs of which all is done: who did the last task died before that, or could not place the proof. */
+  succeedComplete(): Promise<void>;
 }
 
 export interface RunDriverDeps {
+  readonly log: Logger;
   readonly database: Database;
   readonly queue: TaskQueue;
   readonly onChanged: (runId: string) => void;
@@ -85,6 +100,8 @@ export interface RunDriverDeps {
 export interface RunDriverOptions {
   readonly maxFailures: number;
   readonly maxLosses: number;
+  /** A task to which nodes answer nothing but BUSY for so long fails. */
+  readonly busyLimitMs: (kind: TaskKind) => number;
 }
 
 export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions): RunDriver {
@@ -101,10 +118,18 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
     if (found) deps.onChanged(runId);
     return found;
   };
-  const finished = createBatches<FinishedTask>(
-    async (runId, tasks) =>
-      void (await changing(runId, (client, run) => finishTasks(deps, client, run, tasks))),
-  );
+  const finished = createBatches<FinishedTask>(async (runId, tasks) => {
+    let isComplete = false;
+    await changing(runId, async (client, run) => {
+      isComplete = await finishTasks(queue, client, run, tasks);
+    });
+    if (isComplete) await succeed(runId);
+  });
+  /** The proof is placed before the run's row is locked: a write to S3 may take long. */
+  const succeed = async (runId: string): Promise<void> => {
+    const result = await publishResult(deps, runId);
+    if (result) await changing(runId, (client, run) => finishRun(client, run.id, { ...result, ...successOf(run) }));
+  };
   const endRun = async (client: Queryable, run: PipelineRun, end: RunEnd): Promise<void> => {
     await queue.drop(client, await readOpenTasks(client, run.id));
     await closeTasks(client, run.id);
@@ -112,8 +137,8 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
   };
 
   return {
-    async begin(run, inputs) {
-      const isBegun = await database.transaction((client) => begin(client, run, inputs));
+    async begin(run, inputs, place) {
+      const isBegun = await database.transaction((client) => begin(client, run, inputs, place));
       if (isBegun) deps.onChanged(run.id);
       return isBegun;
     },
@@ -125,25 +150,40 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
       return known;
     },
     complete: (task, output, ranMs) => finished(task.proofId, { task, output, ranMs }),
+    hasSegments: (runId, hashes) => hasSegments(database, runId, hashes),
+    dropSegments: async (split) =>
+      void (await changing(split.proofId, async (client, run) => {
+        const nodes = await readEarlierNodes(client, split);
+        deps.log.warn({ run: run.id, nodes }, "the split goes otherwise than that of an earlier node: it begins again");
+        await dropSegments(client, queue, run.id);
+      })),
     setBack: async (task, setback) =>
       void (await changing(task.proofId, async (client, run) => {
         const after = countSetback(task, setback);
-        if (after.failures >= options.maxFailures || after.losses >= options.maxLosses) {
-          await failTask(client, task.id, setback);
-          const end = failureOf(task.kind, run.shape);
-          return endRun(client, run, { ...end, error: failureText(task, setback) });
+        const busyMs = setback.outcome === "busy" && task.busySince ? Date.now() - task.busySince.getTime() : 0;
+        const isBusyTooLong = busyMs > options.busyLimitMs(task.kind);
+        if (isBusyTooLong || after.failures >= options.maxFailures || after.losses >= options.maxLosses) {
+          if (!(await failTask(client, task, setback))) return;
+          await queue.drop(client, [task]);
+          const error = failureText(task, setback) + (isBusyTooLong ? ` (for ${Math.round(busyMs / 1_000)} s)` : "");
+          return endRun(client, run, { ...failureOf(task.kind, run.shape), error });
         }
-        if (!(await putTaskBack(client, task.id, setback))) return;
-        const queued = { id: task.id, kind: task.kind, priority: run.priority };
-        await (after.failures > task.failures ? queue.retry(client, queued) : queue.giveBack(client, queued));
+        const isFailure = after.failures > task.failures;
+        const delayMs = isFailure ? Math.min(LONGEST_BACKOFF_MS, 1_000 * 2 ** task.failures) : GIVE_BACK_MS;
+        if (!(await putTaskBack(client, task, setback, delayMs))) return;
+        await queue.giveBack(client, [{ id: task.id, kind: task.kind, priority: run.priority }], delayMs);
       })),
     blame: async (task, culprit, reason) =>
       void (await changing(task.proofId, async (client, run) => {
         const error = `${nameOf(culprit)} by node ${culprit.node} is not valid: ${reason}`;
-        await failTask(client, task.id, { outcome: "failed", error, node: task.node ?? "" });
+        if (!(await failTask(client, task, { outcome: "failed", error, node: task.node ?? "" }))) return;
+        await queue.drop(client, [task]);
         await discardOutput(client, culprit, error);
         await endRun(client, run, { ...failureOf(culprit.kind, run.shape), error });
       })),
+    async succeedComplete() {
+      for (const runId of await readCompleteRuns(database)) await succeed(runId);
+    },
     async retry(runId) {
       const isRetried = await database.transaction((client) => reopen(client, queue, runId));
       if (isRetried) deps.onChanged(runId);
@@ -154,42 +194,38 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
   };
 }
 
-async function begin(client: Queryable, run: NewRun, inputs: ReadonlyMap<string, string>): Promise<boolean> {
+async function begin(
+  client: Queryable,
+  run: NewRun,
+  inputs: ReadonlyMap<string, string>,
+  place: () => Promise<void>,
+): Promise<boolean> {
   if (!(await insertRun(client, run))) return false;
+  await place();
   await insertTasks(client, run.id, planTasks(run.shape, { known: 0, total: null }), inputs);
   return true;
 }
 
 async function reopen(client: Queryable, queue: TaskQueue, runId: string): Promise<boolean> {
-  if (!(await reopenRun(client, runId))) return false;
+  const run = await reopenRun(client, runId);
+  if (!run) return false;
   // Their old places in the queue would keep them from getting new ones.
   await queue.drop(client, await reopenTasks(client, runId));
+  // What a split that turned out to be wrong brought is wrong too.
+  if (run.segments.total !== null && !(await isSplitDone(client, runId))) await dropSegments(client, queue, runId);
   return true;
 }
 
-/** @returns how many segments are known then */
-async function addUnknown(
-  client: Queryable,
-  run: PipelineRun,
-  hashes: readonly string[],
-  from: number,
-): Promise<number> {
-  const { known, total } = run.segments;
-  // A split that runs again, after a crash, brings what is known already.
-  const unknown = hashes.slice(Math.max(0, known - from));
-  if (from > known || unknown.length === 0) return known;
-  const inputs = new Map(unknown.map((hash, index) => [`prove/${known + index}`, hash]));
-  await grow(client, run, { known: known + unknown.length, total }, null, inputs);
-  return known + unknown.length;
-}
-
-/** Stores what tasks brought, and makes ready what can start now; the last ones end the run. */
+/**
+ * Stores what tasks brought, and makes ready what can start now.
+ * @returns whether all of the run is done then
+ */
 async function finishTasks(
-  { queue, publish }: RunDriverDeps,
+  queue: TaskQueue,
   client: Queryable,
   run: PipelineRun,
   finished: readonly FinishedTask[],
-): Promise<void> {
+): Promise<boolean> {
   await queue.finish(
     client,
     finished.map(({ task }) => task),
@@ -199,53 +235,18 @@ async function finishTasks(
     finished.map(({ task, output, ranMs }) => ({ id: task.id, ...output, ranMs })),
   );
   const fresh = finished.filter(({ task }) => done.has(task.id));
-  if (fresh.length === 0) return;
+  if (fresh.length === 0) return false;
   const step = Math.max(...fresh.map(({ task }) => nextStep(task.kind, run.shape)));
-  if (run.step !== step) await setStep(client, run.id, step);
+  if (run.step < step) await setStep(client, run.id, step);
   for (const { output } of fresh) {
-    if (!output.segments) continue;
-    const all = { known: output.segments.total, total: output.segments.total };
-    await grow(client, run, all, output.segments.totalSteps, new Map());
+    if (output.totalSteps === undefined) continue;
+    const total = output.segments ?? null;
+    const segments = total === null ? run.segments : { known: total, total };
+    await grow(client, run, segments, output.totalSteps, new Map());
   }
   const keys = fresh.map(({ task }) => task.planned.key);
-  if (await readyTasks(client, run.id, keys)) return;
-  if (!(await hasUnfinishedTasks(client, run.id))) await succeed(client, run, publish);
-}
-
-/** Adds the tasks that the newly known segments make certain. */
-async function grow(
-  client: Queryable,
-  run: PipelineRun,
-  segments: SegmentCount,
-  totalSteps: bigint | null,
-  inputs: ReadonlyMap<string, string>,
-): Promise<void> {
-  await setSegments(client, run.id, segments, totalSteps);
-  const before = new Set(planTasks(run.shape, run.segments).map((task) => task.key));
-  const added = planTasks(run.shape, segments).filter((task: PlannedTask) => !before.has(task.key));
-  await insertTasks(client, run.id, added, inputs);
-}
-
-async function succeed(
-  client: Queryable,
-  run: PipelineRun,
-  publish: RunDriverDeps["publish"],
-): Promise<void> {
-  const found = await client.query<{ output_hash: string }>(
-    `select output_hash from prove_task where proof_id = $1 and itype <> 7
-     order by case itype when 5 then 0 when 6 then 1 when 3 then 2 else 3 end, finished_at desc limit 1`,
-    [run.id],
-  );
-  const resultHash = found.rows[0]?.output_hash;
-  const result = resultHash === undefined ? undefined : await publish(run, resultHash);
-  // The existing service: a wrapped run ends at step 5, others at 6.
-  const step = run.shape.target === "snark" ? STEP.Snark : STEP.End;
-  await finishRun(client, run.id, {
-    status: RUN_STATUS.SUCCESS,
-    step,
-    ...(resultHash !== undefined && { resultHash }),
-    ...(result !== undefined && { result }),
-  });
+  if (await readyTasks(client, run.id, { takes: keys })) return false;
+  return !(await hasUnfinishedTasks(client, run.id));
 }
 
 function nextStep(kind: TaskKind, shape: RunShape): number {

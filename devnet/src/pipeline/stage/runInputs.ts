@@ -9,7 +9,7 @@ import type { RunContext } from "../store/runs.ts";
 
 const U64_BYTES = 8;
 
-/** Writes a request's data where the existing service's nodes look for it, and into the blob store for the others. */
+/** Keeps a request's data by its SHA-256, and says where {@link placeInputs} puts it. */
 export async function storeInputs(
   deps: { readonly blobs: BlobStore; readonly baseDir: string; readonly version: ProverVersion },
   request: ProofRequest,
@@ -17,22 +17,20 @@ export async function storeInputs(
   const { blobs, baseDir } = deps;
   const folder = runFolder(baseDir, request.proofId, request.blockNo);
   const files: Record<string, string> = {};
-  const place = async (path: string, data: Uint8Array): Promise<string> => {
-    const { hash } = await blobs.put(data);
-    await blobs.place(hash, path);
-    files[path] = hash;
+  const store = async (path: string, data: Uint8Array): Promise<string> => {
+    files[path] = (await blobs.put(data)).hash;
     return path;
   };
-  const programId = request.elfId ?? sha256(request.elfData);
+  const isNew = request.elfData.length > 0;
+  // Admission found the ELF that it names.
+  const programId = isNew ? sha256(request.elfData) : request.elfId!;
   const elf = elfPath(baseDir, programId);
-  if (request.elfData.length > 0) await place(elf, request.elfData);
+  if (isNew) await store(elf, request.elfData);
   else files[elf] = (await blobs.putFile(elf)).hash;
-  await mkdir(folder.segments, { recursive: true });
-  await mkdir(dirname(folder.outputStream), { recursive: true });
   for (const { fileName, fileContent } of request.blockData)
-    await place(`${folder.block}/${fileName}`, fileContent);
-  const placeUnlessEmpty = async (path: string, data: Uint8Array): Promise<string> =>
-    data.length === 0 ? "" : place(path, data);
+    await store(`${folder.block}/${fileName}`, fileContent);
+  const storeUnlessEmpty = async (path: string, data: Uint8Array): Promise<string> =>
+    data.length === 0 ? "" : store(path, data);
   const privateInput =
     deps.version === "zkm2" && request.privateInput.length > 0
       ? bincodeList([request.privateInput])
@@ -44,11 +42,11 @@ export async function storeInputs(
     base_dir: baseDir,
     elf_path: elf,
     seg_path: folder.segments,
-    public_input_path: await placeUnlessEmpty(folder.publicInput, request.publicInput),
-    private_input_path: await placeUnlessEmpty(folder.privateInput, privateInput),
+    public_input_path: await storeUnlessEmpty(folder.publicInput, request.publicInput),
+    private_input_path: await storeUnlessEmpty(folder.privateInput, privateInput),
     output_stream_path: folder.outputStream,
-    receipt_inputs_path: await placeUnlessEmpty(folder.receiptInputs, list(request.receiptInputs)),
-    receipts_path: await placeUnlessEmpty(folder.receipts, list(request.receipts)),
+    receipt_inputs_path: await storeUnlessEmpty(folder.receiptInputs, list(request.receiptInputs)),
+    receipts_path: await storeUnlessEmpty(folder.receipts, list(request.receipts)),
     block_no: request.blockNo === undefined ? null : String(request.blockNo),
     seg_size: request.segSize,
     target_step: stepName(request.targetStep ?? STEP.Snark),
@@ -59,6 +57,13 @@ export async function storeInputs(
     version: deps.version === "zkm" ? "ZKM" : "ZKM2",
     files,
   };
+}
+
+/** Puts a run's data where the existing service's nodes look for it. */
+export async function placeInputs(blobs: BlobStore, context: RunContext): Promise<void> {
+  await mkdir(context.seg_path, { recursive: true });
+  await mkdir(dirname(context.output_stream_path), { recursive: true });
+  for (const [path, hash] of Object.entries(context.files)) await blobs.place(hash, path);
 }
 
 /** The graph that a request asks for. */

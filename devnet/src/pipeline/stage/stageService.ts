@@ -130,7 +130,8 @@ async function readOutputStream(base: SharedBase, run: PipelineRun): Promise<Buf
 }
 
 function toProofRequest(wire: WireGenerateProofRequest): ProofRequest {
-  const elfId = wire.elf_id?.replace(/^0x/, "").toLowerCase();
+  // Empty: absent, of clients that fill in every field.
+  const elfId = wire.elf_id?.replace(/^0x/, "").toLowerCase() || undefined;
   return {
     proofId: wire.proof_id,
     elfData: wire.elf_data,

@@ -4,6 +4,8 @@ import type { BlobStore } from "../data/blobStore.ts";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256, 64 hex digits");
 const count = z.number().int().min(0);
+const MAX_U32 = 2 ** 32 - 1;
+const MAX_U64 = 2n ** 64n - 1n;
 
 /** `POST /v1/runs`: data is named by its SHA-256 and was put before. */
 const schema = z.strictObject({
@@ -14,9 +16,9 @@ const schema = z.strictObject({
   block: z.record(z.string(), sha256).default({}),
   block_no: z
     .string()
-    .regex(/^\d{1,20}$/)
+    .refine((text) => /^\d{1,20}$/.test(text) && BigInt(text) <= MAX_U64, "must be a whole number of 64 bits")
     .optional(),
-  seg_size: count.default(131_072),
+  seg_size: count.max(MAX_U32).default(131_072),
   target: z.enum(["split", "agg", "snark"]).default("snark"),
   from: z.enum(["init", "agg"]).default("init"),
   composite_proof: z.boolean().default(false),

@@ -5,7 +5,7 @@ import type { BlobStore } from "../data/blobStore.ts";
 import type { ProverVersion } from "../plan/planTasks.ts";
 import { findRun, type NewRun, type PipelineRun } from "../store/runs.ts";
 import type { RunDriver } from "./runDriver.ts";
-import { requestHash, shapeOf, storeInputs } from "./runInputs.ts";
+import { placeInputs, requestHash, shapeOf, storeInputs } from "./runInputs.ts";
 
 export interface TakeRunDeps {
   readonly log: Logger;
@@ -34,7 +34,7 @@ export type TakenRun =
   /** The id is of a run that was asked for otherwise. */
   | { readonly kind: "other" };
 
-/** Stores an admitted request's data, then the run with its first tasks. */
+/** Stores an admitted request's data, and the run with its first tasks. */
 export async function takeRun(
   deps: TakeRunDeps,
   options: TakeRunOptions,
@@ -61,7 +61,9 @@ export async function takeRun(
   };
   const given = request.receiptInputs[0];
   const inputs = new Map(given ? [["snark", (await blobs.put(given)).hash]] : []);
-  if (!(await deps.driver.begin(run, inputs))) return repeated((await findRun(database, run.id))!);
+  // Of two requests with one id at once only the one whose run it is writes into the run's folder.
+  const place = (): Promise<void> => placeInputs(blobs, run.context);
+  if (!(await deps.driver.begin(run, inputs, place))) return repeated((await findRun(database, run.id))!);
   deps.log.info({ run: run.id, user: address, target: run.shape.target }, "a run was taken");
   return { kind: "taken", run };
 }

@@ -1,0 +1,106 @@
+import { createHash, randomUUID } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createPipelineNet, type PipelineNet, type StageClient } from "../fixtures/pipeline/pipelineNet.ts";
+import { signCall } from "../fixtures/pipeline/signRequest.ts";
+
+const COMPUTING = 2;
+const INVALID_PARAMETER = 3;
+const ELF = Buffer.from("an ELF");
+const ELF_ID = createHash("sha256").update(ELF).digest("hex");
+
+let net: PipelineNet;
+let client: StageClient;
+let url: string;
+let base: string;
+beforeAll(async () => {
+  net = await createPipelineNet();
+  base = join(net.dir, "stage");
+  const stage = await net.stage({ api_addr: "127.0.0.1:0" });
+  client = net.client(stage.addr);
+  url = `http://127.0.0.1:${stage.apiPort}`;
+});
+afterAll(() => net[Symbol.asyncDispose]());
+
+describe("what a stage takes", () => {
+  it("keeps an ELF under its SHA-256, whatever the request calls it", async () => {
+    for (const elf_id of ["../../escaped", "0".repeat(64), "x"]) {
+      const answer = await client.submit({ elf_data: ELF, elf_id });
+      expect(answer).toMatchObject({ status: INVALID_PARAMETER });
+      expect(answer.error_message).toContain("elf_id is not the SHA-256 of elf_data");
+    }
+    for (const elf_id of ["", `0x${ELF_ID}`]) {
+      expect(await client.submit({ elf_data: ELF, elf_id })).toMatchObject({ status: COMPUTING });
+    }
+    expect(await readdir(join(base, "elf"))).toEqual([ELF_ID]);
+    expect(await readdir(net.dir)).not.toContain("escaped");
+  });
+
+  it("lets the one whose run it is write into the run's folder, of two that ask at once", async () => {
+    const races = Array.from({ length: 8 }, async () => {
+      const proof_id = randomUUID();
+      const asked = ["one", "two"].map((text) => ({
+        proof_id,
+        public_input_stream: Buffer.from(text.repeat(10_000)),
+      }));
+      const answers = await Promise.all(asked.map((request) => client.submit(request)));
+      expect(answers.map(({ status }) => status).sort()).toEqual([COMPUTING, INVALID_PARAMETER]);
+      const taken = asked[answers.findIndex(({ status }) => status === COMPUTING)]!;
+      const stored = join(base, "proof", proof_id, "input_stream", "public_input");
+      expect(await readFile(stored)).toEqual(taken.public_input_stream);
+    });
+    await Promise.all(races);
+  });
+
+  it("takes names as long as a file's may be", async () => {
+    const proof_id = `${"n".repeat(178)}${randomUUID()}`;
+    const block_data = [{ file_name: "é".repeat(107), file_content: Buffer.of(1) }];
+    expect(await client.submit({ proof_id, block_data })).toMatchObject({ status: COMPUTING });
+    const longer = await client.submit({ proof_id: `${proof_id}n` });
+    expect(longer.error_message).toContain("invalid proof_id, only a single file name of at most 214 bytes");
+  });
+});
+
+describe("what the HTTP API refuses", () => {
+  const call = async (method: string, path: string, body?: string) => {
+    const headers = { authorization: signCall(method, path, body) };
+    const response = await fetch(`${url}${path}`, { method, headers, ...(body !== undefined && { body }) });
+    return { status: response.status, error: ((await response.json()) as { error: string }).error };
+  };
+  const submit = async (change: object) => {
+    const elf = await net.database.query<{ hash: string }>(
+      "select context::jsonb -> 'files' ->> (context::jsonb ->> 'elf_path') as hash from stage_task limit 1",
+    );
+    const body = { proof_id: randomUUID(), elf: elf.rows[0]!.hash, ...change };
+    return call("POST", "/v1/runs", JSON.stringify(body));
+  };
+
+  it.each([
+    ["segments too small", { seg_size: 1_023 }, "invalid seg_size support [1024-4194304]"],
+    ["segments too large for the wire", { seg_size: 2 ** 32 }, "seg_size"],
+    [
+      "a block of more than 64 bits",
+      { block_no: String(2n ** 64n) },
+      "block_no must be a whole number of 64 bits",
+    ],
+  ])("%s", async (_, change, error) => {
+    const answer = await submit(change);
+    expect(answer.status).toBe(400);
+    expect(answer.error).toContain(error);
+  });
+
+  it("takes the highest block", async () => {
+    expect(await submit({ block_no: String(2n ** 64n - 1n) })).toMatchObject({ status: 201 });
+  });
+
+  it.each([
+    ["GET", "/v1/runs/%", 404, "there is no run"],
+    ["GET", "/v1/runs?state=foo", 400, "state is running or finished"],
+    ["GET", "//", 400, "is no path"],
+  ])("%s %s", async (method, path, status, error) => {
+    const answer = await call(method, path);
+    expect(answer.status).toBe(status);
+    expect(answer.error).toContain(error);
+  });
+});
