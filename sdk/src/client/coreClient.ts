@@ -33,6 +33,7 @@ import {
 import type { ActionOptions, ClientContext, FileMode } from "../context/context.ts";
 import type { FileHostOptions, Platform } from "../context/platform.ts";
 import { createSignerSource, type SignerOptions, signWith } from "../context/signer.ts";
+import type { PipelineClient } from "../pipeline/pipelineClient.ts";
 import { parseHash } from "../protocol/hash.ts";
 import type { RpcTransaction } from "../protocol/rpc/rpcTransaction.ts";
 import type { TransactionTree } from "../protocol/rpc/transactionTree.ts";
@@ -41,6 +42,7 @@ import type { Hash, Payload, ProgramMetadata, PublicKey, Transaction } from "../
 import type { RunStatus } from "../runStatus.ts";
 import type { RunTrace } from "../runTrace.ts";
 import { createHttpTransport } from "../transport/httpTransport.ts";
+import { createLazyPipeline } from "./lazyPipeline.ts";
 import { createRunHandle, type RunHandle } from "./runHandle.ts";
 
 /** One of `key`, `keyFile` and `signer` is needed to send anything. */
@@ -67,11 +69,14 @@ export interface GevulotClientOptions extends SignerOptions {
   readonly uploadUrl?: string;
   /** What a node with `--access-token-file` wants; goes with calls, events and uploads, never with downloads. */
   readonly accessToken?: string;
+  /** The `api_addr` of a stage of the proving pipeline; default `http://127.0.0.1:50020`. */
+  readonly pipelineUrl?: string;
   readonly fetch?: typeof globalThis.fetch;
 }
 
 export const DEFAULT_URL = "http://127.0.0.1:9944";
 export const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULT_PIPELINE_URL = "http://127.0.0.1:50020";
 const DEFAULT_SEND_TIMEOUT_MS = 5 * 60_000;
 const DEFAULT_RETRIES = 2;
 const DEFAULT_MAX_REPLY_BYTES = 64 * 2 ** 20;
@@ -79,6 +84,8 @@ const DEFAULT_MAX_REPLY_BYTES = 64 * 2 ** 20;
 /** The client without its platform; each entry of the package exports one that has it. */
 export class CoreClient {
   readonly #context: ClientContext;
+  /** A stage of the proving pipeline, where this client's account is a user: its key is an Ethereum account's too. */
+  readonly pipeline: PipelineClient;
 
   constructor(options: GevulotClientOptions, platform: Platform) {
     checkClientOptions(options);
@@ -107,6 +114,10 @@ export class CoreClient {
       },
       sendTimeoutMs: options.sendTimeoutMs ?? DEFAULT_SEND_TIMEOUT_MS,
     };
+    this.pipeline = createLazyPipeline({
+      ...{ url: options.pipelineUrl ?? DEFAULT_PIPELINE_URL, fetch },
+      getSigner: this.#context.getSigner,
+    });
   }
 
   /** The node's JSON-RPC address. */
@@ -226,9 +237,11 @@ const MAX_PORT = 65_535;
 
 function checkClientOptions(options: GevulotClientOptions): void {
   checkObject("options", options);
-  const { url = DEFAULT_URL, files = "auto", fileHost = {}, uploadUrl, accessToken, fetch } = options;
+  const { url = DEFAULT_URL, pipelineUrl = DEFAULT_PIPELINE_URL } = options;
+  const { files = "auto", fileHost = {}, uploadUrl, accessToken, fetch } = options;
   const { timeoutMs, sendTimeoutMs, retries, maxReplyBytes } = options;
   checkHttpUrl("url", url);
+  checkHttpUrl("pipelineUrl", pipelineUrl);
   checkMs({ timeoutMs, sendTimeoutMs });
   checkCount("retries", retries);
   checkCount("maxReplyBytes", maxReplyBytes, 1);

@@ -1,7 +1,7 @@
 import "./errorCodes.ts";
 
 export { callText, type SignedCall } from "./callText.ts";
-export { createEthereumKey, type EthereumKey } from "./ethereumKey.ts";
+export { createEthereumKey, type EthereumKey, type EthereumSigner } from "./ethereumKey.ts";
 export {
   createPipelineClient,
   type PipelineClient,

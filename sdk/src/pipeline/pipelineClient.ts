@@ -1,8 +1,10 @@
 import { sha256 } from "@noble/hashes/sha2.js";
+import { createSigner, type SecretKeySource, type Signer } from "../context/signer.ts";
 import { GevulotError, isGevulotError } from "../errors.ts";
 import { bytesToHex } from "../protocol/hex.ts";
+import { cancelled } from "../transport/cancelled.ts";
 import { createDeadline, delay } from "../transport/deadline.ts";
-import { createEthereumKey } from "./ethereumKey.ts";
+import { createEthereumSigner } from "./ethereumKey.ts";
 import {
   type PipelineRun,
   type PipelineRunStatus,
@@ -10,7 +12,7 @@ import {
   toRunStatus,
   type WireRun,
 } from "./pipelineRun.ts";
-import { callStage, type StageCallOptions, type StageRequest } from "./stageCall.ts";
+import { askStage, callStage, type StageCallOptions, type StageRequest } from "./stageCall.ts";
 
 declare module "../errors.ts" {
   interface ErrorContexts {
@@ -24,9 +26,9 @@ declare module "../errors.ts" {
 export interface PipelineClientOptions {
   /** The stage's `api_addr`, e.g. `http://127.0.0.1:50020`. */
   readonly url: string;
-  /** An Ethereum secret key, 32 bytes, of a user of the stage. */
-  readonly key: Uint8Array;
-  /** For one call; default 60,000. */
+  /** An Ethereum secret key of a user of the stage. */
+  readonly key: SecretKeySource;
+  /** How long the stage may be silent in a call; default 60,000. Data that is sent adds a second for each 128 kB. */
   readonly timeoutMs?: number;
   readonly fetch?: typeof globalThis.fetch;
 }
@@ -44,6 +46,15 @@ export interface PipelineSubmit {
   readonly segSize?: number;
   /** Where to end; default `snark`. */
   readonly target?: "split" | "agg" | "snark";
+  /** `agg` wraps `receiptInputs[0]`, which an earlier run made, and does nothing else; default `init`. */
+  readonly from?: "init" | "agg";
+  /** Ends when all segments are proved. */
+  readonly composite?: boolean;
+  /** One node does all of it, in one step. */
+  readonly singleNode?: boolean;
+  readonly receiptInputs?: readonly Uint8Array[];
+  /** Of other runs, which this one's program verifies. */
+  readonly receipts?: readonly Uint8Array[];
   /** How many of its tasks may run at once; default all. */
   readonly maxProvers?: number;
   /** -100 to 100; higher goes first. */
@@ -52,7 +63,7 @@ export interface PipelineSubmit {
 }
 
 export interface WaitOptions {
-  /** Default an hour. */
+  /** Default an hour. While it lasts the stage may be away, as for a restart. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly onStatus?: (status: PipelineRunStatus) => void;
@@ -60,13 +71,13 @@ export interface WaitOptions {
 
 /** A user's view of a stage of the proving pipeline. All calls throw `CANNOT_REACH_STAGE` and `STAGE_REFUSED`. */
 export interface PipelineClient {
-  /** 40 hex digits. */
-  readonly address: string;
+  /** The user's: 40 hex digits. */
+  getAddress(): Promise<string>;
   submit(run: PipelineSubmit): Promise<PipelineRun>;
   status(proofId: string): Promise<PipelineRunStatus>;
-  /** Until the run succeeded. Throws `PIPELINE_FAILED`, `PIPELINE_NOT_DONE`, `CANCELLED`. */
+  /** Until the run succeeded. Throws `PIPELINE_FAILED`, `PIPELINE_NOT_DONE`, `CANCELLED`; an absent stage only in the end. */
   wait(proofId: string, options?: WaitOptions): Promise<PipelineRunStatus>;
-  /** The proof of a run that succeeded, checked against its SHA-256. */
+  /** The proof of a run that succeeded, checked against its SHA-256. Throws `PIPELINE_FAILED`, `PIPELINE_NOT_DONE`. */
   result(run: PipelineRun): Promise<Uint8Array>;
   list(options?: {
     readonly state?: "running" | "finished";
@@ -83,26 +94,41 @@ const WAIT_TIMEOUT_MS = 3_600_000;
 const FIRST_LOOK_MS = 200;
 const LONGEST_LOOK_MS = 3_000;
 const SEG_SIZE = 131_072;
+const FIRST_SERVER_ERROR = 500;
 
+export interface StageClientOptions {
+  readonly url: string;
+  readonly getSigner: () => Promise<Signer>;
+  readonly timeoutMs?: number | undefined;
+  readonly fetch: typeof globalThis.fetch;
+}
+
+/** Throws `SECRET_KEY_INVALID`. */
 export function createPipelineClient(options: PipelineClientOptions): PipelineClient {
-  const key = createEthereumKey(options.key);
-  const { url, timeoutMs = CALL_TIMEOUT_MS, fetch = globalThis.fetch } = options;
-  const stage: StageCallOptions = { url, key, timeoutMs, fetch };
-  const call = async (request: StageRequest): Promise<WireRun> =>
-    (await (await callStage(stage, request)).json()) as WireRun;
+  const { url, timeoutMs, fetch = globalThis.fetch } = options;
+  const signer = createSigner(options.key);
+  return createStageClient({ url, getSigner: async () => signer, timeoutMs, fetch });
+}
+
+/** Likewise, whoever signs. */
+export function createStageClient(options: StageClientOptions): PipelineClient {
+  const { url, timeoutMs = CALL_TIMEOUT_MS, fetch } = options;
+  const getSigner = async () => createEthereumSigner(await options.getSigner());
+  const stage: StageCallOptions = { url, getSigner, timeoutMs, fetch };
+  const ask = (request: StageRequest) => askStage<WireRun>(stage, request);
   const runPath = (proofId: string, action = "") => `/v1/runs/${encodeURIComponent(proofId)}${action}`;
   const status = async (proofId: string, signal?: AbortSignal) =>
-    toRunStatus(await call({ method: "GET", path: runPath(proofId), signal }));
+    toRunStatus(await ask({ method: "GET", path: runPath(proofId), signal }));
 
   return {
-    address: key.address,
+    getAddress: async () => (await stage.getSigner()).address,
     submit: async (run) => toPipelineRun(await submit(stage, run)),
     status: (proofId) => status(proofId),
     wait: (proofId, waiting = {}) => untilDone(proofId, (signal) => status(proofId, signal), waiting),
-    async result({ proofId, resultHash, status: state }) {
-      if (resultHash === null) throw failed(proofId, state, "it has no result");
-      const response = await callStage(stage, { method: "GET", path: `/v1/blobs/${resultHash}` });
-      const bytes = new Uint8Array(await response.arrayBuffer());
+    async result({ proofId, resultHash, status: state, error }) {
+      if (state === "COMPUTING") throw notDone(proofId, 0);
+      if (resultHash === null) throw failed(proofId, state, error ?? "it has no result");
+      const bytes = await callStage(stage, { method: "GET", path: `/v1/blobs/${resultHash}` });
       if (bytesToHex(sha256(bytes)) !== resultHash)
         throw failed(proofId, state, "the proof that came is not the run's");
       return bytes;
@@ -114,12 +140,12 @@ export function createPipelineClient(options: PipelineClientOptions): PipelineCl
         ...(before && { before }),
       });
       const path = `/v1/runs${query.size > 0 ? `?${query}` : ""}`;
-      const answer = (await call({ method: "GET", path })) as unknown as { runs: WireRun[] };
-      return answer.runs.map(toPipelineRun);
+      const { runs } = await askStage<{ runs: WireRun[] }>(stage, { method: "GET", path });
+      return runs.map(toPipelineRun);
     },
     cancel: async (proofId) =>
-      toPipelineRun(await call({ method: "POST", path: runPath(proofId, "/cancel") })),
-    retry: async (proofId) => toPipelineRun(await call({ method: "POST", path: runPath(proofId, "/retry") })),
+      toPipelineRun(await ask({ method: "POST", path: runPath(proofId, "/cancel") })),
+    retry: async (proofId) => toPipelineRun(await ask({ method: "POST", path: runPath(proofId, "/retry") })),
   };
 }
 
@@ -140,6 +166,11 @@ async function submit(stage: StageCallOptions, run: PipelineSubmit): Promise<Wir
     ...(run.privateInput && { private_input: name(run.privateInput) }),
     block: Object.fromEntries(Object.entries(run.block ?? {}).map(([file, bytes]) => [file, name(bytes)])),
     ...(run.blockNo !== undefined && { block_no: String(run.blockNo) }),
+    ...(run.from && { from: run.from }),
+    ...(run.composite && { composite_proof: true }),
+    ...(run.singleNode && { single_node: true }),
+    ...(run.receiptInputs && { receipt_inputs: run.receiptInputs.map(name) }),
+    ...(run.receipts && { receipts: run.receipts.map(name) }),
     ...(run.maxProvers !== undefined && { max_prover_num: run.maxProvers }),
     ...(run.priority !== undefined && { priority: run.priority }),
     ...(run.deadlineSeconds !== undefined && { deadline_seconds: run.deadlineSeconds }),
@@ -149,15 +180,14 @@ async function submit(stage: StageCallOptions, run: PipelineSubmit): Promise<Wir
     path: "/v1/runs",
     body: new TextEncoder().encode(JSON.stringify(body)),
   };
-  const post = async () => (await (await callStage(stage, request)).json()) as WireRun;
   try {
-    return await post();
+    return await askStage<WireRun>(stage, request);
   } catch (error) {
     if (!isGevulotError(error, "STAGE_REFUSED") || error.context.missing.length === 0) throw error;
     for (const hash of error.context.missing) {
       await callStage(stage, { method: "PUT", path: `/v1/blobs/${hash}`, body: data.get(hash)! });
     }
-    return post();
+    return askStage<WireRun>(stage, request);
   }
 }
 
@@ -167,22 +197,37 @@ async function untilDone(
   { timeoutMs = WAIT_TIMEOUT_MS, signal, onStatus }: WaitOptions,
 ): Promise<PipelineRunStatus> {
   const deadline = createDeadline(timeoutMs, signal);
-  try {
-    for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(LONGEST_LOOK_MS, waitMs * 2)) {
+  let away: GevulotError | undefined;
+  for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(LONGEST_LOOK_MS, waitMs * 2)) {
+    try {
       const run = await look(deadline.signal);
+      away = undefined;
       onStatus?.(run);
       if (run.status === "SUCCESS") return run;
       if (run.status !== "COMPUTING") throw failed(proofId, run.status, run.error ?? "no reason was given");
-      await delay(waitMs, deadline.signal);
+    } catch (error) {
+      if (isAway(error)) away = error;
+      else if (!isGevulotError(error, "CANCELLED")) throw error;
     }
-  } catch (error) {
-    if (!deadline.isOver() || signal?.aborted) throw error;
-    throw new GevulotError(
-      "PIPELINE_NOT_DONE",
-      `Run ${proofId} goes on, but ${timeoutMs} ms are up. Wait longer, or look where it is with status().`,
-      { context: { proofId, timeoutMs } },
-    );
+    await delay(waitMs, deadline.signal).catch(() => {});
+    if (signal?.aborted) throw cancelled(`run ${proofId}`, signal);
+    if (deadline.isOver()) throw away ?? notDone(proofId, timeoutMs);
   }
+}
+
+/** The stage restarts, or its database does. */
+function isAway(error: unknown): error is GevulotError {
+  if (isGevulotError(error, "STAGE_REFUSED")) return error.context.status >= FIRST_SERVER_ERROR;
+  return isGevulotError(error, "CANNOT_REACH_STAGE");
+}
+
+function notDone(proofId: string, timeoutMs: number): GevulotError<"PIPELINE_NOT_DONE"> {
+  const late = timeoutMs > 0 ? `, but ${timeoutMs} ms are up` : "";
+  return new GevulotError(
+    "PIPELINE_NOT_DONE",
+    `Run ${proofId} goes on${late}. Wait longer, or look where it is by its status.`,
+    { context: { proofId, timeoutMs } },
+  );
 }
 
 function failed(proofId: string, status: string, reason: string): GevulotError<"PIPELINE_FAILED"> {
