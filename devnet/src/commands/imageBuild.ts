@@ -131,11 +131,10 @@ export const imageBuildCommand: CommandModule<object, Arguments> = {
 
 async function build(given: Arguments): Promise<BuiltImage | BuiltNanosImage> {
   const manifest = given.config === undefined ? {} : await readManifest(given.config);
-  const { imageName } = parseManifest(manifest).runConfig;
+  const { program, runConfig } = parseManifest(manifest);
+  const named = given.program ?? given["from-container"] ?? program;
   // As ops: the name ends at its first dot.
-  const name =
-    basename(given.imagename ?? imageName ?? given.program ?? given["from-container"] ?? "").split(".")[0] ||
-    "program";
+  const name = basename(given.imagename ?? runConfig.imageName ?? named ?? "").split(".")[0] || "program";
   const stop = new AbortController();
   const interrupt = () => stop.abort(new Error("stopped"));
   process.once("SIGINT", interrupt);
@@ -153,15 +152,13 @@ async function build(given: Arguments): Promise<BuiltImage | BuiltNanosImage> {
       ...(given["working-dir"] === undefined ? {} : { workingDir: given["working-dir"] }),
     };
     if (given.format === "nanos") {
-      if (given.program === undefined || given["from-container"] !== undefined) {
+      if (given["from-container"] !== undefined)
         throw unusable(
-          given.program ?? "(none)",
+          given["from-container"],
           "for Nanos give the file of an ELF program, and no container",
         );
-      }
       return await buildNanosImage({
         ...request,
-        program: given.program,
         imageName: name,
         targetRoot: given["target-root"],
         kernelFiles: nanosFiles(given),

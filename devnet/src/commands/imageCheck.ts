@@ -129,7 +129,9 @@ function print(found: ProgramCheck): ProgramCheck {
       : `ended with exit code ${found.exitCode}`;
   const lines = [
     `It opened ${found.openedFiles} files (seen by ${found.by}) and ${how}.`,
-    ...(found.by === "loader" ? ["note: strace is not installed: libraries were seen, data was not."] : []),
+    ...(found.by === "loader"
+      ? ["note: strace is not installed, or may not trace here: libraries were seen, data was not."]
+      : []),
     ...found.notes.map((note) => `note: ${note}`),
     ...found.libraries.map((path) => `missing library  ${path}`),
     ...found.programs.map((path) => `missing program  ${path}`),

@@ -135,6 +135,18 @@ describe("an image", () => {
     expect(program).toMatchObject({ path: "/my_prover", kind: "elf" });
   });
 
+  test("of the program that the manifest alone names", async () => {
+    await mkdir(join(app, "bin"), { recursive: true });
+    await cp(BUSYBOX, join(app, "bin", "named"));
+    const { program } = await build({ program: undefined, manifest: { Program: "bin/named" } });
+    expect(program).toMatchObject({ path: "/bin/named", kind: "elf" });
+    const none = build({ program: undefined, outputPath: join(root, "out", "none.img") });
+    await expect(none).rejects.toMatchObject({
+      code: "PROGRAM_UNUSABLE",
+      message: expect.stringMatching(/manifest's Program/),
+    });
+  });
+
   test("is a disk that other tools read", async () => {
     const sector = (await readFile(js.path)).subarray(0, 512);
     const partition = (at: number) => [sector[at], sector[at + 4], sector.readUInt32LE(at + 8) * 512];
@@ -289,6 +301,28 @@ describe("refuses", () => {
       /app\/bin\/none/,
     ],
     [
+      "a program that the machine's /tmp would hide",
+      async () => {
+        await mkdir(join(app, "tmp"), { recursive: true });
+        await cp(BUSYBOX, join(app, "tmp", "hidden"));
+        return { program: join(app, "tmp", "hidden") };
+      },
+      "PROGRAM_UNUSABLE",
+      /\/tmp\/hidden is below \/tmp/,
+    ],
+    [
+      "a program that its workspace would hide",
+      async () => manifest({ Mounts: { "%1": "/lib2" }, Program: "lib2/p" }),
+      "PROGRAM_UNUSABLE",
+      /\/lib2\/p is below \/lib2/,
+    ],
+    [
+      "a working folder in /tmp",
+      async () => manifest({ ManifestPassthrough: { cwd: "/tmp/x" } }),
+      "PROGRAM_UNUSABLE",
+      /working folder \/tmp\/x is below \/tmp/,
+    ],
+    [
       "a kernel without its modules",
       async () => ({ kernelPath: "/boot/vmlinuz" }),
       "GUEST_KERNEL_NOT_FOUND",
@@ -305,6 +339,11 @@ describe("refuses", () => {
     await writeFile(join(app, name), content);
     return join(app, name);
   };
+
+  beforeAll(async () => {
+    await mkdir(join(app, "lib2"), { recursive: true });
+    await cp(BUSYBOX, join(app, "lib2", "p"));
+  });
 
   test.each(table)("%s", async (_, options, code, reason) => {
     await expect(

@@ -81,10 +81,28 @@ describe("findLibraries", () => {
     expect(found).toMatchObject([{ source: right }]);
   });
 
+  test("of two versions the one that the loader takes: the configured folder's", async () => {
+    await elf("system/libtwo.so");
+    const right = await elf("extra/libtwo.so");
+    const found = await find(await elf("app/versions", { needed: ["libtwo.so"] }));
+    expect(found).toEqual([{ path: join(root, "system", "libtwo.so"), source: right }]);
+  });
+
+  test("a library that is named by its path stays there, and a relative path is refused", async () => {
+    const own = await elf("private/named.so");
+    const found = await find(await elf("app/by-path", { needed: [own] }));
+    expect(found).toEqual([{ path: own, source: own }]);
+    const program = await elf("app/relative", { needed: ["lib/named.so"] });
+    await expect(find(program)).rejects.toThrow(
+      `${program} names the shared library lib/named.so by a relative path, which leads nowhere in an image. ` +
+        "Give the library a name (-Wl,-soname,named.so) and link again, or: patchelf --replace-needed lib/named.so named.so",
+    );
+  });
+
   test("says which library lacks, who needs it, and where it was looked for", async () => {
     const program = await elf("app/seven", { needed: ["libnowhere.so.2"] });
     await expect(find(program)).rejects.toThrow(
-      `libnowhere.so.2, needed by ${program}, was not found in ${join(root, "system")}, ${join(root, "extra")}.`,
+      `libnowhere.so.2, needed by ${program}, was not found in ${join(root, "extra")}, ${join(root, "system")}.`,
     );
   });
 
@@ -101,6 +119,6 @@ test("readLoaderFolders follows includes, and their patterns", async () => {
   await writeFile(join(root, "ld.so.conf.d", "a.conf"), "/opt/a\n");
   await writeFile(join(root, "ld.so.conf.d", "a.other"), "/opt/other\n");
   const { configured, builtIn } = await readLoaderFolders(join(root, "ld.so.conf"));
-  expect(configured).toEqual(["/opt/first", "/opt/a", "/opt/b"]);
+  expect(configured).toEqual(["/opt/first", "/usr/lib", "/opt/a", "/opt/b"]);
   expect(builtIn).toContain("/usr/lib");
 });

@@ -32,7 +32,7 @@ export interface FindLibrariesOptions {
 
 /** The folders in which the loader looks when a file names none. */
 export interface LoaderFolders {
-  /** Listed in ld.so.conf: known to the loader only by its cache, which the image does not have. */
+  /** Listed in ld.so.conf, in its order: known to the loader only by its cache, which the image does not have. */
   readonly configured: readonly string[];
   /** Built into the loader, in its order. */
   readonly builtIn: readonly string[];
@@ -58,6 +58,7 @@ export async function findLibraries(program: string, options: FindLibrariesOptio
   const folders = options.folders ?? (await readLoaderFolders(undefined, base));
   const root = parseElf(await readFile(program), program);
   const found = new Map<string, Library>();
+  const named = new Set<string>();
   const loadedNames = new Set<string>();
   const source = await realpath(program);
   const queue: Loaded[] = [{ source, origin: originOf(source, base), elf: root, inherited: [] }];
@@ -74,23 +75,28 @@ export async function findLibraries(program: string, options: FindLibrariesOptio
       const { library, elf, origin } = await find(name, loader, folders, base);
       if (isLoader(library, root)) continue;
       found.set(library.path, library);
+      if (name.startsWith("/")) named.add(name);
       queue.push({ source: library.source, origin, elf, inherited: runtimePaths(loader) });
     }
   }
-  return placed([...found.values()], folders).sort((a, b) => (a.path < b.path ? -1 : 1));
+  return placed([...found.values()], folders, named).sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 /**
  * Libraries from elsewhere go to a folder that the guest's loader knows by itself: it has no cache, and paths
- * relative to the program (`$ORIGIN`) may differ in the image.
+ * relative to the program (`$ORIGIN`) may differ in the image. Those that are named by their path stay there.
  */
-function placed(libraries: readonly Library[], folders: LoaderFolders): Library[] {
+function placed(
+  libraries: readonly Library[],
+  folders: LoaderFolders,
+  named: ReadonlySet<string>,
+): Library[] {
   const home = dirname(libraries.find(({ path }) => basename(path) === "libc.so.6")?.path ?? "");
   const fallback = folders.builtIn.includes(home) ? home : (folders.builtIn[0] ?? "/usr/lib");
+  const stays = (path: string) =>
+    named.has(path) || folders.builtIn.includes(dirname(path)) || basename(path).startsWith("ld-");
   return libraries.map((library) =>
-    folders.builtIn.includes(dirname(library.path)) || basename(library.path).startsWith("ld-")
-      ? library
-      : { ...library, path: join(fallback, basename(library.path)) },
+    stays(library.path) ? library : { ...library, path: join(fallback, basename(library.path)) },
   );
 }
 
@@ -119,16 +125,18 @@ async function find(
   folders: LoaderFolders,
   base: string,
 ): Promise<{ library: Library; elf: ElfFile; origin: string }> {
-  const searched = name.includes("/")
+  if (name.includes("/") && !name.startsWith("/")) throw relativeName(name, loader.source);
+  // The cache, which holds the configured folders in their order, comes before what is built in.
+  const searched = name.startsWith("/")
     ? [dirname(name)]
     : [
         ...(loader.elf.runpath.length > 0 ? [] : runtimePaths(loader)),
         ...loader.elf.runpath.map((path) => withOrigin(path, loader)),
-        ...folders.builtIn,
         ...folders.configured,
+        ...folders.builtIn,
       ];
   for (const folder of searched) {
-    const path = join(folder, name.split("/").pop() ?? name);
+    const path = name.startsWith("/") ? name : join(folder, name);
     const real = await resolveInRoot(base, path);
     if (real === null) continue;
     const elf = await readFile(real.source)
@@ -138,6 +146,15 @@ async function find(
     if (elf) return { library: { path, source: real.source }, elf, origin: dirname(real.path) };
   }
   throw notFound(name, loader.source, [...new Set(searched)]);
+}
+
+/** Where it leads depends on the folder in which the program happens to start. */
+function relativeName(library: string, neededBy: string): GevulotError {
+  const base = basename(library);
+  const message =
+    `${neededBy} names the shared library ${library} by a relative path, which leads nowhere in an image. ` +
+    `Give the library a name (-Wl,-soname,${base}) and link again, or: patchelf --replace-needed ${library} ${base} ${neededBy}.`;
+  return new GevulotError("LIBRARY_NOT_FOUND", message, { context: { library, neededBy, searched: [] } });
 }
 
 function notFound(library: string, neededBy: string, searched: readonly string[]): GevulotError {

@@ -26,7 +26,7 @@ export async function readLoaderFolders(configuration = CONFIGURATION, root = "/
       else configured.push(line);
     }
   }
-  return { configured: configured.filter((folder) => !BUILT_IN.includes(folder)), builtIn: BUILT_IN };
+  return { configured, builtIn: BUILT_IN };
 }
 
 async function linesOf(file: string): Promise<string[]> {

@@ -43,6 +43,8 @@ export interface Manifest extends Mounts {
   readonly cloudConfig?: Readonly<Record<string, unknown>>;
 }
 
+/** What the guest's shell can set. */
+export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const MAX_ENTRIES = 10_000;
 const MAX_TEXT = 128 * 1024;
 const text = z
@@ -56,9 +58,7 @@ const anything = z.record(z.string(), z.unknown());
 const schema = z.strictObject({
   Program: text.min(1, "must not be empty").optional(),
   Args: texts,
-  Env: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is no name of an environment variable"), text)
-    .default({}),
+  Env: z.record(z.string().regex(ENV_NAME, "is no name of an environment variable"), text).default({}),
   Files: texts,
   Dirs: texts,
   MapDirs: textMap,

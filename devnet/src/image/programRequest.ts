@@ -2,6 +2,7 @@ import { basename, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ImageProgram } from "./descriptor.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
+import { unusable } from "./readProgram.ts";
 
 /** A manifest, and what stands beside it on a command line. */
 export interface ProgramRequest {
@@ -28,12 +29,20 @@ export function withOverrides({ manifest = {}, args, env, mounts }: ProgramReque
   };
 }
 
-/** As ops, the manifest's Program counts; its name alone means the file of that name that was given with a path. */
-export async function resolveProgram(
-  program: string | URL,
+/**
+ * As ops, the manifest's Program counts; its name alone means the file of that name that was given with a path.
+ *
+ * @throws GevulotError `PROGRAM_UNUSABLE`: neither names one.
+ */
+export function resolveProgram(
+  program: string | URL | undefined,
   manifest: Manifest,
   workingDir: string,
-): Promise<string> {
+): string {
+  if (program === undefined) {
+    if (manifest.program !== undefined) return resolve(workingDir, manifest.program);
+    throw unusable("(none)", "give the program's file, or name it in the manifest's Program");
+  }
   const named = program instanceof URL ? fileURLToPath(program) : resolve(program);
   if (manifest.program === undefined || manifest.program === basename(named)) return named;
   return resolve(workingDir, manifest.program);

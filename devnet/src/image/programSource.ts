@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { readContainerProgram } from "./container/containerProgram.ts";
 import type { ImageProgram } from "./descriptor.ts";
 import { findLibraries, type Library } from "./elfLibraries.ts";
+import { refuseHidden } from "./hiddenPlaces.ts";
 import { listKoffi } from "./koffiLibrary.ts";
 import type { Manifest } from "./manifest.ts";
 import { placeInImage, resolveProgram } from "./programRequest.ts";
@@ -44,22 +45,26 @@ export async function readProgramSource(options: ProgramSourceOptions): Promise<
     }
     onProgress?.(`reading the container ${container}`);
     const found = await readContainerProgram({ ...options, container, outputDir: rootDir });
+    await refuseHidden({ ...found, libraries: [] }, manifest, rootDir);
     return { kind: "elf", runtime: [], ...found };
   }
-  if (program === undefined) throw unusable("(none)", "give a program's file, or a container");
+  const path = resolveProgram(program, manifest, options.workingDir);
   await mkdir(rootDir);
-  const path = await resolveProgram(program, manifest, options.workingDir);
   onProgress?.(`reading ${basename(path)}`);
   const { kind, data } = await readProgram(path);
+  const place = placeInImage(path, kind, manifest, options.workingDir);
+  const runtime = await listRuntime(kind, path, options);
+  const libraries = runtime.map((library) => library.path);
+  await refuseHidden({ path: place, cwd: manifest.cwd, libraries }, manifest, rootDir);
   const node = kind === "js" ? await readNode(options.nodePath, options.signal) : undefined;
   return {
     kind,
     data,
-    path: placeInImage(path, kind, manifest, options.workingDir),
+    path: place,
     args: manifest.args,
     env: manifest.env,
     cwd: manifest.cwd,
-    runtime: await listRuntime(kind, path, options),
+    runtime,
     notes: [],
     ...(node ? { node } : {}),
   };

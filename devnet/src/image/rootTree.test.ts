@@ -48,14 +48,29 @@ test("a working folder of its own", () => {
   expect(runBy(runFile({ ...program, cwd: "/app dir" })).slice(4, 8)).toEqual(before);
 });
 
+function envBy(text: string): string[] {
+  const show = `${text.replace(/exec .*/s, "env -0; }")}\n(start)`;
+  return execFileSync("sh", ["-c", show]).toString().split("\0");
+}
+
 test("and its environment, the manifest's last", () => {
-  const env = execFileSync("sh", [
-    "-c",
-    `${runFile(program).replace(/exec .*/s, "env -0; }")}\n(start)`,
-  ]).toString();
-  expect(env.split("\0")).toEqual(
-    expect.arrayContaining(["LEVEL=a'b$c", "USER=prover", "HOME=/root", "PWD=/"]),
-  );
+  const env = envBy(runFile(program));
+  expect(env).toEqual(expect.arrayContaining(["LEVEL=a'b$c", "USER=prover", "HOME=/root", "PWD=/"]));
+  expect(env.join()).not.toContain("GEVULOT_WORKSPACE");
+});
+
+test("an environment with names of ours changes nothing but the program's", () => {
+  const names = { root: "/x", heap: "1", kib: "x", given: "y", workspace: "z", writable: "" };
+  const js: ImageProgram = { ...program, kind: "js", path: "/p.mjs", args: [], env: names };
+  const started = runBy(runFile(js));
+  expect(started.slice(4, 7)).toEqual(["/bin/chroot", "/r", "/usr/bin/node"]);
+  expect(Number(/=(\d+)$/.exec(started[7] ?? "")?.[1])).toBeGreaterThan(64);
+  expect(envBy(runFile(js))).toEqual(expect.arrayContaining(["root=/x", "heap=1", "workspace=z"]));
+});
+
+test("a shim is told of a workspace elsewhere", () => {
+  const text = runFile({ ...program, workspace: "/data" });
+  expect(envBy(text)).toEqual(expect.arrayContaining(["GEVULOT_WORKSPACE=/data"]));
 });
 
 test("Node.js gets the memory that there is, unless the manifest says how much", () => {

@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { chmod, copyFile, lstat, mkdir, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GevulotError } from "gevulot-sdk";
+import { VM_WORKSPACE } from "../files/layout.ts";
 import type { ImageProgram } from "./descriptor.ts";
 import type { Library } from "./elfLibraries.ts";
 import { ARGS_FILE, ARGS_PLACE, quoteForShell as quote } from "./execProgram.ts";
@@ -103,6 +104,8 @@ export function runFile(
   const env = {
     ...BASE_ENV,
     ...(cwd === undefined ? {} : { PWD: cwd }),
+    // A shim that finds its task elsewhere than where all others do.
+    ...(program.workspace === VM_WORKSPACE ? {} : { GEVULOT_WORKSPACE: program.workspace }),
     ...program.env,
     ...(exec && { GEVULOT_WORKSPACE: program.workspace }),
   };
@@ -126,9 +129,11 @@ export function runFile(
     `set -- ${args.map(quote).join(" ")}`,
     // The task's arguments, as the host joined them with the image's.
     ...(exec ? [`given=$root$workspace/${ARGS_FILE}`, '[ ! -r "$given" ] || . "$given"'] : []),
-    // The tools of init are found by their paths: PATH is the program's by then.
+    // Put together before the environment is set, whose names may be those of our variables.
+    `set -- -o /status -f %x ${enter} ${command.join(" ")}`,
     ...Object.entries(env).map(([key, value]) => `export ${key}=${quote(value)}`),
-    `exec /bin/time -o /status -f %x ${enter} ${command.join(" ")}`,
+    // The tools of init are found by their paths: PATH is the program's by now.
+    'exec /bin/time "$@"',
     "}",
     "",
   ].join("\n");

@@ -92,6 +92,29 @@ describe("findMissing", () => {
   });
 });
 
+/** As a container's seccomp filter does: ptrace fails with EPERM. */
+const DENY_PTRACE = `
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(int count, char **args) {
+  struct sock_filter filter[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = { 4, filter };
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+  execv(args[1], args + 1);
+  return 1;
+}`;
+
 describe("a program under observation", () => {
   let folder: string;
   beforeAll(async () => {
@@ -143,6 +166,25 @@ describe("a program under observation", () => {
       code: "OBSERVE_FAILED",
       message: expect.stringMatching(/apt-get install strace/),
     });
+  });
+
+  test("where the system forbids to trace, nothing is called complete", async (context) => {
+    needs(context, "strace", "gcc");
+    await writeFile(join(folder, "deny.c"), DENY_PTRACE);
+    execFileSync("gcc", ["-o", "deny", "deny.c"], { cwd: folder, stdio: "pipe" });
+    const path = execFileSync("sh", ["-c", "command -v strace"]).toString().trim();
+    const bin = join(folder, "bin");
+    await mkdir(bin);
+    await writeFile(join(bin, "strace"), `#!/bin/sh\nexec ${join(folder, "deny")} ${path} "$@"\n`, {
+      mode: 0o755,
+    });
+    const env = { PATH: `${bin}:${process.env.PATH}` };
+    await expect(check(join(folder, "busybox"), ["true"], { env })).rejects.toMatchObject({
+      code: "OBSERVE_FAILED",
+      message: expect.stringMatching(/strace may not trace here.*SYS_PTRACE/),
+    });
+    const found = await check(compile(), ["data/params.bin"], { env });
+    expect(found).toMatchObject({ by: "loader", libraries: [expect.stringMatching(/libm\.so\.6$/)] });
   });
 
   test("one that does not end is stopped, and what it opened is known", async (context) => {

@@ -80,7 +80,7 @@ async function isElfFile(path: string): Promise<boolean> {
 async function ofProgram(options: CheckProgramOptions, scratch: string): Promise<Subject> {
   const workingDir = await realpath(options.workingDir ?? ".");
   const manifest = parseManifest(withOverrides(options));
-  const path = await resolveProgram(options.program, manifest, workingDir);
+  const path = resolveProgram(options.program, manifest, workingDir);
   const { kind, data } = await readProgram(path);
   const own = await realpath(path);
   const runner = kind === "js" ? process.execPath : own;

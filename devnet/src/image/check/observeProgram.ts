@@ -20,7 +20,7 @@ export interface ObserveOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly workingDir: string;
   readonly timeoutMs: number;
-  /** Default `auto`: strace where it is installed, else the loader. */
+  /** Default: strace where it is installed and may trace, else the loader. */
   readonly by?: "strace" | "loader" | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -56,12 +56,15 @@ export async function observeProgram(options: ObserveOptions): Promise<Observati
   const folder = await mkdtemp(join(tmpdir(), "gevulot-check-"));
   try {
     const log = join(folder, "log");
+    let problem = "strace is not installed (apt-get install strace)";
     if (options.by !== "loader") {
       const end = await run("strace", [...STRACE, "-o", log, options.program, ...options.args], options, {});
-      if (end !== "missing")
-        return { by: "strace", opened: await readStrace(log, options.workingDir), ...end };
+      const opened = await readStrace(log, options.workingDir);
+      if (end !== "missing" && opened.length > 0) return { by: "strace", opened, ...end };
+      // It sees at least how the program is started.
+      if (end !== "missing") problem = "strace may not trace here (in a container: --cap-add SYS_PTRACE)";
     }
-    await requireLoader(options.program, options.by);
+    await requireLoader(options, problem);
     const env = { LD_DEBUG: "files", LD_DEBUG_OUTPUT: log };
     const end = await run(options.program, options.args, options, env);
     if (end === "missing") throw failed(options.program, "it can't be started");
@@ -78,12 +81,11 @@ function failed(program: string, reason: string): GevulotError {
 }
 
 /** The loader speaks for programs with shared libraries only. */
-async function requireLoader(program: string, by: ObserveOptions["by"]): Promise<void> {
+async function requireLoader({ program, by }: ObserveOptions, problem: string): Promise<void> {
   const bytes = await readFile(program);
   const isDynamic = isElf(bytes) && parseElf(bytes, program).interpreter !== undefined;
-  const strace = "strace is not installed (apt-get install strace)";
-  if (by === "strace") throw failed(program, strace);
-  if (!isDynamic) throw failed(program, `${strace}, and a program without shared libraries needs it`);
+  if (by === "strace") throw failed(program, problem);
+  if (!isDynamic) throw failed(program, `${problem}, and a program without shared libraries needs it`);
 }
 
 type End = Pick<Observation, "exitCode" | "timedOut">;

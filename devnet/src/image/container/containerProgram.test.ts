@@ -167,6 +167,19 @@ describe("what a container starts", () => {
   });
 });
 
+test("what a machine can't have of it is told", async () => {
+  const parts = {
+    layers: [SHELL, [{ path: "tmp/x", data: "x" }]],
+    config: { Cmd: ["/bin/sh"], Env: ["my.var=1", "A=2", "1X=3"] },
+  };
+  const { program } = await read(await save(makeDockerArchive(parts)));
+  expect(program.env).toEqual({ A: "2" });
+  expect(program.notes).toEqual([
+    expect.stringMatching(/"1X", "my\.var"|"my\.var", "1X"/),
+    expect.stringMatching(/in \/tmp is not seen/),
+  ]);
+});
+
 describe("refuses", () => {
   const docker = (parts: ContainerParts) => () => save(makeDockerArchive(parts));
   const withItems = (...items: TarItem[]) => docker(layers(items));

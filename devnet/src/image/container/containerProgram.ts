@@ -1,8 +1,8 @@
-import { open, rm } from "node:fs/promises";
+import { open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isElf } from "../elf.ts";
 import { findLibraries } from "../elfLibraries.ts";
-import type { Manifest } from "../manifest.ts";
+import { ENV_NAME, type Manifest } from "../manifest.ts";
 import { resolveInRoot } from "../rootedPath.ts";
 import { containerInvalid } from "./containerError.ts";
 import { type ContainerConfig, openContainer } from "./openContainer.ts";
@@ -51,7 +51,8 @@ export async function readContainerProgram(options: ReadContainerOptions): Promi
       "it has neither Entrypoint nor Cmd; name its program in the manifest's Program",
     );
   }
-  const env = { ...config.env, ...manifest.env };
+  const named = Object.entries(config.env).filter(([key]) => ENV_NAME.test(key));
+  const env = { ...Object.fromEntries(named), ...manifest.env };
   const cwd = manifest.cwd ?? config.workingDir;
   const path = await findProgram(container, outputDir, name, env.PATH ?? DEFAULT_PATH, cwd ?? "/");
   await checkProgram(container, outputDir, path, options.signal);
@@ -60,8 +61,27 @@ export async function readContainerProgram(options: ReadContainerOptions): Promi
     args: manifest.args.length > 0 ? manifest.args : own,
     env,
     ...(cwd === undefined ? {} : { cwd }),
-    notes: [...userNote(config), ...(leftOut > 0 ? [`${leftOut} device nodes and pipes are left out.`] : [])],
+    notes: [
+      ...userNote(config),
+      ...envNote(config),
+      ...(leftOut > 0 ? [`${leftOut} device nodes and pipes are left out.`] : []),
+      ...(await temporaryNote(outputDir)),
+    ],
   };
+}
+
+function envNote({ env }: ContainerConfig): string[] {
+  const names = Object.keys(env).filter((name) => !ENV_NAME.test(name));
+  if (names.length === 0) return [];
+  return [
+    `Env's ${names.map((name) => JSON.stringify(name)).join(", ")} is left out: a shell can't set such a name.`,
+  ];
+}
+
+async function temporaryNote(root: string): Promise<string[]> {
+  const folder = await resolveInRoot(root, "/tmp");
+  const names = folder === null ? [] : await readdir(folder.source).catch(() => []);
+  return names.length === 0 ? [] : ["What is in /tmp is not seen: the machine has an empty /tmp of its own."];
 }
 
 function userNote({ user }: ContainerConfig): string[] {

@@ -175,6 +175,11 @@ test("what a manifest and a command line say goes in", async () => {
   ]);
 });
 
+test("the manifest alone may name the program", async () => {
+  const image = await build({ program: undefined, manifest: { Program: "tiny" } });
+  expect(image.program.path).toBe("/tiny");
+});
+
 test("the same inputs make the same bytes", async () => {
   const one = await build({ outputPath: join(root, "one/tiny.img") });
   const two = await build({ outputPath: join(root, "two/tiny.img") });

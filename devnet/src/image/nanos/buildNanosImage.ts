@@ -19,7 +19,7 @@ import { type TfsFolder, writeAt, writeTfs } from "./writeTfs.ts";
 
 export interface BuildNanosImageOptions extends ProgramRequest {
   /** An x86-64 Linux program. The manifest's Program overrides it. */
-  readonly program: string | URL;
+  readonly program?: string | URL | undefined;
   readonly outputPath: string;
   /** Folder under which Program and Files of the manifest are looked up. Default: the current folder. */
   readonly workingDir?: string;
@@ -79,7 +79,7 @@ export async function buildNanosImage(options: BuildNanosImageOptions): Promise<
   if (options.exec ?? manifest.exec)
     throw manifestInvalid("Exec", "it needs Linux, whose init runs the program; leave out --format nanos");
   const kernel = await findKernelFiles(withManifest(options.kernelFiles, manifest, workingDir));
-  const programPath = await resolveProgram(options.program, manifest, workingDir);
+  const programPath = resolveProgram(options.program, manifest, workingDir);
   await checkProgram(programPath);
   const libraries = await findLibraries(programPath, { root: targetRoot, ...(signal ? { signal } : {}) });
   const files = await listProgramFiles(manifest, workingDir);
