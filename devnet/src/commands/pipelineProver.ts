@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { CommandModule } from "yargs";
 import { createLogger } from "../observe/logger.ts";
-import { type PipelineConfig, readPipelineConfig, type StepName } from "../pipeline/config.ts";
+import { readPipelineConfig } from "../pipeline/config.ts";
 import { createProver, type Prover } from "../pipeline/prover/createProver.ts";
 import { pipelineConfigOption } from "./pipelineConfigOption.ts";
 import { reportErrors } from "./reportError.ts";
@@ -43,7 +43,7 @@ export const pipelineProverCommand: CommandModule<object, ProverArguments> = {
       .example("$0 pipeline prover --config prover.toml --can prove,agg --gpu 1 --mem-gib 64", ""),
   handler: (argv) =>
     reportErrors(async () => {
-      const config = { ...(await readPipelineConfig(argv.config, "prover")), ...changes(argv) };
+      const config = await readPipelineConfig(argv.config, "prover", changes(argv));
       const log = createLogger("info");
       const stop = untilSignal();
       const prover = await createProver({ log }, config);
@@ -54,9 +54,9 @@ export const pipelineProverCommand: CommandModule<object, ProverArguments> = {
     }),
 };
 
-function changes(argv: ProverArguments): Partial<PipelineConfig> {
+function changes(argv: ProverArguments): Record<string, unknown> {
   return {
-    ...(argv.can !== undefined && { can: argv.can.split(",") as StepName[] }),
+    ...(argv.can !== undefined && { can: argv.can.split(",").map((step) => step.trim()) }),
     ...(argv.gpu !== undefined && { gpu: argv.gpu }),
     ...(argv["mem-gib"] !== undefined && { mem_gib: argv["mem-gib"] }),
   };

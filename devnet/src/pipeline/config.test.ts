@@ -35,6 +35,7 @@ describe("parsePipelineConfig", () => {
   it("takes our own keys", () => {
     const text = `${PROVER}
 stage_addrs = ["10.0.0.1:50000"]
+advertise_addr = "10.0.0.7:50001"
 rpc_url = "http://10.0.0.9:9944"
 key_file = "/etc/account.key"
 can = ["prove", "agg"]
@@ -66,5 +67,23 @@ agg = { program = "${"ab".repeat(32)}" }
     ["a step that is neither", `${STAGE}\n[steps]\nprove = { comand = ["x"] }`, "steps.prove"],
   ])("refuses %s", (_, text, message) => {
     expect(messageOf(text, "stage")).toContain(message);
+  });
+
+  it.each([
+    ["an address that no stage can dial", `${PROVER}\nstage_addrs = ["a:1"]`, "Add advertise_addr"],
+    ["a step that isn't configured", `${PROVER}\ncan = ["prove"]`, "(--can) names prove, which [steps]"],
+    [
+      "a step of the stage",
+      `${PROVER}\ncan = ["verify"]\n[steps]\nverify = { command = ["x"] }`,
+      "Take it out",
+    ],
+  ])("refuses at a node %s", (_, text, message) => {
+    expect(messageOf(text, "prover")).toContain(message);
+  });
+
+  it("takes what the command line says before the file", () => {
+    const text = `${PROVER}\ncan = ["agg"]\n[steps]\nprove = { command = ["x"] }`;
+    expect(parsePipelineConfig(text, "c.toml", "prover", { can: ["prove"] }).can).toEqual(["prove"]);
+    expect(() => parsePipelineConfig(text, "c.toml", "prover", { can: ["proove"] })).toThrow("can.0");
   });
 });

@@ -3,6 +3,7 @@ import { GevulotError } from "gevulot-sdk";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { z } from "zod";
 import { parseHostPort } from "../hostPort.ts";
+import { isWildcard } from "./wire/isWildcard.ts";
 import { S3_URL } from "./wire/s3Url.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -52,6 +53,8 @@ const schema = z.strictObject({
   /** Deadline of each step's task; the existing service waits two hours. */
   deadline_seconds: z.partialRecord(stepName, seconds).default({}),
   max_attempts: z.number().int().min(1).max(20).default(4),
+  /** After its end. */
+  keep_runs_days: z.number().positive().max(36_500).default(30),
   // Ours, for prover nodes.
   steps: z.partialRecord(stepName, step).default({}),
   stage_addrs: z.array(address).default([]),
@@ -60,6 +63,8 @@ const schema = z.strictObject({
   can: z.array(stepName).optional(),
   labels: z.array(z.string().max(63)).default([]),
   slots: z.number().int().min(1).max(1_024).default(1),
+  /** For what it fetched. */
+  cache_gib: z.number().positive().max(1_000_000).default(20),
   gpu: z.number().int().min(0).default(0),
   mem_gib: z.number().positive().optional(),
   // Ours, for both: the network that runs steps which are programs, and the account that asks it to.
@@ -72,7 +77,12 @@ export type StepName = z.infer<typeof stepName>;
 export type StepConfig = z.infer<typeof step>;
 
 /** Reads a configuration file, the existing service's too. Throws `PIPELINE_CONFIG`, which names the key. */
-export async function readPipelineConfig(path: string, role: "stage" | "prover"): Promise<PipelineConfig> {
+export async function readPipelineConfig(
+  path: string,
+  role: "stage" | "prover",
+  /** By key: what was given beside the file, and goes before it. */
+  changes: Readonly<Record<string, unknown>> = {},
+): Promise<PipelineConfig> {
   const text = await readFile(path, "utf8").catch((cause: Error) => {
     throw problem(
       path,
@@ -80,12 +90,18 @@ export async function readPipelineConfig(path: string, role: "stage" | "prover")
       cause,
     );
   });
-  return parsePipelineConfig(text, path, role);
+  return parsePipelineConfig(text, path, role, changes);
 }
 
-export function parsePipelineConfig(text: string, path: string, role: "stage" | "prover"): PipelineConfig {
-  const config = check(readToml(text, path), path);
+export function parsePipelineConfig(
+  text: string,
+  path: string,
+  role: "stage" | "prover",
+  changes: Readonly<Record<string, unknown>> = {},
+): PipelineConfig {
+  const config = check({ ...readToml(text, path), ...changes }, path);
   if (role === "stage") checkStage(config, path);
+  else checkProver(config, path);
   if ((config.cert_path === undefined) !== (config.key_path === undefined)) {
     throw problem(path, `${path}: cert_path and key_path belong together: give both for TLS, or neither.`);
   }
@@ -94,7 +110,7 @@ export function parsePipelineConfig(text: string, path: string, role: "stage" | 
   return Object.freeze(config);
 }
 
-function readToml(text: string, path: string): unknown {
+function readToml(text: string, path: string): object {
   try {
     return parseToml(text);
   } catch (error) {
@@ -134,6 +150,23 @@ function checkStage(config: PipelineConfig, path: string): void {
   if (!/^postgres(ql)?:/i.test(url)) {
     throw problem(path, `${path}: database_url must begin with postgres://.`);
   }
+}
+
+function checkProver(config: PipelineConfig, path: string): void {
+  const { addr, advertise_addr: advertised, stage_addrs: stages, can = [], steps } = config;
+  if (stages.length > 0 && isWildcard(advertised ?? addr)) {
+    throw problem(
+      path,
+      `${path}: stages can't dial ${advertised ?? addr}. Add advertise_addr, the address under which they reach this node.`,
+    );
+  }
+  const unable = can.find((name) => name === "verify" || steps[name] === undefined);
+  if (unable === undefined) return;
+  const reason =
+    unable === "verify"
+      ? "which is done at the stage. Take it out"
+      : `which [steps] does not configure. Add steps.${unable}, or take it out`;
+  throw problem(path, `${path}: can (--can) names ${unable}, ${reason}.`);
 }
 
 function checkPrograms({ steps, rpc_url, key_file }: PipelineConfig, path: string): void {

@@ -6,33 +6,34 @@ import type { SharedBase } from "../data/sharedBase.ts";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
 import type { StepRunner } from "../steps/stepRunner.ts";
 import { METADATA_DATA_ADDR, METADATA_FILES, RESULT_CODE } from "../wire/messages.ts";
+import { reachableAddr } from "./reachableAddr.ts";
 import { runStep, STEP_OF } from "./steps.ts";
 import { createTaskFiles } from "./taskFiles.ts";
-import { type Answer, type Call, refused } from "./taskRuns.ts";
+import type { Answer, Asked } from "./taskRun.ts";
+import { refused } from "./taskRuns.ts";
 
 /** Runs the step that is configured for a method, and answers with what came of it. */
 export async function computeStep(
   deps: {
     readonly base: SharedBase;
     readonly dataClient: (addr: string) => DataClient;
-    readonly latest: () => Call;
+    readonly latest: () => Asked;
     readonly run: StepRunner;
     /** Of this node alone, also where its base folder is shared. */
     readonly workDir: string;
   },
   config: PipelineConfig,
   method: TaskMethod,
-  call: Call,
+  { request, metadata }: Asked,
   signal: AbortSignal,
 ): Promise<Answer> {
-  const { request, metadata } = call;
   const step = config.steps[STEP_OF[method]];
   if (!step) {
     const reason = `this node is not configured for ${STEP_OF[method]}: set it in [steps]`;
     return refused(RESULT_CODE.INVALID_PARAMETER, reason);
   }
   const given = metadata.get(METADATA_FILES)[0];
-  const data = metadata.get(METADATA_DATA_ADDR).length === 0 ? null : followStage(deps);
+  const data = metadata.get(METADATA_DATA_ADDR).length === 0 ? null : followStage(deps, config.stage_addrs);
   try {
     const files = createTaskFiles({
       base: deps.base,
@@ -51,9 +52,15 @@ export async function computeStep(
 }
 
 /** Data goes to the stage that asked last: the one that asked first may be gone. */
-function followStage(deps: Pick<Parameters<typeof computeStep>[0], "dataClient" | "latest">): DataClient {
-  const current = (): DataClient =>
-    deps.dataClient(String(deps.latest().metadata.get(METADATA_DATA_ADDR)[0]));
+function followStage(
+  { dataClient, latest }: Pick<Parameters<typeof computeStep>[0], "dataClient" | "latest">,
+  stageAddrs: readonly string[],
+): DataClient {
+  const current = (): DataClient => {
+    const { metadata, peer } = latest();
+    const addr = String(metadata.get(METADATA_DATA_ADDR)[0]);
+    return dataClient(reachableAddr(addr, { stageAddrs, peer }));
+  };
   return {
     fetch: (hash, signal) => current().fetch(hash, signal),
     sendFile: (path, target) => current().sendFile(path, target),

@@ -1,15 +1,13 @@
-import { createHash } from "node:crypto";
 import { availableParallelism, hostname, totalmem } from "node:os";
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { createStack } from "../../disposeStack.ts";
 import { createMetricsServer } from "../../observe/observeServers.ts";
-import { removeTree } from "../../removeTree.ts";
 import { readBaseId } from "../baseFolder.ts";
 import type { PipelineConfig } from "../config.ts";
-import { createBlobStore } from "../data/blobStore.ts";
 import { createDataClients } from "../data/dataClients.ts";
+import { createFetchCache } from "../data/fetchCache.ts";
 import { openBase } from "../data/openBase.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
 import { createPipelineMetrics } from "../observe/pipelineMetrics.ts";
@@ -20,6 +18,7 @@ import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import { listenAt } from "../wire/listenAt.ts";
 import type { WireNodeHello } from "../wire/messages.ts";
 import { loadProtos } from "../wire/protos.ts";
+import { emptyWorkFolder } from "../workFolder.ts";
 import { attendStage } from "./attend.ts";
 import { computeStep } from "./computeStep.ts";
 import { createProverService } from "./proverService.ts";
@@ -53,27 +52,27 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   const credentials = await clientCredentials(config);
   const nodeId = config.name ?? `${hostname()}/${config.addr}`;
   const results = createResultStore(join(base.dir, "results"));
+  const cache = stack.use(createFetchCache({ log, root: join(base.dir, "fetched") }, config));
   const data = stack.use(
-    createDataClients({
-      ...{ credentials, stageData: protos.stageData },
-      blobs: createBlobStore(join(base.dir, "blob")),
-    }),
+    createDataClients({ ...{ credentials, stageData: protos.stageData }, blobs: cache.blobs }),
   );
-  const workDir = await emptyWorkDir(base.dir, nodeId);
+  const workDir = await emptyWorkFolder(base.dir, nodeId);
   const runStep = deps.runStep ?? createStepRunner(config);
   const runs = stack.use(
     createTaskRuns(
       {
         ...{ results, prover: protos.prover },
-        compute(method, call, { latest, begin, signal }) {
+        compute(method, asked, { latest, begin, signal }) {
           const run: StepRunner = async (...step) => {
             await begin();
             await runStep(...step);
           };
           const tools = { base, workDir, dataClient: data.of, run };
-          return computeStep({ ...tools, latest }, config, method, call, signal);
+          return computeStep({ ...tools, latest }, config, method, asked, signal);
         },
         onFailed: (task, method, reason) => log.warn({ task, method, reason }, "a step failed"),
+        onNotKept: (task, reason) =>
+          log.error({ task, reason }, "an answer can't be kept; were it lost, the task would run again"),
       },
       { slots: config.slots, waitingRoom: config.slots },
     ),
@@ -86,6 +85,8 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   if (config.metrics_addr)
     stack.use(await createMetricsServer(metrics, listenAt(config.metrics_addr, "metrics_addr")));
 
+  if (stepsOf(config).length === 0)
+    log.warn("this node does nothing: no step is configured. Add [steps] to the configuration");
   const hello = await createHello(config, base, nodeId, port);
   const about = { log, stageNodes: protos.stageNodes, credentials };
   const attending = { ...about, running: runs.running, isDraining: runs.isDraining };
@@ -103,12 +104,9 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   };
 }
 
-/** Where steps work: what an earlier process that was killed left there goes. */
-async function emptyWorkDir(baseDir: string, nodeId: string): Promise<string> {
-  const name = createHash("sha256").update(nodeId).digest("hex").slice(0, 16);
-  const path = join(baseDir, "work", name);
-  await removeTree(path);
-  return path;
+/** What is checked at the stage is of no node, though the two may have one configuration. */
+function stepsOf({ can, steps }: PipelineConfig): string[] {
+  return can ?? Object.keys(steps).filter((step) => step !== "verify");
 }
 
 /** What the node says of itself when it registers. */
@@ -118,12 +116,11 @@ async function createHello(
   nodeId: string,
   port: number,
 ): Promise<WireNodeHello> {
-  const configured = Object.keys(config.steps);
   return {
     node_id: nodeId,
     name: nodeId,
     addr: config.advertise_addr ?? config.addr.replace(/:\d+$/, `:${port}`),
-    can: (config.can ?? configured).filter((step) => configured.includes(step)),
+    can: stepsOf(config),
     slots: config.slots,
     waiting_room: config.slots,
     cores: availableParallelism(),

@@ -9,7 +9,8 @@ import {
 import type { TaskMethod } from "../nodes/nodeClient.ts";
 import { RESULT_CODE, type WireTaskResponse } from "../wire/messages.ts";
 import type { KeptResult, ResultStore } from "./resultStore.ts";
-import type { Answer, Call, TaskRuns } from "./taskRuns.ts";
+import type { Answer, Call } from "./taskRun.ts";
+import type { TaskRuns } from "./taskRuns.ts";
 
 export interface ProverServiceDeps {
   readonly runs: TaskRuns;

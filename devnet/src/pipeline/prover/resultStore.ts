@@ -2,7 +2,10 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/p
 import { join } from "node:path";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
 
-/** Answers that were computed, by `computed_request_id`: so that a lost one is given again instead of computed again. */
+/**
+ * Answers that were computed, the last for each `computed_request_id`: so that a lost one is given again instead of
+ * computed again.
+ */
 export interface ResultStore {
   find(id: string): Promise<KeptResult | null>;
   keep(id: string, result: KeptResult): Promise<void>;
@@ -10,6 +13,8 @@ export interface ResultStore {
 
 export interface KeptResult {
   readonly method: TaskMethod;
+  /** `requestHash` of what was asked. */
+  readonly request: string;
   /** The method's response message. */
   readonly answer: Buffer;
 }
@@ -35,13 +40,15 @@ export function createResultStore(root: string): ResultStore {
       const bytes = TASK_ID.test(id) ? await readFile(join(root, id)).catch(() => null) : null;
       if (!bytes) return null;
       const end = bytes.indexOf("\n");
-      return { method: bytes.toString("utf8", 0, end) as TaskMethod, answer: bytes.subarray(end + 1) };
+      const [method, request = ""] = bytes.toString("utf8", 0, end).split(" ");
+      return { method: method as TaskMethod, request, answer: bytes.subarray(end + 1) };
     },
-    async keep(id, { method, answer }) {
+    async keep(id, { method, request, answer }) {
       if (!TASK_ID.test(id)) return;
       await mkdir(root, { recursive: true });
       const path = join(root, id);
-      await writeFile(`${path}.tmp`, Buffer.concat([Buffer.from(`${method}\n`), answer]), { flush: true });
+      const head = Buffer.from(`${method} ${request}\n`);
+      await writeFile(`${path}.tmp`, Buffer.concat([head, answer]), { flush: true });
       await rename(`${path}.tmp`, path);
       kept += 1;
       if (kept % 100 === 0) await prune().catch(() => {});

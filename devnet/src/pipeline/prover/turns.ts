@@ -2,6 +2,8 @@
 export interface Turns {
   /** Waits for a slot; gives what gives it back. Throws the signal's reason, or where no more turns are given. */
   take(signal: AbortSignal): Promise<() => void>;
+  /** Somebody waits. */
+  isWanted(): boolean;
   /** Who waits, or comes later, gets none. */
   close(): void;
 }
@@ -55,6 +57,7 @@ export function createTurns(slots: number): Turns {
         waiting.add(waiter);
       });
     },
+    isWanted: () => waiting.size > 0,
     close() {
       isClosed = true;
       for (const waiter of [...waiting]) waiter.reject(closed());
