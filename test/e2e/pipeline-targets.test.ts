@@ -2,16 +2,8 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { addUser } from "../../devnet/src/pipeline/store/users.ts";
-import { createDatabase } from "../../devnet/src/store/database.ts";
-import {
-  createPipelineNet,
-  type PipelineNet,
-  quiet,
-  type StageClient,
-} from "../fixtures/pipeline/pipelineNet.ts";
+import { createPipelineNet, type PipelineNet, type StageClient } from "../fixtures/pipeline/pipelineNet.ts";
 import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
-import { USER } from "../fixtures/pipeline/signRequest.ts";
 
 const STEP = { Agg: 3, Snark: 5, End: 6 };
 const SUCCESS = 0;
@@ -38,8 +30,6 @@ beforeAll(async () => {
   const url = await net.postgres.createDatabase("zkm2");
   const base = { base_dir: join(net.dir, "zkm2"), database_url: url };
   const other = await net.stage({ prover_version: "zkm2", ...base });
-  await using database = await createDatabase({ log: quiet }, { url });
-  await addUser(database, USER);
   const run = createReadableProver({ onStep: (line) => steps.push(line.split(" ")[0]!) });
   for (const { addr } of [stage, other]) await net.prover("a", addr, {}, run);
   client = net.client(stage.addr);
