@@ -8,10 +8,8 @@ import { createStack } from "../disposeStack.ts";
 import { workspaceRelative } from "../files/layout.ts";
 import { type BuildImageOptions, buildImage } from "../image/buildImage.ts";
 import { isElf } from "../image/elf.ts";
+import { readImageDefaults } from "../image/imageDefaults.ts";
 import type { VolumeMount } from "../image/manifestMounts.ts";
-import { isNanos } from "../image/nanos/openNanos.ts";
-import { readDeadline } from "../image/readDeadline.ts";
-import { readImage } from "../image/readImage.ts";
 import { SCRIPTS } from "../image/readProgram.ts";
 import { removeTree } from "../removeTree.ts";
 import { type CollectedFile, collectFiles, OutputFileProblem } from "../result/collectFiles.ts";
@@ -101,8 +99,7 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
   const folder = await mkdtemp(join(tmpdir(), "gevulot-task-"));
   stack.defer(() => removeTree(folder));
   const imagePath = await imageOf(options, folder);
-  const { resources = {} } = (await isNanos(imagePath)) ? {} : await readImage(imagePath);
-  const programSeconds = await readDeadline(imagePath);
+  const { resources, deadlineSeconds: programSeconds } = await readImageDefaults(imagePath);
   const deadline = firstDeadline({ nodeMs: options.deadlineMs, programSeconds, runLeftMs: null });
   const memMib = options.memMib ?? resources.memMib ?? DEFAULT_MEM_MIB;
   await using provider = await createVmProvider(deps, {

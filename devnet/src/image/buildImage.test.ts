@@ -21,8 +21,8 @@ import { readImageResources } from "../../../sdk/src/node/imageResources.ts";
 import { makeElf } from "../../../test/fixtures/makeElf.ts";
 import { type BuildImageOptions, type BuiltImage, buildImage } from "./buildImage.ts";
 import { extractProgram } from "./extractProgram.ts";
+import { readImageDefaults } from "./imageDefaults.ts";
 import { prepareBoot } from "./prepareBoot.ts";
-import { readDeadline } from "./readDeadline.ts";
 import { readImage } from "./readImage.ts";
 
 const BUSYBOX = "/bin/busybox";
@@ -116,8 +116,8 @@ describe("an image", () => {
     expect(await readImageResources(path)).toEqual(resources);
     expect(await readImageResources(js.path)).toEqual({});
     expect(await readImageResources(BUSYBOX)).toEqual({});
-    expect(await readDeadline(path)).toBe(90);
-    expect(await readDeadline(js.path)).toBeNull();
+    expect(await readImageDefaults(path)).toEqual({ resources, deadlineSeconds: 90 });
+    expect(await readImageDefaults(js.path)).toEqual({ resources: {}, deadlineSeconds: null });
     expect(notes).toEqual([
       expect.stringMatching(/1024 MiB, 3 CPUs/),
       expect.stringMatching(/ends after 90 s/),
@@ -145,6 +145,19 @@ describe("an image", () => {
       code: "PROGRAM_UNUSABLE",
       message: expect.stringMatching(/manifest's Program/),
     });
+  });
+
+  test("of a program that takes tasks over VSOCK alone says so", async () => {
+    const names = "/vm_service.VMService/GetTask";
+    const make = async (text: string, exec?: object) => {
+      await writeFile(join(app, "shim"), Buffer.concat([await readFile(BUSYBOX), Buffer.from(text)]));
+      const image = await build({ program: join(app, "shim"), ...(exec ? { exec } : {}) });
+      const { needsVsock } = await prepareBoot({ imagePath: image.path, cacheDir: join(root, "cache") });
+      return { needsVsock, notes: image.notes };
+    };
+    expect(await make(names)).toEqual({ needsVsock: true, notes: [expect.stringMatching(/VSOCK alone/)] });
+    expect(await make(`${names} task.json`)).toEqual({ needsVsock: false, notes: [] });
+    expect(await make(names, {})).toEqual({ needsVsock: false, notes: [] });
   });
 
   test("is a disk that other tools read", async () => {

@@ -127,7 +127,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
       path: outputPath,
       checksum,
       warnings,
-      notes: [...notes, ...source.notes],
+      notes: [...notes, ...source.notes, ...(program.needsVsock ? [VSOCK_NOTE] : [])],
       files: files.map((file) => file.path),
       runtime: runtime.map((library) => library.path),
     };
@@ -136,8 +136,11 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
   }
 }
 
+const VSOCK_NOTE =
+  "The program takes its task over VSOCK alone, by the names in its file: a machine that has none refuses it.";
+
 function describeProgram(
-  { kind, path, args, env, cwd }: ProgramSource,
+  { kind, path, args, env, cwd, needsVsock }: ProgramSource,
   manifest: Manifest,
   exec: ExecProgram | undefined,
 ): ImageProgram {
@@ -151,6 +154,7 @@ function describeProgram(
     readonlyRootfs,
     ...(cwd === undefined ? {} : { cwd }),
     ...(exec ? { exec } : {}),
+    ...(needsVsock && !exec ? { needsVsock } : {}),
     ...(volumes.length > 0 ? { volumes } : {}),
   };
 }

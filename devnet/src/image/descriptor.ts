@@ -52,6 +52,7 @@ const schema = z.strictObject({
     workspace: place,
     readonlyRootfs: z.boolean(),
     cwd: text.regex(/^\/[^\0]*$/).optional(),
+    needsVsock: z.boolean().optional(),
     exec: z
       .strictObject({ proofFile: relativePlace.optional(), outputs: z.array(relativePlace).max(MAX_OUTPUTS) })
       .optional(),
@@ -112,6 +113,8 @@ export interface ImageProgram {
   readonly readonlyRootfs: boolean;
   /** Its first working folder; default `/`. */
   readonly cwd?: string | undefined;
+  /** It takes its task over VSOCK alone, as far as its file tells. */
+  readonly needsVsock?: boolean | undefined;
   /** Where it knows nothing of tasks. */
   readonly exec?: ExecProgram | undefined;
   /** Volumes of the node that it reads or writes. */

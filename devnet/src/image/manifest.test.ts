@@ -17,6 +17,7 @@ describe("parseManifest", () => {
       readonlyRootfs: false,
       passthrough: {},
       rebootOnExit: false,
+      nameServers: [],
       klibs: [],
       runConfig: { resources: {}, ignored: [] },
     });
@@ -82,6 +83,7 @@ describe("parseManifest", () => {
         NanosVersion: "0.1.54",
         BaseVolumeSz: "64m",
         CloudConfig: { Zone: "z" },
+        NameServers: ["1.1.1.1"],
         ManifestPassthrough: {
           readonly_rootfs: "true",
           cwd: "/app",
@@ -100,6 +102,7 @@ describe("parseManifest", () => {
       "NanosVersion",
       "BaseVolumeSz",
       "CloudConfig",
+      "NameServers",
       "ManifestPassthrough.debug_exit",
       "ManifestPassthrough.readonly_rootf",
       "ManifestPassthrough.x",
@@ -110,6 +113,15 @@ describe("parseManifest", () => {
       "RunConfig: a task ends after 90 s, or sooner where a node allows less.",
       "RunConfig: only Memory, CPUs, GPUs, DeadlineSeconds and ImageName count, not Accel.",
     ]);
+  });
+
+  test("takes null as nothing said, and a slash at the end of a mount", () => {
+    const empty = { Program: null, args: null, Mounts: null, Exec: null, RunConfig: { Memory: null } };
+    expect(parseManifest(empty)).toEqual(parseManifest({}));
+    expect(parseManifest({ Mounts: { "%1": "/ws/", params: "/p//:ro" } })).toMatchObject({
+      workspace: "/ws",
+      volumes: [{ label: "params", path: "/p", readonly: true }],
+    });
   });
 
   test.each([
@@ -135,6 +147,8 @@ describe("parseManifest", () => {
     ["an Env name with a dash", { Env: { "A-B": "1" } }, "Env.A-B", /no name of an environment variable/],
     ["an empty Program", { Program: "" }, "Program", /empty/],
     ["Klibs as a text", { Klibs: "gpu_nvidia" }, "Klibs", /expected array/],
+    ["a name server without an address", { NameServers: ["dns"] }, "NameServers.0", /addresses such as/],
+    ["the root as a mount point", { Mounts: { "%1": "/" } }, "Mounts", /no plain absolute path/],
     ["two workspaces", { Mounts: { "%1": "/a", "%2": "/b" } }, "Mounts", /two of them/],
     [
       "a volume under another",

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { GevulotError } from "gevulot-sdk";
 import { z } from "zod";
 import { type ExecProgram, readExecProgram } from "./execProgram.ts";
@@ -34,6 +35,7 @@ export interface Manifest extends Mounts {
   readonly runConfig: RunConfig;
   /** Before the paths of libraries and of files of the host. */
   readonly targetRoot?: string;
+  readonly nameServers: readonly string[];
   readonly klibs: readonly string[];
   readonly klibDir?: string;
   readonly boot?: string;
@@ -72,6 +74,10 @@ const schema = z.strictObject({
   Kernel: text.optional(),
   KlibDir: text.optional(),
   NanosVersion: text.optional(),
+  NameServers: z
+    .array(z.string().refine((value) => isIP(value) !== 0, "must be addresses such as 8.8.8.8"))
+    .max(MAX_ENTRIES)
+    .default([]),
   RunConfig: anything.default({}),
   Exec: z.union([z.boolean(), z.strictObject({ ProofFile: text.optional(), Outputs: texts })]).default(false),
   CloudConfig: anything.optional(),
@@ -106,6 +112,7 @@ export function parseManifest(json: unknown): Manifest {
     ...readPassthrough(passthrough),
     passthrough,
     rebootOnExit: manifest.RebootOnExit,
+    nameServers: manifest.NameServers,
     klibs: manifest.Klibs,
     runConfig: readRunConfig(manifest.RunConfig, (key, reason) => invalid(`RunConfig.${key}`, reason)),
     ...readExec(manifest.Exec),
@@ -138,7 +145,8 @@ function withKnownKeys(json: object): Record<string, unknown> {
       throw invalid(key, `there is no such key; ${hint}`);
     }
     if (name in known) throw invalid(key, "it is there twice, in different cases");
-    known[name] = value;
+    // As ops: null says nothing.
+    known[name] = value ?? undefined;
   }
   return known;
 }

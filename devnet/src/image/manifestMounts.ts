@@ -32,7 +32,7 @@ export function readMounts(
 ): Mounts {
   const shares = Object.entries(mounts).filter(([id]) => SHARE.test(id));
   if (shares.length > 1) throw refuse("two of them are the task's workspace, and a node has one: keep %1");
-  const workspace = shares[0]?.[1] ?? DEFAULT_WORKSPACE;
+  const workspace = plain(shares[0]?.[1] ?? DEFAULT_WORKSPACE);
   if (workspace.endsWith(":ro")) throw refuse("a workspace can't be read-only: the result is written there");
   checkPlace(workspace, SYSTEM, refuse);
   const volumes = Object.entries(mounts)
@@ -54,9 +54,14 @@ function readVolume(label: string, place: string, refuse: (reason: string) => Er
     throw refuse(`"${label}" is neither the workspace, "%1", nor a volume's name (letters, digits, . _ -)`);
   }
   const isReadonly = place.endsWith(":ro");
-  const path = isReadonly ? place.slice(0, -":ro".length) : place;
+  const path = plain(isReadonly ? place.slice(0, -":ro".length) : place);
   checkPlace(path, SYSTEM_BESIDE_TMP, refuse);
   return { label, path, readonly: isReadonly };
+}
+
+/** A slash at the end of a folder's path says nothing more. */
+function plain(path: string): string {
+  return path.replace(/(?<=[^/])\/+$/, "");
 }
 
 function checkPlace(path: string, system: RegExp, refuse: (reason: string) => Error): void {

@@ -39,6 +39,9 @@ export function linuxNotes(manifest: Manifest): ManifestNotes {
             "BaseVolumeSz means nothing here: what a program writes goes to memory, its workspace or a volume.",
           ]),
       ...(manifest.cloudConfig ? ["CloudConfig means nothing here: images are not sent to a cloud."] : []),
+      ...(manifest.nameServers.length > 0
+        ? ["NameServers means nothing here: a program's machine has no network."]
+        : []),
       ...Object.keys(manifest.passthrough).flatMap(flagWarning),
     ],
     notes: [
@@ -64,14 +67,17 @@ function flagWarning(flag: string): string[] {
   return [`ManifestPassthrough.${flag} is not known${near === undefined ? "" : `; did you mean ${near}?`}`];
 }
 
-function resourceNote({ runConfig }: Manifest): string[] {
+export function resourceNote(
+  { runConfig }: Manifest,
+  when = "unless the deployment says otherwise",
+): string[] {
   const { memMib, cpus, gpus } = runConfig.resources;
   const parts = [
     ...(memMib === undefined ? [] : [`${memMib} MiB`]),
     ...(cpus === undefined ? [] : [`${cpus} CPU${cpus === 1 ? "" : "s"}`]),
     ...(gpus === undefined ? [] : [`${gpus} GPU${gpus === 1 ? "" : "s"}`]),
   ];
-  return parts.length === 0 ? [] : [`RunConfig: ${parts.join(", ")}, unless the deployment says otherwise.`];
+  return parts.length === 0 ? [] : [`RunConfig: ${parts.join(", ")}, ${when}.`];
 }
 
 export function deadlineNote({ runConfig: { deadlineSeconds } }: Manifest): string[] {

@@ -22,7 +22,7 @@ export interface PreparedBoot {
   readonly rootLength: number;
   /** For QEMU's -append, as it is. */
   readonly cmdline: string;
-  /** The image's environment says that its program takes its task over VSOCK alone. */
+  /** The program takes its task over VSOCK alone: so its file or the image's environment says. */
   readonly needsVsock: boolean;
   readonly info: ImageInfo;
 }
@@ -70,7 +70,7 @@ export async function prepareBoot(options: PrepareBootOptions): Promise<Prepared
     rootOffset: info.root.offset,
     rootLength: info.root.length,
     cmdline: CMDLINE,
-    needsVsock: info.program.env.GEVULOT_TRANSPORT === "vsock",
+    needsVsock: info.program.needsVsock === true || info.program.env.GEVULOT_TRANSPORT === "vsock",
     info,
   };
 }

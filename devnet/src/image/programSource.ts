@@ -1,3 +1,4 @@
+import { createReadStream } from "node:fs";
 import { mkdir, realpath } from "node:fs/promises";
 import { basename } from "node:path";
 import { readContainerProgram } from "./container/containerProgram.ts";
@@ -9,7 +10,9 @@ import type { Manifest } from "./manifest.ts";
 import { placeInImage, resolveProgram } from "./programRequest.ts";
 import { type NodeFacts, readNode } from "./readNode.ts";
 import { readProgram, unusable } from "./readProgram.ts";
+import { resolveInRoot } from "./rootedPath.ts";
 import { NODE_PATH } from "./rootTree.ts";
+import { isVsockOnly } from "./vsockOnly.ts";
 
 /** A program, and all that it runs on but the kernel. */
 export interface ProgramSource extends Pick<ImageProgram, "kind" | "path" | "args" | "env" | "cwd"> {
@@ -17,6 +20,8 @@ export interface ProgramSource extends Pick<ImageProgram, "kind" | "path" | "arg
   readonly data?: Uint8Array;
   readonly runtime: readonly Library[];
   readonly node?: NodeFacts;
+  /** Its file says that it takes its task over VSOCK alone. */
+  readonly needsVsock: boolean;
   readonly notes: readonly string[];
 }
 
@@ -46,7 +51,9 @@ export async function readProgramSource(options: ProgramSourceOptions): Promise<
     onProgress?.(`reading the container ${container}`);
     const found = await readContainerProgram({ ...options, container, outputDir: rootDir });
     await refuseHidden({ ...found, libraries: [] }, manifest, rootDir);
-    return { kind: "elf", runtime: [], ...found };
+    const { source } = (await resolveInRoot(rootDir, found.path)) ?? { source: "" };
+    const needsVsock = await isVsockOnly(createReadStream(source));
+    return { kind: "elf", runtime: [], needsVsock, ...found };
   }
   const path = resolveProgram(program, manifest, options.workingDir);
   await mkdir(rootDir);
@@ -66,6 +73,7 @@ export async function readProgramSource(options: ProgramSourceOptions): Promise<
     cwd: manifest.cwd,
     runtime,
     notes: [],
+    needsVsock: await isVsockOnly([data]),
     ...(node ? { node } : {}),
   };
 }

@@ -33,6 +33,7 @@ export function readRunConfig(
   let deadlineSeconds: number | undefined;
   for (const [key, value] of Object.entries(config)) {
     const lower = key.toLowerCase();
+    if (value === null) continue;
     if (lower === "memory") resources.memMib = readMemory(value, (reason) => refuse(key, reason));
     else if (lower === "cpus") resources.cpus = count(1, MAX_CPUS)(value, (why) => refuse(key, why));
     else if (lower === "gpus") resources.gpus = count(0, MAX_GPUS)(value, (why) => refuse(key, why));

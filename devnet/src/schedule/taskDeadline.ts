@@ -1,5 +1,5 @@
 import type { TaskFailure } from "gevulot-sdk";
-import { readDeadline } from "../image/readDeadline.ts";
+import { readImageDefaults } from "../image/imageDefaults.ts";
 import { firstDeadline, type TaskDeadline } from "../result/firstDeadline.ts";
 import type { Queryable } from "../store/database.ts";
 import { readRunTimeLeft } from "../store/runDeadlines.ts";
@@ -12,7 +12,10 @@ export async function taskDeadline(
   const [runLeftMs, programSeconds] = await Promise.all([
     readRunTimeLeft(database, limits.run),
     // What is wrong with an image, the provider says.
-    readDeadline(limits.imagePath).catch(() => null),
+    readImageDefaults(limits.imagePath).then(
+      (defaults) => defaults.deadlineSeconds,
+      () => null,
+    ),
   ]);
   return firstDeadline({ nodeMs: limits.nodeMs, programSeconds, runLeftMs });
 }

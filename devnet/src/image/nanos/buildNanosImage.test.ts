@@ -19,8 +19,8 @@ import { makeFakeNanos, tinyProgram } from "../../../../test/fixtures/fakeNanos.
 import samples from "../../../../test/vectors/nanos/samples.json" with { type: "json" };
 import { copyFromImage } from "../copyFromImage.ts";
 import { extractProgram } from "../extractProgram.ts";
+import { readImageDefaults } from "../imageDefaults.ts";
 import { openImageFiles } from "../imageFiles.ts";
-import { readDeadline } from "../readDeadline.ts";
 import { verifyImage } from "../verifyImage.ts";
 import { type BuildNanosImageOptions, buildNanosImage } from "./buildNanosImage.ts";
 import { readNanosBoot } from "./nanosBoot.ts";
@@ -133,7 +133,9 @@ test("what a manifest and a command line say goes in", async () => {
       Files: ["p1.bin"],
       Dirs: ["d"],
       MapDirs: { "*.bin": "/params" },
-      Mounts: { "%1": "/data/space", params: "/big:ro" },
+      Mounts: { "%1": "/data/space/", params: "/big/:ro" },
+      NameServers: ["1.1.1.1", "::1"],
+      Klibs: null,
       ManifestPassthrough: { expected_exit_code: ["0", "!3"], consoles: { a: "+net" }, noaslr: "t" },
       RunConfig: { Memory: "2G", CPUs: 4, DeadlineSeconds: 90 },
     },
@@ -168,10 +170,15 @@ test("what a manifest and a command line say goes in", async () => {
     "/proc/sys/kernel/hostname",
   ]);
   expect(contents["/d/link"]).toBe("-> deep/f");
-  expect(await readDeadline(image.path)).toBe(90);
+  const servers = Buffer.from("nameserver  1.1.1.1\nnameserver  ::1\n").toString("base64");
+  expect(contents["/etc/resolv.conf"]).toBe(servers);
+  expect(await readImageDefaults(image.path)).toEqual({
+    resources: { memMib: 2048, cpus: 4 },
+    deadlineSeconds: 90,
+  });
   expect(image.notes).toEqual([
     expect.stringMatching(/ends after 90 s/),
-    expect.stringMatching(/RunConfig \(2048 MiB, 4 CPUs\)/),
+    expect.stringMatching(/RunConfig: 2048 MiB, 4 CPUs, for `vm run`; give it with a deployment too/),
   ]);
 });
 

@@ -53,10 +53,11 @@ export interface BuiltNanosImage {
 }
 
 const SYSTEM_FILES: Readonly<Record<string, string>> = {
-  "/etc/resolv.conf": "nameserver  8.8.8.8\n",
   "/etc/passwd": "root:x:0:0:root:/root:/bin/nobash",
   "/proc/sys/kernel/hostname": "uniboot",
 };
+
+const DEFAULT_NAME_SERVERS = ["8.8.8.8"];
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 /** What a partition table can say. */
@@ -169,6 +170,8 @@ async function rootFolder(
   },
 ): Promise<TfsFolder> {
   const root = newFolder();
+  const servers = manifest.nameServers.length > 0 ? manifest.nameServers : DEFAULT_NAME_SERVERS;
+  put(root, "/etc/resolv.conf", textFile(servers.map((server) => `nameserver  ${server}\n`).join("")));
   for (const [path, text] of Object.entries(SYSTEM_FILES)) put(root, path, textFile(text));
   for (const [path, source] of parts.kernel.common) put(root, path, await hostFile(source));
   for (const { path, source } of parts.libraries) put(root, path, await hostFile(source));

@@ -1,7 +1,7 @@
 import { VOLUME_LABEL, type VolumeMount } from "../manifestMounts.ts";
 import { nodeMountProblem, readNanosInfo } from "./nanosInfo.ts";
+import { isNanosVsockOnly } from "./nanosVsockOnly.ts";
 import { isNanos } from "./openNanos.ts";
-import { isVsockOnly } from "./vsockOnly.ts";
 
 /** What a runner has to know of a Nanos image. */
 export interface NanosBoot {
@@ -37,6 +37,6 @@ export async function readNanosBoot(path: string): Promise<NanosBoot | null> {
     info: { program: { volumes } },
     problem: nodeMountProblem(info),
     needsVsock: info.env.GEVULOT_TRANSPORT === "vsock",
-    isVsockOnly: () => isVsockOnly(path),
+    isVsockOnly: () => isNanosVsockOnly(path),
   };
 }

@@ -1,14 +1,8 @@
 import type { Manifest } from "../manifest.ts";
-import { deadlineNote, type ManifestNotes } from "../manifestNotes.ts";
+import { deadlineNote, type ManifestNotes, resourceNote } from "../manifestNotes.ts";
 
 /** What a Nanos image makes of a manifest beyond what stands in it. */
 export function nanosNotes(manifest: Manifest): ManifestNotes {
-  const { memMib, cpus, gpus } = manifest.runConfig.resources;
-  const asked = [
-    ...(memMib === undefined ? [] : [`${memMib} MiB`]),
-    ...(cpus === undefined ? [] : [`${cpus} CPUs`]),
-    ...(gpus === undefined ? [] : [`${gpus} GPUs`]),
-  ];
   return {
     warnings: [
       ...(manifest.cloudConfig ? ["CloudConfig means nothing here: images are not sent to a cloud."] : []),
@@ -21,9 +15,7 @@ export function nanosNotes(manifest: Manifest): ManifestNotes {
       ...(manifest.rebootOnExit
         ? ["RebootOnExit: a program that fails resets the machine; a node takes that for its failure."]
         : []),
-      ...(asked.length > 0
-        ? [`RunConfig (${asked.join(", ")}) does not reach a Nanos image; give it with the deployment.`]
-        : []),
+      ...resourceNote(manifest, "for `vm run`; give it with a deployment too"),
     ],
   };
 }

@@ -13,8 +13,13 @@ export interface NanosProgram {
 
 /** A node's share has this id: the mount tag is the number after the sign. */
 const NODE_MOUNT = "%0";
-/** Ours; Nanos passes over what it does not know. */
-export const DEADLINE_ATTRIBUTE = "gevulot_deadline_seconds";
+/** RunConfig's, by their names here. Ours; Nanos passes over what it does not know. */
+export const RUN_ATTRIBUTES = {
+  deadlineSeconds: "gevulot_deadline_seconds",
+  memMib: "gevulot_mem_mib",
+  cpus: "gevulot_cpus",
+  gpus: "gevulot_gpus",
+} as const;
 const ARCHITECTURE = "amd64";
 const MAX_DEPTH = 32;
 /** What a manifest says elsewhere. */
@@ -34,8 +39,10 @@ export function rootAttributes(manifest: Manifest, program: NanosProgram): TfsTu
   ]);
   if (manifest.klibs.length > 0) root.set("klibs", "bootfs");
   if (manifest.rebootOnExit) root.set("reboot_on_exit", "t");
-  const { deadlineSeconds } = manifest.runConfig;
-  if (deadlineSeconds !== undefined) root.set(DEADLINE_ATTRIBUTE, String(deadlineSeconds));
+  const { deadlineSeconds, resources } = manifest.runConfig;
+  for (const [name, value] of Object.entries({ deadlineSeconds, ...resources })) {
+    if (value !== undefined) root.set(RUN_ATTRIBUTES[name as keyof typeof RUN_ATTRIBUTES], String(value));
+  }
   for (const [name, value] of Object.entries(manifest.passthrough)) {
     const place = `ManifestPassthrough.${name}`;
     if (TAKEN.has(name)) throw manifestInvalid(place, "the manifest has a key of its own for it");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { makeFakeNanos, tinyProgram } from "../../../../test/fixtures/fakeNanos.ts";
 import { buildNanosImage } from "./buildNanosImage.ts";
-import { isVsockOnly } from "./vsockOnly.ts";
+import { isNanosVsockOnly } from "./nanosVsockOnly.ts";
 
 let root: string;
 const tiny = () => join(root, "tiny");
@@ -30,5 +30,5 @@ test.each([
   const kernelFiles = { opsHome: join(root, "ops") };
   const outputPath = join(root, "program.img");
   const { path } = await buildNanosImage({ program, workingDir: root, outputPath, kernelFiles });
-  expect(await isVsockOnly(path)).toBe(isOnly);
+  expect(await isNanosVsockOnly(path)).toBe(isOnly);
 });
