@@ -31,6 +31,7 @@ describe("the pipeline's wire", () => {
     const run = join(base_dir, "proof", id!);
     expect(await readFile(join(run, "segment", "segments.txt"), "utf8")).toBe("2");
     expect(await readFile(join(run, "input_stream", "public_input"), "utf8")).toBe('{"segments":2}');
+    expect(await readFile(join(run, "wrap", "public_values.json"), "utf8")).toBe('{"segments":2}');
     expect(await readFile(join(run, "snark", "proof_with_public_inputs.json"), "utf8")).toMatch(/^proof:/);
     await stat(join(base_dir, "elf", createHash("sha256").update("an ELF").digest("hex")));
   });
@@ -83,9 +84,10 @@ describe("the pipeline's wire", () => {
     const { proof_id: id } = await client.submit(TWO);
     const end = await client.finished(id!);
     const { rows } = await net.database.query<{ id: string }>(
-      "select id from prove_task where proof_id = $1 and key = 'snark'",
+      "select id from prove_task where proof_id = $1 and key in ('agg/1/0', 'snark') order by key",
       [id],
     );
+    const [agg, snark] = rows.map((row) => row.id);
     const { prover } = loadProtos();
     const raw = net.closing(new Client(`127.0.0.1:${node.port}`, ChannelCredentials.createInsecure()));
     const call = (method: string, request: object) => {
@@ -96,15 +98,21 @@ describe("the pipeline's wire", () => {
         ),
       );
     };
-    const ids = { proof_id: id, computed_request_id: rows[0]!.id };
+    const ids = { proof_id: id, computed_request_id: snark };
     const kept = await call("GetTaskResult", ids);
     expect(kept).toMatchObject({ ...ids, result: { code: 0 }, output: end.proof_with_public_inputs });
     expect(await call("GetTaskResult", { ...ids, computed_request_id: "unknown" })).toMatchObject({
       result: { code: 1 },
     });
-    // The same request again is not computed again: its command would fail without its input.
-    expect(await call("SnarkProof", ids)).toMatchObject({
+    // The same request again gets the kept answer; one that asks for another thing doesn't.
+    const root = (await call("GetTaskResult", { ...ids, computed_request_id: agg })) as { output: Buffer };
+    const again = { ...ids, agg_receipt: root.output };
+    expect(await call("SnarkProof", again)).toMatchObject({
       snark_proof_with_public_inputs: end.proof_with_public_inputs,
+    });
+    const other = { ...ids, agg_receipt: Buffer.from("another") };
+    expect(await call("SnarkProof", other)).toMatchObject({
+      snark_proof_with_public_inputs: Buffer.from("proof:another"),
     });
     const status = (await call("GetStatus", {})) as Record<string, unknown>;
     expect(status).toMatchObject({ status: 3, prover_id: "a" });

@@ -98,15 +98,23 @@ async function split(
     throw error;
   }
   const total = await sender.finish();
-  if (!context.files.isShared) {
-    for (const file of ["output_stream", "public_values", "vk"]) {
-      const path = join(folder.output, file);
-      if (await isThere(path)) await sender.sendFile(path, file);
-    }
-  } else if (await isThere(join(folder.output, "output_stream"))) {
-    await context.files.leave(String(request.output_path), { file: join(folder.output, "output_stream") });
+  for (const [file, paths] of Object.entries(splitFiles(request))) {
+    const path = join(folder.output, file);
+    if (!(await isThere(path))) continue;
+    if (!context.files.isShared) await sender.sendFile(path, file);
+    else for (const to of paths) await context.files.leave(to, { file: path });
   }
   return { total_steps: await readCount(folder, "total_steps"), total_segments: total };
+}
+
+/** Where a split's other files lie in a base folder. A request doesn't say which of the two values the stage reads. */
+function splitFiles(request: StepRequest): Record<string, string[]> {
+  const root = `${request.base_dir}/proof/${request.proof_id}`;
+  return {
+    output_stream: [String(request.output_path)],
+    public_values: [`${root}/wrap/public_values.json`, `${root}/wrap/public_values.bin`],
+    vk: [`${root}/vk.bin`],
+  };
 }
 
 async function placeInputs(

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { copyFile, link, mkdir, rename, writeFile } from "node:fs/promises";
+import { constants, copyFile, mkdir, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import type { DataClient } from "../data/dataClient.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
@@ -25,6 +26,10 @@ export interface TaskFilesOptions {
   readonly signal: AbortSignal;
 }
 
+/** Another machine's file may take so long to be seen on NFS: the existing service looks as often. */
+const LOOKS = 10;
+const LOOK_EVERY_MS = 300;
+
 export function createTaskFiles(options: TaskFilesOptions): TaskFiles {
   const { base, files, data } = options;
   const isShared = data === null;
@@ -37,7 +42,10 @@ export function createTaskFiles(options: TaskFilesOptions): TaskFiles {
   const find = async (path: string): Promise<string> => {
     if (isShared) {
       const local = localPath(path);
-      if (!(await base.fetch(local))) throw refused(`${path} is not there: base_dir must be the stage's`);
+      for (let looks = 1; !(await base.fetch(local)); looks += 1) {
+        if (looks === LOOKS) throw refused(`${path} is not there: base_dir must be the stage's`);
+        await delay(LOOK_EVERY_MS, undefined, { signal: options.signal });
+      }
       return local;
     }
     const hash = files[path];
@@ -50,7 +58,8 @@ export function createTaskFiles(options: TaskFilesOptions): TaskFiles {
       if (path === "") return false;
       const found = await find(path);
       await mkdir(dirname(to), { recursive: true });
-      await link(found, to).catch(() => copyFile(found, to));
+      // No link: a step that writes into its input would change what other tasks read.
+      await copyFile(found, to, constants.COPYFILE_FICLONE);
       return true;
     },
     async below(folder) {

@@ -1,0 +1,132 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { Client, credentials, Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createStack } from "../../disposeStack.ts";
+import { parsePipelineConfig } from "../config.ts";
+import { createBlobStore } from "../data/blobStore.ts";
+import { createDataService } from "../data/dataService.ts";
+import type { TaskMethod } from "../nodes/nodeClient.ts";
+import type { StepRunner } from "../steps/stepRunner.ts";
+import { bindServer } from "../wire/bindServer.ts";
+import { METADATA_DATA_ADDR, METADATA_FILES, type WireTaskResponse } from "../wire/messages.ts";
+import { loadProtos } from "../wire/protos.ts";
+import { createProver } from "./createProver.ts";
+
+const log = pino({ level: "silent" });
+const OK = { code: 0, message: "" };
+let dir: string;
+let stack: ReturnType<typeof createStack>;
+beforeEach(async () => {
+  stack = createStack();
+  dir = await mkdtemp(join(tmpdir(), "gevulot-prover-"));
+  stack.defer(() => rm(dir, { recursive: true, force: true }));
+});
+afterEach(() => stack[Symbol.asyncDispose]());
+
+/** A node whose steps are `run`, and what calls it. */
+async function startNode(run: StepRunner, lines = "") {
+  const text = `addr = "127.0.0.1:0"\nbase_dir = "${join(dir, "base")}"\n${lines}
+[steps]\nsplit = { command = ["split"] }\nprove = { command = ["prove"] }`;
+  const config = parsePipelineConfig(text, "node.toml", "prover");
+  const node = stack.use(await createProver({ log, runStep: run }, config));
+  const client = new Client(`127.0.0.1:${node.port}`, credentials.createInsecure());
+  stack.defer(async () => client.close());
+  return (method: TaskMethod, request: object, metadata = new Metadata()): Promise<WireTaskResponse> => {
+    const { path, requestSerialize, responseDeserialize } = loadProtos().prover[method]!;
+    const about = { proof_id: "run", computed_request_id: "task", ...request };
+    return new Promise((resolve, reject) => {
+      client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        about,
+        metadata,
+        (error, answer) => (error ? reject(error) : resolve(answer as WireTaskResponse)),
+      );
+    });
+  };
+}
+
+/** Leaves its segment, changed, as its receipt; and changes the segment. */
+const proveInPlace: StepRunner = async (_step, { input, output }) => {
+  const segment = join(input, "segment");
+  await writeFile(join(output, "receipt"), `receipt of ${await readFile(segment, "utf8")}`);
+  await writeFile(segment, "overwritten");
+};
+
+describe("a node that shares the stage's base folder", () => {
+  const run = () => join(dir, "base", "proof", "run");
+
+  it("leaves a split's files where the existing service's nodes do", async () => {
+    const call = await startNode(async (_step, { output }) => {
+      for (const name of ["output_stream", "public_values", "vk", "segments/0"])
+        await writeFile(join(output, name), `the ${name}`);
+      await writeFile(join(output, "total_steps"), "9");
+    });
+    await mkdir(run(), { recursive: true });
+    await writeFile(join(run(), "elf"), "");
+    const paths = {
+      base_dir: join(dir, "base"),
+      elf_path: join(run(), "elf"),
+      seg_path: join(run(), "segment"),
+      output_path: join(run(), "output_stream", "output_stream"),
+    };
+    expect(await call("SplitElf", paths)).toMatchObject({ result: OK, total_segments: 1, total_steps: "9" });
+    for (const [path, text] of Object.entries({
+      "output_stream/output_stream": "the output_stream",
+      "wrap/public_values.json": "the public_values",
+      "wrap/public_values.bin": "the public_values",
+      "vk.bin": "the vk",
+      "segment/0": "the segments/0",
+      "segment/segments.txt": "1",
+    }))
+      expect(await readFile(join(run(), path), "utf8")).toBe(text);
+  });
+
+  it("waits for a segment that is not seen yet, and keeps it from the step that writes into it", async () => {
+    const call = await startNode(proveInPlace);
+    await mkdir(join(run(), "segment"), { recursive: true });
+    await writeFile(join(run(), "elf"), "");
+    const segment = join(run(), "segment", "0");
+    const answer = call("Prove", { segment, elf_path: join(run(), "elf") });
+    await delay(400);
+    await writeFile(segment, "segment 0");
+    expect(await answer).toMatchObject({ result: OK, output_receipt: Buffer.from("receipt of segment 0") });
+    expect(await readFile(segment, "utf8")).toBe("segment 0");
+  });
+});
+
+describe("a node without the stage's base folder", () => {
+  it("fetches from a stage that only knows that it listens everywhere", async () => {
+    const blobs = createBlobStore(join(dir, "stage"));
+    const server = new Server();
+    const nothing = async (): Promise<void> => {};
+    server.addService(
+      loadProtos().stageData,
+      createDataService({ blobs, onSegment: nothing, onFile: nothing }),
+    );
+    // Who takes 0.0.0.0 for this machine's usual address finds nobody.
+    const port = await bindServer(server, "127.0.0.2:0", ServerCredentials.createInsecure());
+    stack.defer(async () => server.forceShutdown());
+    const call = await startNode(
+      proveInPlace,
+      `advertise_addr = "127.0.0.1:1"\nstage_addrs = ["127.0.0.2:${port}"]`,
+    );
+    const elf = await blobs.put(Buffer.from("elf"));
+    const prove = async (id: string, text: string) => {
+      const segment = await blobs.put(Buffer.from(text));
+      const metadata = new Metadata();
+      metadata.set(METADATA_DATA_ADDR, `0.0.0.0:${port}`);
+      metadata.set(METADATA_FILES, Buffer.from(JSON.stringify({ elf: elf.hash, segment: segment.hash })));
+      return call("Prove", { computed_request_id: id, segment: "segment", elf_path: "elf" }, metadata);
+    };
+    const receipt = Buffer.from("receipt of one");
+    expect(await prove("a", "one")).toMatchObject({ result: OK, output_receipt: receipt });
+    // Though the step wrote into it: what was fetched is whole for the next.
+    expect(await prove("b", "one")).toMatchObject({ result: OK, output_receipt: receipt });
+  });
+});
