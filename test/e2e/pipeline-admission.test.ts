@@ -1,6 +1,9 @@
 import { createHash, randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
+import { type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createPipelineNet, type PipelineNet, type StageClient } from "../fixtures/pipeline/pipelineNet.ts";
 import { signCall } from "../fixtures/pipeline/signRequest.ts";
@@ -88,6 +91,20 @@ describe("what the HTTP API refuses", () => {
     const answer = await submit(change);
     expect(answer.status).toBe(400);
     expect(answer.error).toContain(error);
+  });
+
+  it("data of more than 1 GiB, before it comes", async () => {
+    const path = `/v1/blobs/${"0".repeat(64)}`;
+    const headers = {
+      authorization: signCall("PUT", path, null),
+      "content-length": String(2 ** 30 + 1),
+    };
+    const asked = request(`${url}${path}`, { method: "PUT", headers });
+    asked.flushHeaders();
+    const [response] = (await once(asked, "response")) as [IncomingMessage];
+    expect(response.statusCode).toBe(413);
+    expect(await text(response)).toContain("at most 1073741824 bytes");
+    asked.destroy();
   });
 
   it("takes the highest block", async () => {

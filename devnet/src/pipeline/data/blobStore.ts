@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { copyFile, link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { copyFile, link, mkdir, open, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { GevulotError } from "gevulot-sdk";
@@ -29,6 +29,7 @@ export interface BlobStore {
   /** The blob's bytes in pieces, from `offset` on. Throws `BLOB_MISSING`. */
   read(hash: string, offset?: number): AsyncIterable<Uint8Array>;
   readAll(hash: string): Promise<Uint8Array>;
+  /** Null where it is not there. A blob that is asked for counts as used now: see oldBlobs.ts. */
   size(hash: string): Promise<number | null>;
   path(hash: string): string;
   /** Gives the blob a second name, `path`; replaces what is there. */
@@ -36,6 +37,10 @@ export interface BlobStore {
 }
 
 const HASH = /^[0-9a-f]{64}$/;
+/** The folder in a store for what is not whole yet. */
+export const INCOMING = "incoming";
+/** A use is noted so often at most. */
+const NOTE_USE_MS = 60_000;
 
 /** @param base where others look for the blobs too; default: only here */
 export function createBlobStore(root: string, base?: SharedBase): BlobStore {
@@ -45,8 +50,8 @@ export function createBlobStore(root: string, base?: SharedBase): BlobStore {
   };
   // Another stage may have taken it.
   const size = async (hash: string): Promise<number | null> => {
-    const here = await sizeOf(path(hash));
-    return here === null && base && (await base.fetch(path(hash))) ? sizeOf(path(hash)) : here;
+    const here = await use(path(hash));
+    return here === null && base && (await base.fetch(path(hash))) ? use(path(hash)) : here;
   };
   const takeIn = async (temporary: string, blob: Blob): Promise<Blob> => {
     await mkdir(dirname(path(blob.hash)), { recursive: true });
@@ -107,15 +112,16 @@ export function createBlobStore(root: string, base?: SharedBase): BlobStore {
   };
 }
 
-function sizeOf(path: string): Promise<number | null> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => null,
-  );
+async function use(path: string): Promise<number | null> {
+  const found = await stat(path).catch(() => null);
+  if (!found) return null;
+  const now = new Date();
+  if (found.mtimeMs < now.getTime() - NOTE_USE_MS) await utimes(path, now, now).catch(() => {});
+  return found.size;
 }
 
 async function newFile(root: string): Promise<string> {
-  const folder = join(root, "incoming");
+  const folder = join(root, INCOMING);
   await mkdir(folder, { recursive: true });
   return join(folder, randomUUID());
 }
@@ -148,7 +154,7 @@ function corrupt(expected: string, actual: string): GevulotError {
 function missing(sha256: string): GevulotError {
   return new GevulotError(
     "BLOB_MISSING",
-    `There is no data with SHA-256 ${sha256} here. Submit the run again; old runs' data is removed after a while.`,
+    `There is no data with SHA-256 ${sha256} here. Submit the run again: what old runs left is removed (keep_runs_days of the stage).`,
     { context: { sha256 } },
   );
 }

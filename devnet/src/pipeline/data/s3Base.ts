@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, rename, rm } from "node:fs/promises";
-import { dirname, relative, resolve, sep } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { GevulotError } from "gevulot-sdk";
 import type { Client } from "minio";
@@ -64,10 +64,11 @@ export async function createS3Base(options: S3BaseOptions): Promise<SharedBase> 
         await client.fPutObject(bucket, keyOf(path), path);
       }),
     async fetch(path) {
-      const arriving = `${path}.${randomUUID()}.tmp`;
-      await mkdir(dirname(path), { recursive: true });
+      // No folders for what is asked for and isn't there.
+      const arriving = join(dir, "arriving", randomUUID());
       try {
         await attempt("read", () => client.fGetObject(bucket, keyOf(path), arriving));
+        await mkdir(dirname(path), { recursive: true });
         await rename(arriving, path);
         return true;
       } catch (error) {

@@ -5,7 +5,6 @@ import { dirname, join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { createStack } from "../../disposeStack.ts";
-import { createMetricsServer } from "../../observe/observeServers.ts";
 import { createDatabase } from "../../store/database.ts";
 import { ensureBaseId } from "../baseFolder.ts";
 import type { PipelineConfig } from "../config.ts";
@@ -24,27 +23,23 @@ import { replaceStage } from "../store/stages.ts";
 import { bindServer } from "../wire/bindServer.ts";
 import { clientCredentials, serverCredentials } from "../wire/credentials.ts";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
-import { listenAt } from "../wire/listenAt.ts";
 import { loadProtos } from "../wire/protos.ts";
+import { emptyWorkFolder, workFolder } from "../workFolder.ts";
 import { createDispatcher, type Dispatcher } from "./dispatcher.ts";
 import { findLiar } from "./findLiar.ts";
 import { createHousekeeping } from "./housekeeping.ts";
-import { createProofServer } from "./proofServer.ts";
-import { createRunApi } from "./runApi.ts";
+import { createRetention } from "./retention.ts";
 import { createRunDriver } from "./runDriver.ts";
 import { createSegmentCollector } from "./segmentCollector.ts";
+import { createSideServers, type SidePorts } from "./sideServers.ts";
 import { createStageService } from "./stageService.ts";
 import { createTaskCaller } from "./taskCaller.ts";
 import { folderOf } from "./taskRequest.ts";
 import { createVerifyStep } from "./verifyStep.ts";
 
 /** A running stage: takes runs, and gives their tasks to prover nodes. */
-export interface Stage extends AsyncDisposable {
+export interface Stage extends AsyncDisposable, SidePorts {
   readonly port: number;
-  /** Null where the configuration has no address for it; so the next two. */
-  readonly apiPort: number | null;
-  readonly metricsPort: number | null;
-  readonly filePort: number | null;
 }
 
 /** A step that breaks off so often on its way, e.g. because nodes die, fails the run. */
@@ -67,7 +62,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const metrics = createPipelineMetrics();
   const credentials = await clientCredentials(config);
 
-  const verify = createVerifyStep(createStepRunner(config), config);
+  const verify = createVerifyStep(createStepRunner(config), config, workFolder(base.dir, place));
   let dispatcher: Dispatcher | null = null;
   const wake = (): void => dispatcher?.wake();
   const pool = stack.use(
@@ -105,20 +100,16 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   server.addService(protos.stageData, createDataService(data));
   // An earlier process of this stage is gone: its tasks are taken back at once.
   await replaceStage(database, stageId, place);
-  const api =
-    config.api_addr &&
-    stack.use(await createRunApi({ log, database, blobs, driver, pool }, options, config.api_addr));
-  const { metrics_addr: metricsAddr, fileserver_addr: fileAddr } = config;
-  const observed =
-    metricsAddr && stack.use(await createMetricsServer(metrics, listenAt(metricsAddr, "metrics_addr")));
-  const files = fileAddr && stack.use(await createProofServer(base.dir, fileAddr));
+  const served = { log, database, blobs, driver, pool, metrics, base };
+  const { ports } = stack.use(await createSideServers(served, options, config));
   port = await bindServer(server, config.addr, await serverCredentials(config));
   stack.defer(() => server.forceShutdown());
+  await emptyWorkFolder(base.dir, place);
+  const old = { log, database, baseDir: base.dir };
+  stack.use(createRetention(old, { keepRunsDays: config.keep_runs_days }));
   stack.use(await createHousekeeping({ log, database, driver, dispatcher: active, stageId, addr: place }));
   active.wake();
   const running = stack.move();
-  const portOf = (part: { readonly port: number } | undefined | "") => (part ? part.port : null);
-  const ports = { apiPort: portOf(api), metricsPort: portOf(observed), filePort: portOf(files) };
   return { port, ...ports, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
 }
 

@@ -30,6 +30,8 @@ interface Call {
 }
 
 const MAX_BODY_BYTES = 2 ** 20;
+/** What gRPC takes at once. */
+const MAX_BLOB_BYTES = 2 ** 30;
 const MAX_LIMIT = 200;
 const DEFAULT_LIMIT = 50;
 const NO_BYTES = createHash("sha256").digest("hex");
@@ -84,10 +86,7 @@ async function answer(
     const error = `${caller} may not use this stage: have it added with 'gevulot-devnet pipeline user add ${caller}'`;
     return send(response, 403, { error });
   }
-  if (put) {
-    const { bytes } = await deps.blobs.put(request, put);
-    return send(response, 201, { sha256: put, bytes });
-  }
+  if (put) return putBlob(deps, request, response, put);
   const reply = await route(deps, options, method, url.pathname, {
     address: caller,
     body,
@@ -98,6 +97,32 @@ async function answer(
   if (size === null) return send(response, 404, { error: "there is no such data here" });
   response.writeHead(200, { "content-type": "application/octet-stream", "content-length": size });
   await pipeline(deps.blobs.read(reply.blob), response);
+}
+
+async function putBlob(
+  { blobs }: RunApiDeps,
+  request: IncomingMessage,
+  response: ServerResponse,
+  hash: string,
+): Promise<void> {
+  let isTooLong = Number(request.headers["content-length"] ?? 0) > MAX_BLOB_BYTES;
+  const limited = (async function* () {
+    let bytes = 0;
+    for await (const piece of request as AsyncIterable<Buffer>) {
+      bytes += piece.length;
+      isTooLong = bytes > MAX_BLOB_BYTES;
+      // What came so far is not the data that was announced, and is dropped.
+      if (isTooLong) return;
+      yield piece;
+    }
+  })();
+  try {
+    if (!isTooLong)
+      return send(response, 201, { sha256: hash, bytes: (await blobs.put(limited, hash)).bytes });
+  } catch (error) {
+    if (!isTooLong) throw error;
+  }
+  send(response, 413, { error: `data may have at most ${MAX_BLOB_BYTES} bytes` });
 }
 
 async function route(

@@ -31,13 +31,14 @@ const DEFAULT_DEADLINE_SECONDS = 600;
 export function createVerifyStep(
   run: StepRunner,
   config: Pick<PipelineConfig, "steps" | "deadline_seconds">,
+  workDir: string,
 ): VerifyStep | null {
   const step = config.steps.verify;
   const deadlineSeconds = config.deadline_seconds.verify ?? DEFAULT_DEADLINE_SECONDS;
   if (!step) return null;
   return async (checkable, signal) => {
     const late = AbortSignal.timeout(deadlineSeconds * 1_000);
-    await using folder = await createStepFolder();
+    await using folder = await createStepFolder(workDir);
     await write(join(folder.input, "proof"), checkable.proof);
     const { publicInput } = checkable;
     if (publicInput) await write(join(folder.input, "public_input"), publicInput);
