@@ -9,6 +9,8 @@ export interface AttendDeps {
   readonly credentials: ChannelCredentials;
   readonly running: () => string[];
   readonly isDraining: () => boolean;
+  /** Of what runs the tasks whose runs are over. */
+  readonly onUnwanted: (ids: readonly string[]) => void;
 }
 
 const FIRST_RETRY_MS = 200;
@@ -61,6 +63,7 @@ export function attendStage(deps: AttendDeps, stageAddr: string, hello: WireNode
         deps.log.info({ stage: stageAddr }, "registered with the stage");
       failures = 0;
       everyMs = beat.beat_every_ms || everyMs;
+      if (beat.unwanted.length > 0) deps.onUnwanted(beat.unwanted);
     });
     call.on("error", (error: Error) => over(error.message));
     call.on("end", () => over("the stage ended the call"));

@@ -37,7 +37,8 @@ export interface TaskRun {
 
 /**
  * A call that broke may come again, from another stage where the first is gone: that one must find out, and have room.
- * Nobody can tell it from a call that was cancelled, so who waits for the slot need not wait so long.
+ * Nobody can tell it from a call that was cancelled: who waits for the slot need not wait so long, and a stage says which
+ * tasks' runs are over.
  */
 export const JOIN_AGAIN_MS = 60_000;
 const YIELD_AFTER_MS = 10_000;

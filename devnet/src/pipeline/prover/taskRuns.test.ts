@@ -138,6 +138,18 @@ describe("createTaskRuns", () => {
     expect(computations).toHaveLength(1);
   });
 
+  it("stops a task whose run is over, unless a call waits for it", async () => {
+    const call = prove("a");
+    const answer = answered(call);
+    await begun(1);
+    runs.stop(["a", "unknown"]);
+    expect(runs.running()).toEqual(["a"]);
+    call.cancel();
+    runs.stop(["a"]);
+    await expect(answer).rejects.toThrow("stopped");
+    expect(runs.running()).toEqual([]);
+  });
+
   it("gives the slot of a task that nobody wants to one that waits for it, after a while", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const unwanted = prove("a");

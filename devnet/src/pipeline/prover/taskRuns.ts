@@ -19,6 +19,8 @@ export interface TaskRuns extends AsyncDisposable {
   run(method: TaskMethod, call: Call): Promise<Answer>;
   /** `computed_request_id`s of what runs or waits for a slot now. */
   running(): string[];
+  /** Ends those of these tasks for which no call waits: nobody will come for them again. */
+  stop(ids: readonly string[]): void;
   isDraining(): boolean;
   /** Takes nothing new; what waits for a slot is refused too. */
   drain(): void;
@@ -97,6 +99,12 @@ export function createTaskRuns(deps: TaskRunsDeps, options: TaskRunsOptions): Ta
       return run.answer;
     },
     running: () => [...running.keys()],
+    stop(ids) {
+      for (const id of ids) {
+        const run = running.get(id);
+        if (run?.waiters === 0) run.abort.abort();
+      }
+    },
     isDraining: () => draining,
     drain() {
       draining = true;

@@ -98,6 +98,7 @@ export interface WireStageBeat {
   readonly stage_id: string;
   readonly data_addr: string;
   readonly beat_every_ms: number;
+  readonly unwanted: readonly string[];
 }
 
 export interface WirePutChunk {
