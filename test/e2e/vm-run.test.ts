@@ -74,19 +74,19 @@ describe("vm run", () => {
     expect(await readFile(join(dir, "out", "out.txt"), "utf8")).toBe("a b");
     const { Ok } = JSON.parse(await readFile(join(dir, "out", "task_result.json"), "utf8"));
     expect(Buffer.from(Ok.data).toString()).toBe("done a b");
-    const idle = await cli(
-      "vm",
-      "run",
-      program,
-      "--provider",
-      "process",
-      "--arg",
-      "forever",
-      "--idle-seconds",
-      "1",
-    );
+    const bare = ["vm", "run", program, "--provider", "process", "--arg"];
+    const [idle, none, bad, lost] = await Promise.all([
+      cli(...bare, "forever", "--idle-seconds", "1"),
+      cli(...bare, "no-result"),
+      cli(...bare, "bad-result"),
+      cli(...bare, "missing-file"),
+    ]);
     expect(idle.stderr).toMatch(/error: DEADLINE: The program did nothing for 1 s/);
-    expect(idle.code).toBe(1);
+    expect(none.stderr).toMatch(/no result +The program ended without leaving a result/);
+    expect(bad.stderr).toMatch(/error: RESULT_INVALID: .*task_result\.json: Ok: no object/);
+    expect(lost.stderr).toMatch(/error: RESULT_INVALID: .*none\.bin", which does not exist/);
+    // Only what isn't there is no mistake.
+    expect([idle, none, bad, lost].map(({ code }) => code)).toEqual([1, 0, 1, 1]);
   });
 
   test.each<[string, string[], RegExp]>([

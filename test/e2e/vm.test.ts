@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildImage } from "../../devnet/src/image/buildImage.ts";
 import { prepareBoot } from "../../devnet/src/image/prepareBoot.ts";
 import { startOf } from "../../devnet/src/processTable.ts";
+import { collectFiles } from "../../devnet/src/result/collectFiles.ts";
 import { createVmProvider } from "../../devnet/src/vm/createVmProvider.ts";
 import type { VmEvent, VmOutcome, VmProvider, VmTask } from "../../devnet/src/vm/provider.ts";
 import { createQemuProvider } from "../../devnet/src/vm/qemuProvider.ts";
@@ -91,7 +92,7 @@ describe("a program's end", () => {
       read -r input </workspace/deep/input.txt
       echo "on the console: $input"
       mkdir /workspace/out && head -c 3000000 /dev/zero >/workspace/out/large
-      ln -s /etc/passwd /workspace/link
+      ln -s /etc/passwd /workspace/link; mkfifo /workspace/pipe
       free -m | grep Mem`;
     const first = await newTask(`${script}\nexit 3\n`);
     const second = await newTask(`${script}\nexit 0\n`, { cpus: 2 });
@@ -108,8 +109,13 @@ describe("a program's end", () => {
     expect(three.console.split("\n")[0]).toContain("on the console");
     expect(Number(/Mem:\s+(\d+)/.exec(three.console)?.[1])).toBeLessThan(256);
     expect((await stat(join(first.workspaceDir, "out", "large"))).size).toBe(3_000_000);
-    // A link that the guest makes is a plain file to the host.
+    // A link that the guest makes is a plain file to the host, and known for what it is: its text is no output.
     expect(await readFile(join(first.workspaceDir, "link"), "utf8")).toBe("/etc/passwd");
+    const staging = { maxBytes: 1_000 };
+    const take = (path: string) => collectFiles(first.workspaceDir, [path], join(root, "staging"), staging);
+    await expect(take("/workspace/link")).rejects.toThrow(/symbolic link/);
+    await expect(take("/workspace/pipe")).rejects.toThrow(/no plain file/);
+    expect(await take("/workspace/deep/input.txt")).toHaveLength(1);
   });
 
   test("a signal, and the want of memory", async () => {
@@ -126,7 +132,7 @@ describe("a program's end", () => {
     const parent = await mkdtemp("/dev/shm/gevulot-vm-");
     try {
       const plain = await newTask(
-        "echo made >/workspace/file; chmod 4711 /workspace/file; ls -l /workspace\n",
+        "cd /workspace; echo made >file; chmod 4711 file; ln -s file link; ls -l\n",
         {},
         parent,
       );
@@ -142,6 +148,11 @@ describe("a program's end", () => {
       expect(shared.outcome).toEqual({ kind: "exited", exitCode: 0 });
       expect(shared.console).toMatch(/-rws--x--x.* file/);
       expect((await stat(join(plain.workspaceDir, "file"))).mode & 0o7000).toBe(0);
+      const [taken, linked] = ["file", "link"].map((name) =>
+        collectFiles(plain.workspaceDir, [`/workspace/${name}`], join(root, "staging"), { maxBytes: 9 }),
+      );
+      await expect(linked).rejects.toThrow(/symbolic link/);
+      expect(await taken).toHaveLength(1);
     } finally {
       await rm(parent, { recursive: true, force: true });
     }

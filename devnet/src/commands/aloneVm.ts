@@ -77,7 +77,11 @@ export interface AloneVm extends AsyncDisposable {
   /** As a node takes it: the result with its files copied out and checked, or why there is none. */
   readonly result:
     | { readonly data: Uint8Array; readonly files: readonly CollectedFile[] }
-    | { readonly failure: TaskFailure };
+    | {
+        readonly failure: TaskFailure;
+        /** The program ended well and left no result; one that knows nothing of tasks has none to leave. */
+        readonly isMissing: boolean;
+      };
 }
 
 export const RESULT_FILE = "task_result.json";
@@ -146,7 +150,9 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
   const taken = await takeResult(exchange, workspace, task.id);
   const explained = explainOutcome(outcome, taken, { step: 0, deadline, memMib });
   const result =
-    "code" in explained ? { failure: explained } : await take(workspace, explained, join(folder, "staging"));
+    "code" in explained
+      ? { failure: explained, isMissing: taken.kind === "missing" && explained.code === "RESULT_INVALID" }
+      : await take(workspace, explained, join(folder, "staging"));
   const consoleTail = await readConsoleTail(consolePath);
   const left = stack.move();
   return {
@@ -211,7 +217,7 @@ async function take(
   } catch (error) {
     if (!(error instanceof OutputFileProblem)) throw error;
     const none = { step: 0, exitCode: null, signal: null, consoleTail: "" };
-    return { failure: { code: "RESULT_INVALID", message: error.message, ...none } };
+    return { failure: { code: "RESULT_INVALID", message: error.message, ...none }, isMissing: false };
   }
 }
 

@@ -1,6 +1,7 @@
 import { copyFile, mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { GevulotError } from "gevulot-sdk";
+import { safeText } from "gevulot-sdk/node";
 import type { Argv, CommandModule } from "yargs";
 import { vmPathProblem, workspaceRelative } from "../files/layout.ts";
 import { readMounts, type VolumeMount } from "../image/manifestMounts.ts";
@@ -98,26 +99,23 @@ const vmRunCommand: CommandModule<object, Arguments> = {
 
 async function runAndShow(given: Arguments): Promise<void> {
   await using vm = await run(given);
-  const { result, facts, outcome } = vm;
+  const { result, facts } = vm;
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   process.exitCode = exitCodeOf(vm);
   if ("data" in result) {
     say(`result     ${result.data.length} bytes`);
     for (const { vmPath, checksum } of result.files) say(`file       ${vmPath} ${checksum}`);
-  } else if (outcome.kind !== "exited" || result.failure.code !== "RESULT_INVALID") {
-    const reason = `${result.failure.code}: ${result.failure.message}`;
-    say(`error: ${reason}`);
-  } else say(`no result  ${result.failure.message}`);
+  } else if (result.isMissing) say(`no result  ${result.failure.message}`);
+  else say(`error: ${result.failure.code}: ${safeText(result.failure.message)}`);
   say(
     `ran        ${(facts.tookMs / 1_000).toFixed(1)} s (${facts.provider}, ${facts.accelerator}, VSOCK: ${facts.vsock})`,
   );
 }
 
-/** The program's own; 1 for what isn't one. A program that gives no result may have none to give. */
+/** The program's own; 1 for what isn't one, and for a result that is wrong. */
 function exitCodeOf({ outcome, result }: AloneVm): number {
   if (outcome.kind === "exited" && outcome.exitCode !== 0) return outcome.exitCode;
-  if ("data" in result) return 0;
-  return outcome.kind === "exited" && result.failure.code === "RESULT_INVALID" ? 0 : EXIT_FAILURE;
+  return "data" in result || result.isMissing ? 0 : EXIT_FAILURE;
 }
 
 function jsonOf(vm: AloneVm) {

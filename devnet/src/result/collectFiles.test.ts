@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { constants } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -60,11 +61,23 @@ describe("collectFiles", () => {
     ["/workspace/", /it is empty/],
     ["/workspace/a\0b", /NUL/],
     ["/workspace/task.json", /where node and program meet/],
+    ["/workspace/guest/link", /symbolic link/],
+    ["/workspace/guest/pipe", /no plain file/],
     ["/workspace/big", /larger than 1000 bytes/],
   ])("refuses %j", async (path, problem) => {
     await symlink("/etc/passwd", join(workspace, "link"));
     await symlink("/etc", join(workspace, "linked"));
     execFileSync("mkfifo", [join(workspace, "fifo")]);
+    // As QEMU leaves what a guest made.
+    await mkdir(join(workspace, "guest", ".virtfs_metadata"), { recursive: true });
+    for (const [name, type] of [
+      ["link", constants.S_IFLNK],
+      ["pipe", constants.S_IFIFO],
+    ] as const) {
+      await writeFile(join(workspace, "guest", name), "/etc/passwd");
+      const note = `virtfs.uid=0\nvirtfs.gid=0\nvirtfs.mode=${type | 0o777}\n`;
+      await writeFile(join(workspace, "guest", ".virtfs_metadata", name), note);
+    }
     await writeFile(join(workspace, "big"), "x".repeat(1_001));
     await expect(collect([path])).rejects.toThrow(problem);
   });

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { checksumFile } from "gevulot-sdk/node";
 import { vmPathProblem, workspaceRelative } from "../files/layout.ts";
+import { createGuestFileLook, type GuestFileLook } from "../vm/guestFile.ts";
 
 /** An output file, copied out of the workspace. */
 export interface CollectedFile {
@@ -30,12 +31,13 @@ export async function collectFiles(
 ): Promise<CollectedFile[]> {
   await mkdir(stagingDir, { recursive: true });
   const collected: CollectedFile[] = [];
+  const look = createGuestFileLook();
   let left = options.maxBytes;
   for (const vmPath of new Set(vmPaths)) {
     const problem = vmPathProblem(vmPath);
     if (problem !== null)
       throw new OutputFileProblem(`The result names the file "${vmPath}", but ${problem}.`);
-    const handle = await openInside(workspaceDir, workspaceRelative(vmPath), vmPath);
+    const handle = await openInside(workspaceDir, workspaceRelative(vmPath), vmPath, look);
     try {
       const { size } = await handle.stat();
       if (size > left) {
@@ -63,7 +65,7 @@ export async function copyFromWorkspace(
   target: string,
   maxBytes: number,
 ): Promise<void> {
-  const handle = await openInside(workspaceDir, relativePath, relativePath);
+  const handle = await openInside(workspaceDir, relativePath, relativePath, createGuestFileLook());
   try {
     const source = handle.createReadStream({ autoClose: false, end: maxBytes - 1 });
     await pipeline(source, createWriteStream(target));
@@ -72,7 +74,12 @@ export async function copyFromWorkspace(
   }
 }
 
-async function openInside(root: string, relativePath: string, vmPath: string): Promise<FileHandle> {
+async function openInside(
+  root: string,
+  relativePath: string,
+  vmPath: string,
+  look: GuestFileLook,
+): Promise<FileHandle> {
   const segments = relativePath.split("/");
   let path = root;
   for (const segment of segments.slice(0, -1)) {
@@ -88,14 +95,19 @@ async function openInside(root: string, relativePath: string, vmPath: string): P
       if (error.code === "ENOENT") {
         throw new OutputFileProblem(`The result names the file "${vmPath}", which does not exist.`);
       }
-      if (error.code === "ELOOP")
-        throw new OutputFileProblem(`The output file "${vmPath}" is a symbolic link.`);
+      if (error.code === "ELOOP") throw isLink(vmPath);
       throw new OutputFileProblem(`The output file "${vmPath}" can't be read (${error.code}).`);
     },
   );
-  if ((await handle.stat()).isFile()) return handle;
+  const kind = (await handle.stat()).isFile() ? await look(handle, path) : "other";
+  if (kind === "file") return handle;
   await handle.close();
+  if (kind === "link") throw isLink(vmPath);
   throw new OutputFileProblem(`The output file "${vmPath}" is no plain file.`);
+}
+
+function isLink(vmPath: string): OutputFileProblem {
+  return new OutputFileProblem(`The output file "${vmPath}" is a symbolic link. Name the file itself.`);
 }
 
 /** Not what a process that the program left behind may write meanwhile: only the size that was checked. */

@@ -34,15 +34,27 @@ describe("readResult", () => {
 
   test.each([
     ["{", /no JSON/],
-    ["{}", /task_result.json/],
-    ["null", /task_result.json/],
-    ['{"Ok":{"id":"t1","data":[256],"files":[]}}', /task_result.json/],
-    ['{"Ok":{"id":"t1","data":"AA==","files":[]}}', /task_result.json/],
+    ["{}", /neither Ok nor Err is there\. It is {"Ok": /],
+    ["null", /neither Ok nor Err/],
+    ['{"Ok":[]}', /Ok: no object/],
+    ['{"Ok":{"id":"t1","data":[256],"files":[]}}', /Ok\.data: no array of bytes/],
+    ['{"Ok":{"id":"t1","data":"AA==","files":[]}}', /Ok\.data: no array of bytes.*the numbers of its bytes/],
+    ['{"Ok":{"id":7,"data":[],"files":[]}}', /Ok\.id: no string/],
+    ['{"Ok":{"id":"t1","data":[],"files":"proof.bin"}}', /Ok\.files: no array of paths/],
+    ['{"Err":{"message":"x"}}', /Err: no string/],
     ['{"Ok":{"id":"other","data":[],"files":[]}}', /answers task "other", this was task "t1"/],
-    ['{"Ok":{"id":"t1","data":[],"files":[]},"Err":"both"}', /task_result.json/],
+    ['{"Ok":{"id":"t1","data":[],"files":[]},"Err":"both"}', /Err: other keys are beside it/],
   ])("refuses %s", async (text, problem) => {
     await write(text);
     expect(await problemOf()).toMatch(problem);
+  });
+
+  test("refuses more files than a result may name, and what would fill the memory", async () => {
+    const files = Array.from({ length: 10_001 }, (_, index) => `/workspace/${index}`);
+    await write(JSON.stringify({ Ok: { id: "t1", data: [], files } }));
+    expect(await problemOf()).toMatch(/names 10001 files, 10000 are allowed: pack them into one/);
+    await write(`[${"{},".repeat(1_000_001)}0]`);
+    expect(await problemOf()).toMatch(/a million texts, lists and objects/);
   });
 
   test("says when there is none", async () => {

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,14 +12,17 @@ import {
 } from "gevulot-sdk/protocol";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { finish, type Program, taskOf, untilAborted } from "../../../test/fixtures/taskPrograms.ts";
 import { createTestDatabase, type TestDatabase } from "../../../test/fixtures/testDatabase.ts";
 import { createFileFetcher } from "../files/fetchFile.ts";
 import { createFileLayout, type FileLayout } from "../files/layout.ts";
+import type { VolumeMount } from "../image/manifestMounts.ts";
 import { type AcceptOptions, createIntake, type Intake } from "../intake/intake.ts";
 import type { Database } from "../store/database.ts";
 import { readRunStatus } from "../store/readRunStatus.ts";
 import { readTransaction } from "../store/readTransactions.ts";
-import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "../vm/provider.ts";
+import type { VmProvider } from "../vm/provider.ts";
+import { createVolumeTurns } from "../vm/volumes/volumeTurns.ts";
 import { recoverTasks } from "./recover.ts";
 import { createRunDeadlines } from "./runDeadlines.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
@@ -30,7 +32,6 @@ const secretKey = new Uint8Array(32).fill(6);
 const NODE_KEY = publicKeyOf(secretKey);
 const nodeSecretKey = new Uint8Array(32).fill(9);
 const fileBaseUrl = "http://127.0.0.1:9995";
-type Program = (task: VmTask, options: VmRunOptions) => Promise<VmOutcome>;
 
 let db: TestDatabase;
 let dir: string;
@@ -64,6 +65,11 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
+const VOLUME = { label: "v", path: "/v", readonly: false };
+/** Volumes of the program "prover". */
+let mounts: readonly VolumeMount[] = [];
+const turns = createVolumeTurns({ holders: async () => [] });
+
 /** A provider whose programs are functions of the test; everything around it is real. */
 const provider: VmProvider = {
   name: "process",
@@ -75,6 +81,7 @@ const provider: VmProvider = {
     const name = task.imagePath.replace(/^.*\/(.*)\.img$/, "$1");
     return (programs.get(name) as Program)(task, options);
   },
+  takeTurn: (imagePath) => turns.take(imagePath.endsWith("/prover.img") ? mounts : []),
   [Symbol.asyncDispose]: async () => {},
 };
 
@@ -146,28 +153,6 @@ const until = async (tx: Transaction, ready: (status: RunStatus) => boolean): Pr
   return status(tx);
 };
 const ended = (tx: Transaction) => until(tx, ({ state }) => state === "complete" || state === "failed");
-
-const taskOf = async (task: VmTask) =>
-  JSON.parse(await readFile(join(task.workspaceDir, "task.json"), "utf8"));
-const finish = async (
-  task: VmTask,
-  data: number[],
-  files: Record<string, string> = {},
-): Promise<VmOutcome> => {
-  const { id } = await taskOf(task);
-  for (const [name, content] of Object.entries(files))
-    await writeFile(join(task.workspaceDir, name), content);
-  const names = Object.keys(files).map((name) => `/workspace/${name}`);
-  await writeFile(
-    join(task.workspaceDir, "task_result.json"),
-    JSON.stringify({ Ok: { id, data, files: names } }),
-  );
-  return { kind: "exited", exitCode: 0 };
-};
-const untilAborted: Program = async (_, { signal }) => {
-  if (!signal?.aborted) await once(signal as AbortSignal, "abort");
-  return { kind: "cancelled" };
-};
 
 describe("the scheduler", () => {
   test("runs a prover and its verifier, hands the output file over, and signs both results", async () => {
@@ -246,14 +231,20 @@ describe("the scheduler", () => {
     expect(done.failure?.message).toContain("/workspace/proof.bin");
   });
 
-  test("a program that can never fit fails at once; one that fits later waits and says for what", async () => {
+  test("a program that can never fit fails at once", async () => {
     await deploy(600n);
     start({ memMib: 500, cpus: 1, gpus: 0, cpuFactor: 1 });
     const done = await ended(await run());
     expect(done.failure).toMatchObject({ code: "CANNOT_FIT", message: expect.stringContaining("600 MiB") });
-    await scheduler?.[Symbol.asyncDispose]();
+  });
 
-    start({ memMib: 1_000, cpus: 2, gpus: 0, cpuFactor: 1 });
+  test.each<[string, number, VolumeMount[], string]>([
+    ["that fits later", 1_000, [], "waits for 600 MiB of memory, 400 free"],
+    ["that writes what another writes", 2_000, [VOLUME], "waits for the volume v: another task has it"],
+  ])("a program %s waits, says for what, and holds nothing", async (_, memMib, volumes, waitsFor) => {
+    mounts = volumes;
+    await deploy(600n);
+    start({ memMib, cpus: 2, gpus: 0, cpuFactor: 1 });
     let release = () => {};
     const released = new Promise<void>((resolve) => {
       release = resolve;
@@ -265,7 +256,8 @@ describe("the scheduler", () => {
     programs.set("verifier", (task) => finish(task, []));
     const [first, second] = [await run(), await run()];
     const waiting = await until(second, ({ tasks }) => tasks[0]?.waitsFor != null);
-    expect(waiting.tasks[0]?.waitsFor).toBe("waits for 600 MiB of memory, 400 free");
+    expect(waiting.tasks[0]?.waitsFor).toBe(waitsFor);
+    expect(scheduler?.used().memMib).toBe(600);
     release();
     expect([(await ended(first)).state, (await ended(second)).state]).toEqual(["complete", "complete"]);
   });

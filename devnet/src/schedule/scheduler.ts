@@ -54,18 +54,33 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
     await recoverTasks(deps, (id) => known.has(id));
     const queued = (await readQueuedTasks(database, QUEUE_WINDOW)).filter((task) => !running.has(task.id));
     const fitting = await dropUnfit(deps, options.capacity, queued);
-    const now = Date.now();
-    const waiting = fitting.map(({ task, wanted }) => {
-      return { id: task.id, wanted, waitedMs: now - task.queuedAt.getTime() };
-    });
-    const admission = admit(options.capacity, running.used(), waiting);
-    for (const { task, wanted } of fitting) {
-      if (!admission.start.includes(task.id)) continue;
-      const share = await options.machine?.take(wanted);
-      if (typeof share === "string") await setWaitsFor(database, task.id, share);
-      else running.start(task, wanted, share?.release);
+    const turns = new Map<string, () => void>();
+    try {
+      await takeTurns(deps, fitting, turns);
+      const now = Date.now();
+      const ready = fitting.filter(({ task }) => turns.has(task.id));
+      const waiting = ready.map(({ task, wanted }) => {
+        return { id: task.id, wanted, waitedMs: now - task.queuedAt.getTime() };
+      });
+      const admission = admit(options.capacity, running.used(), waiting);
+      for (const { task, wanted } of ready) {
+        if (!admission.start.includes(task.id)) continue;
+        const share = await options.machine?.take(wanted);
+        if (typeof share === "string") {
+          await setWaitsFor(database, task.id, share);
+          continue;
+        }
+        const giveBack = turns.get(task.id);
+        turns.delete(task.id);
+        running.start(task, wanted, async () => {
+          giveBack?.();
+          await share?.release();
+        });
+      }
+      for (const [id, reason] of admission.wait) await setWaitsFor(database, id, reason);
+    } finally {
+      for (const giveBack of turns.values()) giveBack();
     }
-    for (const [id, reason] of admission.wait) await setWaitsFor(database, id, reason);
     isIdle = fitting.length === 0;
   };
 
@@ -97,8 +112,22 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
   };
 }
 
+/** The turns of those that can run beside the others; the rest waits, and holds nothing meanwhile. */
+async function takeTurns(
+  { database, provider }: RunTaskDeps,
+  tasks: readonly WantingTask[],
+  turns: Map<string, () => void>,
+): Promise<void> {
+  for (const { task, imagePath } of tasks) {
+    const turn = (await provider.takeTurn?.(imagePath)) ?? (() => {});
+    if (typeof turn === "string") await setWaitsFor(database, task.id, turn);
+    else turns.set(task.id, turn);
+  }
+}
+
 interface WantingTask {
   readonly task: Task;
+  readonly imagePath: string;
   readonly wanted: ResourceAmount;
 }
 
@@ -110,9 +139,9 @@ async function dropUnfit(
 ): Promise<WantingTask[]> {
   const fitting: WantingTask[] = [];
   for (const task of queued) {
-    const wanted = await wantedBy(deps, task);
+    const { wanted, imagePath } = await wantedBy(deps, task);
     const never = neverFits(capacity, wanted);
-    if (never === null) fitting.push({ task, wanted });
+    if (never === null) fitting.push({ task, wanted, imagePath });
     else {
       await failTask(deps.database, task.id, cannotFit(task, never));
       deps.onRunChanged?.(task.run);
@@ -121,11 +150,15 @@ async function dropUnfit(
   return fitting;
 }
 
-async function wantedBy(deps: RunTaskDeps, task: Task): Promise<ResourceAmount> {
-  const resources = (await readProgram(deps.database, task.program))?.resources;
-  if (!resources) throw new Error(`program ${task.program} has no resources`);
-  // Beyond 2^53 nothing fits anyway.
-  return { memMib: Number(resources.memMib), cpus: Number(resources.cpus), gpus: Number(resources.gpus) };
+async function wantedBy(deps: RunTaskDeps, task: Task): Promise<Omit<WantingTask, "task">> {
+  const program = await readProgram(deps.database, task.program);
+  if (!program?.resources) throw new Error(`program ${task.program} has no resources`);
+  const { memMib, cpus, gpus } = program.resources;
+  return {
+    imagePath: deps.layout.imagePath(program.hash, program.imageFileName),
+    // Beyond 2^53 nothing fits anyway.
+    wanted: { memMib: Number(memMib), cpus: Number(cpus), gpus: Number(gpus) },
+  };
 }
 
 function cannotFit(task: Task, reason: string): TaskFailure {

@@ -1,9 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type ExecProgram, MAX_PROOF_BYTES, STDERR_FILE, STDOUT_FILE } from "../image/execProgram.ts";
+import { removeTree } from "../removeTree.ts";
 import { leaveExecResult } from "./execResult.ts";
 import type { VmOutcome } from "./provider.ts";
 
@@ -11,7 +13,7 @@ let workspaceDir: string;
 beforeEach(async () => {
   workspaceDir = await mkdtemp(join(tmpdir(), "gevulot-exec-"));
 });
-afterEach(() => rm(workspaceDir, { recursive: true }));
+afterEach(() => removeTree(workspaceDir));
 
 async function put(path: string, content: string): Promise<void> {
   await mkdir(dirname(join(workspaceDir, path)), { recursive: true });
@@ -36,6 +38,35 @@ describe("leaveExecResult", () => {
     const files = ["/workspace/a/b/deep.txt", "/workspace/out.txt", "/workspace/a/x.json"];
     expect(result).toEqual({ Ok: { id: "t1", data: [...Buffer.from("proof\0ü")], files } });
     expect(isFlood).toBe(false);
+  });
+
+  test("a pattern passes by what QEMU left, and links of a guest; a plain link is no proof", async () => {
+    await put(STDOUT_FILE, "p");
+    await put("out/proof", "p");
+    await put("out/link", "/etc/passwd");
+    await put("out/.virtfs_metadata/proof", `virtfs.mode=${constants.S_IFREG | 0o644}\n`);
+    await put("out/.virtfs_metadata/link", `virtfs.mode=${constants.S_IFLNK | 0o777}\n`);
+    await put("out/.virtfs_metadata_root", "virtfs.uid=0\n");
+    const { result } = await resultOf({ outputs: ["out/**"] });
+    expect(result.Ok.files).toEqual(["/workspace/out/proof"]);
+    await rm(join(workspaceDir, "task_result.json"));
+    const linked = await resultOf({ proofFile: "out/link", outputs: [] });
+    expect(linked.result.Err).toMatch(/a symbolic link leads there \(PROOF_MISSING\)/);
+  });
+
+  test("outputs too many, or in folders too deep for a path", async () => {
+    await put(STDOUT_FILE, "p");
+    await mkdir(join(workspaceDir, "many"));
+    for (let index = 0; index <= 10_000; index++) await writeFile(join(workspaceDir, "many", `${index}`), "");
+    expect((await resultOf({ outputs: ["many/*"] })).result.Err).toMatch(/more than 10000 files match/);
+    await rm(join(workspaceDir, "task_result.json"));
+    // Ten folders, and ten more moved below them.
+    const [deep, more] = ["d", "e"].map((name) => Array(10).fill(name.repeat(250)).join("/"));
+    for (const path of [deep, more]) await mkdir(join(workspaceDir, path as string), { recursive: true });
+    await rename(join(workspaceDir, "e".repeat(250)), join(workspaceDir, deep as string, "e"));
+    expect((await resultOf({ outputs: ["**"] })).result.Err).toMatch(
+      /a folder of the workspace can't be read \(ENAMETOOLONG\)/,
+    );
   });
 
   test("a pattern that would hold the node for years is no match, or costs too much", async () => {

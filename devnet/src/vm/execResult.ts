@@ -10,6 +10,7 @@ import {
   STDOUT_FILE,
 } from "../image/execProgram.ts";
 import type { ExecTask } from "./execProvider.ts";
+import { createGuestFileLook, type GuestFileLook, NOTES_FOLDER, ROOT_NOTE } from "./guestFile.ts";
 import { GlobTooCostly, matchGlob } from "./matchGlob.ts";
 import type { VmOutcome } from "./provider.ts";
 
@@ -33,9 +34,12 @@ class ExecFailure extends Error {
   }
 }
 
+const LINK = "a symbolic link leads there";
 const WORKSPACE = "/workspace";
 const RESULT_FILE = "task_result.json";
 const MAX_ENTRIES = 100_000;
+/** As many as a result may name. */
+const MAX_OUTPUT_FILES = 10_000;
 const MAX_DEPTH = 64;
 /** Some seconds at worst, in which the node does nothing else. */
 const MAX_MATCH_STEPS = 20_000_000;
@@ -102,7 +106,7 @@ function* encodeResult(id: string, data: Buffer, files: readonly string[]): Iter
 
 async function readProof(workspaceDir: string, path: string, what: string): Promise<Buffer> {
   const file = await openPlain(workspaceDir, path).catch((error: NodeJS.ErrnoException) => {
-    const why = error.code === "ENOENT" ? "the program did not write it" : error.message;
+    const why = error.code === "ENOENT" ? "the program did not write it" : unreadable(error);
     throw new ExecFailure(`there is no proof, ${what}: ${why} (PROOF_MISSING)`);
   });
   try {
@@ -114,19 +118,32 @@ async function readProof(workspaceDir: string, path: string, what: string): Prom
   }
 }
 
+/** Without the host's paths. */
+function unreadable({ code, message }: NodeJS.ErrnoException): string {
+  if (code === undefined) return message;
+  return code === "ENOTDIR"
+    ? "its path leads through something that is no folder"
+    : `it can't be read (${code})`;
+}
+
 function tooLarge(what: string, isFlood: boolean): ExecFailure {
   const advice = "hand large data over as an output file (PROOF_TOO_LARGE)";
   return new ExecFailure(`the proof, ${what}, has more than ${MAX_PROOF_BYTES} bytes: ${advice}`, isFlood);
 }
 
 /** The virtual machine is gone by now: nothing changes any more between look and use. */
-async function openPlain(workspaceDir: string, path: string): Promise<FileHandle> {
+async function openPlain(
+  workspaceDir: string,
+  path: string,
+  look: GuestFileLook = createGuestFileLook(),
+): Promise<FileHandle> {
   const wanted = join(await realpath(workspaceDir), path);
-  if ((await realpath(wanted)) !== wanted) throw new Error("a symbolic link leads there");
+  if ((await realpath(wanted)) !== wanted) throw new Error(LINK);
   const file = await open(wanted, READ);
-  if ((await file.stat()).isFile()) return file;
+  const kind = (await file.stat()).isFile() ? await look(file, wanted) : "other";
+  if (kind === "file") return file;
   await file.close();
-  throw new Error("it is no plain file");
+  throw new Error(kind === "link" ? LINK : "it is no plain file");
 }
 
 async function sizeOf(workspaceDir: string, path: string): Promise<number> {
@@ -160,16 +177,34 @@ async function matchOutputs(
   const isPattern = (output: string) => /[*?]/.test(output);
   const given = new Set([...inputs, `${WORKSPACE}/task.json`, `${WORKSPACE}/${RESULT_FILE}`]);
   const all = outputs.some(isPattern) ? await listPlain(workspaceDir) : [];
+  const look = createGuestFileLook();
   const budget = { steps: MAX_MATCH_STEPS };
   for (const output of outputs) {
     const paths = isPattern(output) ? matching(all, output, budget) : [output];
-    const vmPaths = paths.map((path) => `${WORKSPACE}/${path}`);
-    const made = isPattern(output) ? vmPaths.filter((path) => !given.has(path)) : vmPaths;
-    if (made.length === 0)
-      throw new ExecFailure(`no file matches the output ${output} (RESULT_FILE_MISSING)`);
-    for (const path of made) found.add(path);
+    let matches = 0;
+    for (const path of paths) {
+      const vmPath = `${WORKSPACE}/${path}`;
+      if (isPattern(output) && (given.has(vmPath) || !(await isPlain(workspaceDir, path, look)))) continue;
+      matches++;
+      found.add(vmPath);
+      if (found.size > MAX_OUTPUT_FILES) throw tooMany();
+    }
+    if (matches === 0) throw new ExecFailure(`no file matches the output ${output} (RESULT_FILE_MISSING)`);
   }
   return [...found];
+}
+
+function tooMany(): ExecFailure {
+  return new ExecFailure(
+    `more than ${MAX_OUTPUT_FILES} files match the outputs: pack them into one, or name fewer`,
+  );
+}
+
+/** A pattern passes by what a guest made that is no file. */
+async function isPlain(workspaceDir: string, path: string, look: GuestFileLook): Promise<boolean> {
+  const file = await openPlain(workspaceDir, path, look).catch(() => null);
+  await file?.close();
+  return file !== null;
 }
 
 function matching(paths: readonly string[], output: string, budget: { steps: number }): string[] {
@@ -188,7 +223,10 @@ async function listPlain(workspaceDir: string): Promise<string[]> {
   const files: string[] = [];
   let seen = 0;
   const walk = async (folder: string, depth: number): Promise<void> => {
-    const entries = await readdir(join(workspaceDir, folder), { withFileTypes: true });
+    const listed = await readdir(join(workspaceDir, folder), { withFileTypes: true }).catch((error) => {
+      throw new ExecFailure(`a folder of the workspace can't be read (${error.code}): name the outputs`);
+    });
+    const entries = listed.filter(({ name }) => name !== NOTES_FOLDER && name !== ROOT_NOTE);
     seen += entries.length;
     if (seen > MAX_ENTRIES || depth > MAX_DEPTH) {
       throw new ExecFailure(

@@ -14,6 +14,11 @@ export interface VmProvider extends AsyncDisposable {
   readonly vsock: { readonly kind: VsockKind; readonly detail: string };
   /** Runs one task to its end. Rejects only for our own bugs and broken set-ups: a VM that fails is an outcome. */
   run(task: VmTask, options: VmRunOptions): Promise<VmOutcome>;
+  /**
+   * Tasks that need the same thing alone, such as a volume to write, run one after the other. Rejects never.
+   * @returns gives the turn back, or says what the task waits for.
+   */
+  takeTurn?(imagePath: string): Promise<string | (() => void)>;
   /** An image has come: what its first task would wait for can be done now. Never rejects. */
   prepare?(imagePath: string): Promise<void>;
 }

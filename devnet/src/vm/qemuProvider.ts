@@ -1,6 +1,5 @@
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
-import { isGevulotError } from "gevulot-sdk";
 import type { Logger } from "pino";
 import { createStack, type DisposeStack } from "../disposeStack.ts";
 import type { VolumeMount } from "../image/manifestMounts.ts";
@@ -24,8 +23,11 @@ import { createRunRegistry } from "./runRegistry.ts";
 import { createSupervisor } from "./supervisor.ts";
 import { traceCmdline } from "./trace.ts";
 import { watchVm } from "./vmWatch.ts";
-import { type GuestVolumes, holdGuestVolumes } from "./volumes/guestVolumes.ts";
+import type { GuestVolumes } from "./volumes/guestVolumes.ts";
+import { createMountsReader } from "./volumes/imageMounts.ts";
+import { takeVolumes } from "./volumes/taskVolumes.ts";
 import { createVolumeStore, DEFAULT_VOLUMES_DIR } from "./volumes/volumeStore.ts";
+import { createVolumeTurns } from "./volumes/volumeTurns.ts";
 import { createVsockHost, type VsockOptions } from "./vsock/createVsockHost.ts";
 import { createTaskServer } from "./vsock/taskServer.ts";
 import type { VsockDevice, VsockHost } from "./vsock/vsockHost.ts";
@@ -65,7 +67,7 @@ export interface QemuProviderOptions {
   readonly bootLimitMs?: number;
   /** As root, run QEMU as a user without rights. Default true. */
   readonly dropPrivileges?: boolean;
-  /** For volumes that others use; the task's deadline ends it too. Default 60,000. */
+  /** For volumes that others use. Default: the task's deadline. */
   readonly volumeWaitMs?: number;
   /** Folder of the volumes. Default: the user's own. */
   readonly volumesDir?: string | undefined;
@@ -85,7 +87,8 @@ export interface QemuProvider extends VmProvider {
 const BOOT_LIMIT_MS = 60_000;
 /** Of QEMU itself, and of the host's cache for it; without KVM there is translated code too. */
 const OVERHEAD_MIB = { kvm: 512, tcg: 1_536 } as const;
-const VOLUME_WAIT_MS = 60_000;
+/** What the guest's memory holds for a volume has to get to a slow disk of the host. */
+const VOLUME_LEAVE_LIMIT_MS = 10 * 60_000;
 const MIB = 2 ** 20;
 
 interface Host {
@@ -119,6 +122,9 @@ export async function createQemuProvider(
   const early = createEarlyBoot((imagePath) =>
     runs.track(undefined, (signal) => readBoot(deps, options, imagePath, signal)),
   );
+  const store = createVolumeStore({ folder: options.volumesDir ?? DEFAULT_VOLUMES_DIR });
+  const turns = createVolumeTurns(store);
+  const mountsOf = createMountsReader(deps.readNanosBoot);
   return {
     name: "qemu",
     accelerator: accelerator.name,
@@ -131,6 +137,7 @@ export async function createQemuProvider(
         return await runInQemu(deps, options, host, task, { ...how, signal });
       }),
     prepare: early.begin,
+    takeTurn: async (imagePath) => turns.take(await mountsOf(imagePath)),
     async [Symbol.asyncDispose]() {
       await runs[Symbol.asyncDispose]();
       await vsock[Symbol.asyncDispose]();
@@ -182,19 +189,24 @@ async function runInQemu(
   const vsock = await openVsock(stack, deps.log, host, task);
   if (vsock === null && (await needsVsock(boot)))
     return { kind: "bootFailed", reason: lacksVsock(host.vsock) };
-  let volumes: GuestVolumes;
-  try {
-    volumes = await takeVolumes(stack, deps, options, task, boot, signal);
-  } catch (error) {
-    if (signal.aborted) return { kind: "cancelled" };
-    return volumeOutcome(error);
-  }
+  const volumesDir = options.volumesDir ?? DEFAULT_VOLUMES_DIR;
+  const volumes = await takeVolumes(stack, task, {
+    ...options,
+    store: createVolumeStore({ folder: volumesDir }),
+    mounts: boot.info?.program.volumes ?? [],
+    format: "kind" in boot ? "nanos" : "linux",
+    signal,
+    onWait: (reason) => deps.log.info({ attempt: task.attemptId, reason }, "a task waits for a volume"),
+  });
+  if ("kind" in volumes) return volumes;
+  const isWriting = volumes.disks.some((disk) => !disk.readonly);
   const before = await measureTree(task.workspaceDir, NO_LIMITS);
   const vm = await spawnVm(stack, host, task, boot, { vsock, volumes, before, onConsole: how.onConsole });
   using supervisor = createSupervisor({
     deadlineMs: task.deadlineMs,
     // Nanos does not say when it has booted.
     ...("kind" in boot ? {} : { bootLimitMs: options.bootLimitMs ?? BOOT_LIMIT_MS }),
+    ...(isWriting ? { leaveLimitMs: VOLUME_LEAVE_LIMIT_MS } : {}),
     signal,
     ...(onEvent && { onEvent }),
     evidence: vm.evidence,
@@ -214,32 +226,12 @@ async function runInQemu(
     task,
     pid: vm.pid,
     before,
+    volumePaths: isWriting ? [volumesDir] : [],
     consoleBytes: vm.consoleBytes,
     onLimit: (outcome) => supervisor.feed({ kind: "limit", outcome }),
     onPeakMemory: how.onPeakMemory,
   });
   return await supervisor.outcome;
-}
-
-function takeVolumes(
-  stack: DisposeStack,
-  deps: QemuProviderDeps,
-  options: QemuProviderOptions,
-  task: VmTask,
-  boot: BootFiles | NanosBoot,
-  signal: AbortSignal,
-): Promise<GuestVolumes> {
-  const mounts = [...(boot.info?.program.volumes ?? []), ...(task.volumes ?? [])];
-  const waitMs = Math.min(options.volumeWaitMs ?? VOLUME_WAIT_MS, task.deadlineMs);
-  const store = createVolumeStore({ folder: options.volumesDir ?? DEFAULT_VOLUMES_DIR });
-  return holdGuestVolumes(stack, store, mounts, {
-    what: `task ${task.attemptId}`,
-    isStrangers: options.ownPrograms !== true,
-    waitMs,
-    format: "kind" in boot ? "nanos" : "linux",
-    signal,
-    onWait: (reason) => deps.log.info({ attempt: task.attemptId, reason }, "a task waits for a volume"),
-  });
 }
 
 /** The VM's way to the node; null where there is none, or where it fails this time. */
@@ -353,14 +345,6 @@ function maxFileOf(task: VmTask, { volumes, before }: VmParts): number | undefin
   if (task.maxOutputBytes === undefined) return undefined;
   const largest = [task.memMib * MIB, ...volumes.disks.map(({ sizeBytes }) => sizeBytes)];
   return Math.max(before.bytes + task.maxOutputBytes, MIN_GUEST_MIB * MIB, ...largest);
-}
-
-/** What a task comes to whose volumes can't be had. */
-function volumeOutcome(error: unknown): VmOutcome {
-  for (const code of ["VOLUME_MISSING", "VOLUME_IN_USE", "VOLUME_INVALID"] as const) {
-    if (isGevulotError(error, code)) return { kind: "unavailable", reason: error.message };
-  }
-  throw error;
 }
 
 /** The child's numbers of its three sockets; files that it inherits come after them. */

@@ -8,8 +8,8 @@ export interface SupervisorOptions {
   readonly deadlineMs: number;
   /** From now to the start of the program; none for host processes. */
   readonly bootLimitMs?: number;
-  /** From the program's end to the VM's. Default 30,000. */
-  readonly leaveLimitMs?: number;
+  /** From the program's end to the VM's, in which it writes back. Default 30,000. */
+  readonly leaveLimitMs?: number | undefined;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: VmEvent) => void;
   readonly evidence: () => VmEvidence;
@@ -27,7 +27,7 @@ const LEAVE_LIMIT_MS = 30_000;
 
 /** Joins what the guest says, time and the caller's signal into exactly one outcome. */
 export function createSupervisor(options: SupervisorOptions): Supervisor {
-  const { signal, bootLimitMs } = options;
+  const { signal, bootLimitMs, leaveLimitMs = LEAVE_LIMIT_MS } = options;
   let state = INITIAL_VM_STATE;
   let settle: (outcome: VmOutcome) => void;
   const outcome = new Promise<VmOutcome>((resolve) => {
@@ -39,7 +39,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     state = nextVmState(state, input, options.evidence);
     if (state.stage !== before) announce(state.stage, options.onEvent);
     if (state.stage === "leaving" && before !== "leaving") {
-      timers.push(setTimeout(() => feed({ kind: "leaveLimit" }), options.leaveLimitMs ?? LEAVE_LIMIT_MS));
+      const limitMs = leaveLimitMs;
+      timers.push(setTimeout(() => feed({ kind: "leaveLimit", limitMs }), limitMs));
     }
     if (state.outcome !== null) {
       dispose();

@@ -8,7 +8,8 @@ const exited3: VmInput = { kind: "guest", message: { kind: "exited", exitCode: 3
 const oom: VmInput = { kind: "guest", message: { kind: "outOfMemory" } };
 const failed: VmInput = { kind: "guest", message: { kind: "failed", reason: "no root disk" } };
 const bootLimit: VmInput = { kind: "bootLimit", limitMs: 2_000 };
-const leaveLimit: VmInput = { kind: "leaveLimit" };
+const exited0: VmInput = { kind: "guest", message: { kind: "exited", exitCode: 0 } };
+const leaveLimit: VmInput = { kind: "leaveLimit", limitMs: 30_000 };
 const deadline: VmInput = { kind: "deadline" };
 const limit: VmInput = { kind: "limit", outcome: { kind: "outputLimit", reason: "too much" } };
 const aborted: VmInput = { kind: "aborted" };
@@ -48,6 +49,14 @@ test.each<[string, VmInput[], object]>([
   ["QEMU's own status says nothing", [...run, exited3, gone(0)], { kind: "exited", exitCode: 3 }],
   ["the first last word counts", [...run, exited3, oom, gone(1)], { kind: "exited", exitCode: 3 }],
   ["QEMU stays after the last word", [...run, exited3, leaveLimit], { kind: "exited", exitCode: 3 }],
+  [
+    "success that was not written back",
+    [...run, exited0, leaveLimit],
+    {
+      kind: "vmDied",
+      reason: expect.stringContaining("did not finish writing back what it wrote within 30 s"),
+    },
+  ],
   ["memory", [...run, oom, gone(1)], { kind: "outOfMemory" }],
   ["deadline", [...run, deadline, gone(null, "SIGKILL")], { kind: "deadline" }],
   ["a limit", [...run, limit, gone(0)], { kind: "outputLimit", reason: "too much" }],
@@ -99,6 +108,10 @@ test("a panic is told from the console, and quoted", () => {
   const reason = expect.stringContaining("kernel panicked: VFS: Unable to mount root fs");
   expect(play([spawned, gone(0)], console).outcome).toEqual({ kind: "bootFailed", reason });
   expect(play([...run, gone(0)], console).outcome).toEqual({ kind: "vmDied", reason });
+  // While it wrote back: init, which ends QEMU with 1, did not get there.
+  expect(play([...run, exited0, gone(0)], console).outcome).toEqual({ kind: "vmDied", reason });
+  // A program wrote it.
+  expect(play([...run, exited0, gone(1)], console).outcome).toEqual({ kind: "exited", exitCode: 0 });
 });
 
 test("a kernel that finds nothing left to kill is out of memory", () => {

@@ -23,7 +23,7 @@ export type VmInput =
   | { readonly kind: "bootLimit"; readonly limitMs: number }
   | { readonly kind: "deadline" }
   /** The VM had not gone when the time for writing back was up. */
-  | { readonly kind: "leaveLimit" }
+  | { readonly kind: "leaveLimit"; readonly limitMs: number }
   | { readonly kind: "aborted" }
   /** The host ends it for what it does, or doesn't. */
   | { readonly kind: "limit"; readonly outcome: VmOutcome }
@@ -35,6 +35,8 @@ export interface ProcessEnd {
   readonly signal: string | null;
 }
 
+/** Of QEMU, where the guest's init has ended it itself (isa-debug-exit), and not its kernel. */
+const LEFT_STATUS = 1;
 export const INITIAL_VM_STATE: VmState = { stage: "spawning", lastWord: null, outcome: null };
 
 /**
@@ -55,7 +57,7 @@ export function nextVmState(state: VmState, input: VmInput, evidence: () => VmEv
     case "bootLimit":
       return isStarted(state) ? state : ended(bootTimedOut(state, input.limitMs, evidence()));
     case "leaveLimit":
-      return state.lastWord === null ? state : ended(state.lastWord);
+      return state.lastWord === null ? state : ended(cutOff(state.lastWord, input.limitMs));
     case "gone":
       return ended(vanished(state, input.end, evidence()));
     case "guest":
@@ -91,6 +93,13 @@ function afterMessage(state: VmState, message: GuestMessage): VmState {
   }
 }
 
+/** What a program that failed says of it counts all the same. */
+function cutOff(lastWord: VmOutcome, limitMs: number): VmOutcome {
+  if (lastWord.kind !== "exited" || lastWord.exitCode !== 0) return lastWord;
+  const reason = `the program ended, and its machine did not finish writing back what it wrote within ${limitMs / 1_000} s`;
+  return { kind: "vmDied", reason };
+}
+
 function bootTimedOut(state: VmState, limitMs: number, evidence: VmEvidence): VmOutcome {
   const missing = state.stage === "booted" ? "the program was not started" : "the guest's init did not speak";
   return {
@@ -100,7 +109,9 @@ function bootTimedOut(state: VmState, limitMs: number, evidence: VmEvidence): Vm
 }
 
 function vanished(state: VmState, end: ProcessEnd, evidence: VmEvidence): VmOutcome {
-  const panic = panicOf(evidence.console);
+  const isLeft = end.exitCode === LEFT_STATUS && state.lastWord !== null;
+  // A program may write whatever a kernel writes.
+  const panic = isLeft ? null : panicOf(evidence.console);
   if (state.lastWord !== null && end.signal === null && panic === null) return state.lastWord;
   const isProgram = isStarted(state);
   if (end.signal === "SIGXFSZ")

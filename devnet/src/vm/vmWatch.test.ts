@@ -28,7 +28,7 @@ interface Watched {
   readonly watch: Disposable;
 }
 
-function watch(pid: number, limits: object, consoleBytes = () => 0): Watched {
+function watch(pid: number, limits: object, consoleBytes = () => 0, more: object = {}): Watched {
   let settle: (outcome: VmOutcome) => void = () => {};
   const ended = new Promise<VmOutcome>((resolve) => {
     settle = resolve;
@@ -37,7 +37,7 @@ function watch(pid: number, limits: object, consoleBytes = () => 0): Watched {
   const before = { entries: 1, bytes: 0 };
   return {
     ended,
-    watch: watchVm({ task, pid, before, consoleBytes, onLimit: (outcome) => settle(outcome) }),
+    watch: watchVm({ task, pid, before, consoleBytes, onLimit: (outcome) => settle(outcome), ...more }),
   };
 }
 
@@ -54,6 +54,17 @@ test("a process that waits is idle; one whose child works, or that speaks, is no
   const busy = watch(start("(while :; do :; done) & wait"), { idleLimitMs: 1_000 });
   expect(await Promise.race([busy.ended, nothing(2_500)])).toBeNull();
   busy.watch[Symbol.dispose]();
+});
+
+test("a full disk is seen though no limit is set, also that of a volume", async () => {
+  const full = watch(start("sleep 100"), {}, () => 0, { minFreeBytes: Number.MAX_SAFE_INTEGER });
+  expect(await full.ended).toEqual({
+    kind: "outputLimit",
+    reason: "the node's disk with workspaces is full",
+  });
+  const roomy = watch(child?.pid ?? 0, {}, () => 0, { volumePaths: ["/proc"], minFreeBytes: 1 });
+  // A file system that never has room.
+  expect(await roomy.ended).toMatchObject({ reason: expect.stringContaining("a volume that it writes to") });
 });
 
 test("too many files, too many bytes; what was there before does not count", async () => {

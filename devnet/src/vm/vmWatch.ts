@@ -11,6 +11,10 @@ export interface VmWatchOptions {
   readonly before: { readonly entries: number; readonly bytes: number };
   /** Bytes that the console had so far: a program that speaks is not idle. */
   readonly consoleBytes: () => number;
+  /** Volumes that it writes to. */
+  readonly volumePaths?: readonly string[] | undefined;
+  /** Of the host's disks, whatever the limits are. Default 512 MiB. */
+  readonly minFreeBytes?: number;
   readonly onLimit: (outcome: VmOutcome) => void;
   /** The most memory that it held so far; called where it grew. */
   readonly onPeakMemory?: ((bytes: number) => void) | undefined;
@@ -20,8 +24,9 @@ export interface VmWatchOptions {
 const SCAN_SHARE = 20;
 const MIN_SCAN_MS = 500;
 const MAX_SCAN_MS = 30_000;
-/** Whatever the limits are, the host's own disk is not filled up. */
 const MIN_FREE_BYTES = 512 * 2 ** 20;
+/** A scan of the workspace takes longer than it takes to fill a disk. */
+const DISK_LOOK_MS = 500;
 const IDLE_CHECKS = 8;
 const MIN_IDLE_CHECK_MS = 250;
 /** A guest that waits takes less of one processor, also where it is emulated. */
@@ -36,7 +41,7 @@ const MEMORY_LOOK_MS = 100;
 export function watchVm(options: VmWatchOptions): Disposable {
   const stop = new AbortController();
   const { maxOutputBytes, maxOutputFiles, idleLimitMs } = options.task;
-  const watches: Promise<void>[] = [];
+  const watches: Promise<void>[] = [watchDisks(options, stop.signal)];
   if (maxOutputBytes !== undefined || maxOutputFiles !== undefined) {
     const limits = {
       maxBytes: options.before.bytes + (maxOutputBytes ?? Number.MAX_SAFE_INTEGER),
@@ -66,12 +71,23 @@ async function watchWorkspace(
         before.entries > 0 ? ` (the task's files are ${before.entries} and ${before.bytes} bytes of it)` : "";
       return onLimit({ kind: "outputLimit", reason: `its workspace holds ${excess}${had}` });
     }
-    const { bavail, bsize } = await statfs(task.workspaceDir);
-    if (bavail * bsize < MIN_FREE_BYTES) {
-      return onLimit({ kind: "outputLimit", reason: "the disk of the node is full" });
-    }
     const tookMs = performance.now() - startedMs;
     pauseMs = Math.min(Math.max(tookMs * SCAN_SHARE, MIN_SCAN_MS), MAX_SCAN_MS);
+  }
+}
+
+async function watchDisks(
+  { task, volumePaths = [], minFreeBytes = MIN_FREE_BYTES, onLimit }: VmWatchOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    for (const path of [task.workspaceDir, ...volumePaths]) {
+      const { bavail, bsize } = await statfs(path);
+      if (bavail * bsize >= minFreeBytes) continue;
+      const what = path === task.workspaceDir ? "workspaces" : "a volume that it writes to";
+      return onLimit({ kind: "outputLimit", reason: `the node's disk with ${what} is full` });
+    }
+    await delay(DISK_LOOK_MS, undefined, { signal, ref: false });
   }
 }
 

@@ -1,5 +1,6 @@
 import { lchown, readdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { canReadAttributes } from "./guestFile.ts";
 
 /** File systems that keep extended attributes of users, by their magic number. */
 const WITH_XATTRS = new Set([
@@ -16,6 +17,8 @@ const WITH_XATTRS = new Set([
  * missing (tmpfs, network file systems), in files of its own (`.virtfs_metadata`).
  */
 export async function shareSecurityModel(workspaceDir: string): Promise<"mapped-xattr" | "mapped-file"> {
+  // What a link is must be known here too.
+  if (!canReadAttributes()) return "mapped-file";
   if (process.platform === "darwin") return "mapped-xattr";
   const { type } = await statfs(workspaceDir);
   return WITH_XATTRS.has(type) ? "mapped-xattr" : "mapped-file";

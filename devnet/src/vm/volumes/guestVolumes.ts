@@ -140,6 +140,8 @@ async function holdOne(
 export function volumeArgs(index: number, fd: number, isReadonly: boolean): string[] {
   const readonly = `read-only=${isReadonly ? "on" : "off"}`;
   const [name, set] = [`volume${index}`, index + 1];
+  // A full disk fails the guest's writes; QEMU's own way is to stop the guest, for ever.
+  const errors = isReadonly ? "" : ",werror=report,rerror=report";
   return [
     ...["-add-fd", `fd=${fd},set=${set}`],
     ...[
@@ -147,6 +149,6 @@ export function volumeArgs(index: number, fd: number, isReadonly: boolean): stri
       `driver=file,node-name=${name}-file,filename=/dev/fdset/${set},${readonly},discard=unmap`,
     ],
     ...["-blockdev", `driver=raw,node-name=${name},file=${name}-file,${readonly},discard=unmap`],
-    ...["-device", `virtio-blk-pci,drive=${name},serial=gevulot-${index}`],
+    ...["-device", `virtio-blk-pci,drive=${name},serial=gevulot-${index}${errors}`],
   ];
 }

@@ -59,6 +59,8 @@ export interface VolumeStore {
   /** @throws GevulotError `VOLUME_EXISTS`, `VOLUME_INVALID`, `TOOL_NOT_FOUND`, `TOOL_FAILED` */
   create(options: CreateVolumeOptions): Promise<Volume>;
   list(): Promise<Volume[]>;
+  /** Who has it now; nobody, where there is none. */
+  holders(name: string): Promise<VolumeHolder[]>;
   /** @throws GevulotError `VOLUME_MISSING`, `VOLUME_IN_USE` */
   delete(name: string): Promise<void>;
   /**
@@ -87,6 +89,7 @@ export function createVolumeStore({ folder }: { readonly folder: string }): Volu
       const known = names.filter((name) => VOLUME_LABEL.test(name)).sort();
       return Promise.all(known.map((name) => describe(folder, name)));
     },
+    holders: (name) => readHolders(holdsOf(folder, checkName(name))),
     async delete(name) {
       await requireVolume(folder, name, "See what there is: gevulot-devnet volume list.");
       const hold = { name, what: "volume delete", access: "remove" } as const;

@@ -1,9 +1,8 @@
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
-import type { Koffi } from "gevulot-shim/wire";
 import type { Logger } from "pino";
 import { findExecutable } from "../findExecutable.ts";
 import type { Launcher, RunAs } from "../launcher.ts";
+import { requireKoffi } from "../requireKoffi.ts";
 import { installedProgram, VHOST_PROGRAM } from "./installedProgram.ts";
 import { createKernelVsock } from "./kernelVsock.ts";
 import { createUserVsock } from "./userVsock.ts";
@@ -67,13 +66,4 @@ async function byProcess({ launcher, runAs }: VsockHostDeps, options: VsockOptio
   if (binary === null)
     throw new Error(`no program ${given ?? VHOST_PROGRAM} (npm run setup installs it with cargo)`);
   return createUserVsock({ binary, launcher, runAs });
-}
-
-/** An optional dependency, and loaded only where it is of use. */
-function requireKoffi(): Koffi {
-  try {
-    return createRequire(import.meta.url)("koffi") as Koffi;
-  } catch (cause) {
-    throw new Error("the package koffi is not installed", { cause });
-  }
 }

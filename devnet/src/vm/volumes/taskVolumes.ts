@@ -1,0 +1,43 @@
+import { isGevulotError } from "gevulot-sdk";
+import type { DisposeStack } from "../../disposeStack.ts";
+import type { VolumeMount } from "../../image/manifestMounts.ts";
+import type { VmOutcome, VmTask } from "../provider.ts";
+import { type GuestVolumes, holdGuestVolumes } from "./guestVolumes.ts";
+import type { VolumeFormat, VolumeStore } from "./volumeStore.ts";
+
+export interface TaskVolumesOptions {
+  readonly store: VolumeStore;
+  /** Of the image; the task may name more. */
+  readonly mounts: readonly VolumeMount[];
+  readonly format: VolumeFormat;
+  /** See `QemuProviderOptions`. */
+  readonly ownPrograms?: boolean | undefined;
+  readonly volumeWaitMs?: number | undefined;
+  readonly signal: AbortSignal;
+  readonly onWait: (reason: string) => void;
+}
+
+/** Takes a task's volumes until the stack is disposed of; or what the task comes to, as they can't be had. */
+export async function takeVolumes(
+  stack: DisposeStack,
+  task: VmTask,
+  options: TaskVolumesOptions,
+): Promise<GuestVolumes | VmOutcome> {
+  const { store, mounts, format, signal, onWait } = options;
+  try {
+    return await holdGuestVolumes(stack, store, [...mounts, ...(task.volumes ?? [])], {
+      what: `task ${task.attemptId}`,
+      isStrangers: options.ownPrograms !== true,
+      waitMs: options.volumeWaitMs ?? task.deadlineMs,
+      format,
+      signal,
+      onWait,
+    });
+  } catch (error) {
+    if (signal.aborted) return { kind: "cancelled" };
+    for (const code of ["VOLUME_MISSING", "VOLUME_IN_USE", "VOLUME_INVALID"] as const) {
+      if (isGevulotError(error, code)) return { kind: "unavailable", reason: error.message };
+    }
+    throw error;
+  }
+}
