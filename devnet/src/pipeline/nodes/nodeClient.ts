@@ -14,6 +14,8 @@ export type CallOutcome =
   | { readonly kind: "answered"; readonly response: WireTaskResponse }
   /** The node can't be reached, or went away: nothing is known of the task. */
   | { readonly kind: "lost"; readonly reason: string }
+  /** It, or what lies before it, refuses the call, or what it answers can't be read. */
+  | { readonly kind: "failed"; readonly reason: string }
   | { readonly kind: "late" }
   | { readonly kind: "cancelled" };
 
@@ -39,6 +41,12 @@ export interface NodeClient {
 }
 
 const QUICK_CALL_MS = 5_000;
+
+/** The connection broke; a stream that is reset is INTERNAL in grpc-js. */
+function isLost(code: number | undefined, message: string): boolean {
+  if (code === status.UNAVAILABLE || code === status.CANCELLED) return true;
+  return code === status.INTERNAL && message.includes("RST_STREAM");
+}
 
 export function createNodeClient(
   deps: { readonly prover: ServiceDefinition; readonly credentials: ChannelCredentials },
@@ -87,7 +95,8 @@ export function createNodeClient(
       } catch (error) {
         const { code, message } = error as { code?: number; message: string };
         if (signal.aborted) return { kind: "cancelled" };
-        return code === status.DEADLINE_EXCEEDED ? { kind: "late" } : { kind: "lost", reason: message };
+        if (code === status.DEADLINE_EXCEEDED) return { kind: "late" };
+        return { kind: isLost(code, message) ? "lost" : "failed", reason: message };
       }
     },
     getStatus: () => unary<WireNodeStatus>("GetStatus", {}, QUICK_CALL_MS),

@@ -15,8 +15,8 @@ export interface NodePool extends AsyncDisposable {
   nodes(): readonly ProverNode[];
   /** A node registers; it leaves by `leave`, which ends its calls. */
   join(hello: WireNodeHello): NodePlace;
-  /** A call to it was lost: it gets nothing for a while, longer each time. */
-  rest(node: ProverNode): void;
+  /** A call to it was lost, or it has no room: it gets nothing for a while, longer each time. */
+  rest(node: ProverNode, longestMs: number): void;
 }
 
 export interface NodePlace {
@@ -77,11 +77,11 @@ export function createNodePool(deps: NodePoolDeps, options: NodePoolOptions): No
         },
       };
     },
-    rest(node) {
+    rest(node, longestMs) {
       const timer = setTimeout(() => {
         timers.delete(timer);
         deps.onRoom();
-      }, node.rest() + 1);
+      }, node.rest(longestMs) + 1);
       timers.add(timer);
     },
     async [Symbol.asyncDispose]() {

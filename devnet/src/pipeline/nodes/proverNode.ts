@@ -33,8 +33,8 @@ export interface ProverNode extends NodeFacts, NodeLoad {
   /** Tasks that this stage has there. */
   readonly work: NodeWork;
   drain(draining: boolean): void;
-  /** A call to it was lost: it gets nothing for so many milliseconds. */
-  rest(): number;
+  /** It gets nothing for a while, longer each time; gives how many milliseconds. */
+  rest(longestMs: number): number;
   /** A call was answered. */
   answered(): void;
   remove(): void;
@@ -43,8 +43,8 @@ export interface ProverNode extends NodeFacts, NodeLoad {
 const ALL_KINDS = new Set(Object.keys(TASK_TYPE) as TaskKind[]);
 /** What existing prover nodes have methods for. */
 const WIRE_KINDS: ReadonlySet<TaskKind> = new Set([...ALL_KINDS].filter((kind) => kind !== "verify"));
+const MAX_SLOTS = 1_024;
 const FIRST_REST_MS = 500;
-const LONGEST_REST_MS = 60_000;
 
 export function createProverNode(
   deps: { readonly now: () => number; readonly client: NodeClient | null },
@@ -53,7 +53,7 @@ export function createProverNode(
   const work = createNodeWork(deps, { slots: facts.slots, room: facts.waitingRoom });
   const gone = new AbortController();
   let isDraining = false;
-  let losses = 0;
+  let rests = 0;
   let restsUntil = 0;
   return {
     ...facts,
@@ -70,14 +70,15 @@ export function createProverNode(
     drain(draining) {
       isDraining = draining;
     },
-    rest() {
-      const restMs = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** losses);
-      losses += 1;
+    rest(longestMs) {
+      const restMs = Math.min(longestMs, FIRST_REST_MS * 2 ** rests);
+      rests += 1;
       restsUntil = deps.now() + restMs;
       return restMs;
     },
     answered() {
-      losses = 0;
+      rests = 0;
+      restsUntil = 0;
     },
     remove() {
       gone.abort();
@@ -100,9 +101,9 @@ export function registeredNode(hello: WireNodeHello, baseId: string): NodeFacts 
   return {
     id: hello.node_id,
     addr: hello.addr,
-    can: new Set(hello.can.filter((kind): kind is TaskKind => ALL_KINDS.has(kind as TaskKind))),
-    slots: Math.max(1, hello.slots),
-    waitingRoom: hello.waiting_room,
+    can: new Set(hello.can.filter((kind): kind is TaskKind => WIRE_KINDS.has(kind as TaskKind))),
+    slots: Math.min(Math.max(1, hello.slots), MAX_SLOTS),
+    waitingRoom: Math.min(hello.waiting_room, MAX_SLOTS),
     sharesBase: hello.base_id !== "" && hello.base_id === baseId,
     isRegistered: true,
     cores: hello.cores,

@@ -24,10 +24,11 @@ export interface LeafCount {
  * the next layer. As more leaves become known the list only grows: nothing that was in it changes. So aggregation
  * starts while the split still runs. An aggregation that might turn out to be the final one is held back, because it
  * must be told.
+ * @param from while the total is unknown: only those that were not certain when so many leaves were known
  */
-export function planAggregations(leaves: LeafCount): Aggregation[] {
+export function planAggregations(leaves: LeafCount, from = 0): Aggregation[] {
   const { known, total } = leaves;
-  return total === null ? certainAggregations(known) : allAggregations(total);
+  return total === null ? certainAggregations(known, from) : allAggregations(total);
 }
 
 /** The place whose output covers every leaf: the last aggregation, or the only leaf. */
@@ -37,11 +38,12 @@ export function rootOf(total: number): TreePlace {
   return whereMade({ layer, index: 0 }, total);
 }
 
-function certainAggregations(known: number): Aggregation[] {
+function certainAggregations(known: number, from: number): Aggregation[] {
   const found: Aggregation[] = [];
   for (let layer = 1; 2 ** layer <= known; layer += 1) {
     const width = 2 ** layer;
-    for (let index = 0; (index + 1) * width <= known; index += 1) {
+    const first = from === width ? 0 : Math.floor(from / width);
+    for (let index = first; (index + 1) * width <= known; index += 1) {
       // The one on the left edge is the final one unless there is a leaf that it does not cover.
       if (index === 0 && known === width) continue;
       found.push({ layer, index, inputs: below(layer, index), isFinal: false });

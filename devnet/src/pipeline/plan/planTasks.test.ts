@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type PlannedTask, planTasks, type RunShape } from "./planTasks.ts";
+import { addedTasks, type PlannedTask, planTasks, type RunShape, resultKey } from "./planTasks.ts";
 
 const SHAPE: RunShape = {
   version: "zkm",
@@ -69,6 +69,24 @@ describe("planTasks", () => {
     expect(lines({ singleNode: true, verifies: true }, 0, null)).toEqual(["single", "verify < single"]);
   });
 
+  it("adds what new segments bring at no greater cost, however many there are", () => {
+    const before = { known: 4_000_000_000_000, total: null };
+    const added = addedTasks(SHAPE, before, { known: before.known + 1, total: null });
+    expect(added.map(line)).toEqual(["prove/4000000000000"]);
+  });
+
+  it("knows what a run is for", () => {
+    const of = (shape: Partial<RunShape>, total: number) =>
+      resultKey({ ...SHAPE, ...shape }, { known: total, total });
+    expect(of({}, 3)).toBe("snark");
+    expect(of({ target: "agg" }, 3)).toBe("agg/2/0");
+    expect(of({ target: "agg" }, 1)).toBe("prove/0");
+    expect(of({ target: "agg", version: "zkm2" }, 1)).toBe("leaf/0");
+    expect(of({ target: "prove" }, 3)).toBe("prove/0");
+    expect(of({ target: "split" }, 0)).toBeNull();
+    expect(of({ singleNode: true }, 0)).toBe("single");
+  });
+
   it("only grows, and every task's inputs are in it", () => {
     const shapes = fc.record({
       version: fc.constantFrom("zkm" as const, "zkm2" as const),
@@ -85,6 +103,17 @@ describe("planTasks", () => {
         const end = planTasks(shape, { known: total, total });
         const all = new Set(end.map(text));
         expect(early.filter((task) => !all.has(text(task)))).toEqual([]);
+        const between = { known: (seed % total) + 1, total: null };
+        const grown = { known: total, total: null };
+        const seen = [
+          ...planTasks(shape, { known: 0, total: null }),
+          ...addedTasks(shape, { known: 0, total: null }, between),
+          ...addedTasks(shape, between, grown),
+        ].map(text);
+        expect(new Set(seen).size).toBe(seen.length);
+        expect(new Set(seen)).toEqual(new Set(planTasks(shape, grown).map(text)));
+        const last = addedTasks(shape, grown, { known: total, total }).map(text);
+        expect(new Set([...seen, ...last])).toEqual(all);
         const keys = new Set(end.map((task) => task.key));
         expect(keys.size).toBe(end.length);
         expect(end.flatMap((task) => task.needs).filter((key) => !keys.has(key))).toEqual([]);

@@ -56,7 +56,30 @@ export function planTasks(shape: RunShape, segments: SegmentCount): PlannedTask[
   return [...computations(shape, segments)];
 }
 
-function* computations(shape: RunShape, segments: SegmentCount): Generator<PlannedTask> {
+/**
+ * The tasks that are certain with `after` and were not with `before`: what `planTasks` gives more. While the total is
+ * unknown it costs no more than what was added.
+ */
+export function addedTasks(shape: RunShape, before: SegmentCount, after: SegmentCount): PlannedTask[] {
+  if (after.total === null) return [...computations(shape, after, before.known)];
+  const known = new Set(planTasks(shape, before).map((task) => task.key));
+  return planTasks(shape, after).filter((task) => !known.has(task.key));
+}
+
+/** The task whose output is what a run is for; of a composite proof the first receipt; null where it only splits. */
+export function resultKey(shape: RunShape, segments: SegmentCount): string | null {
+  if (shape.singleNode) return "single";
+  if (shape.target === "split") return null;
+  if (shape.target === "prove") return "prove/0";
+  return shape.target === "snark" ? "snark" : keyOf(shape, rootOf(leafCount(shape, segments).total!));
+}
+
+/** @param from only what segments from this number on add; all where it is null */
+function* computations(
+  shape: RunShape,
+  segments: SegmentCount,
+  from: number | null = null,
+): Generator<PlannedTask> {
   if (shape.singleNode) {
     yield task("single", "single", []);
     if (shape.verifies) yield task("verify", "verify", ["single"]);
@@ -66,19 +89,19 @@ function* computations(shape: RunShape, segments: SegmentCount): Generator<Plann
     yield* wrap(shape, []);
     return;
   }
-  yield task("split", "split", []);
+  if (from === null) yield task("split", "split", []);
   if (shape.target === "split") return;
-  for (let index = 0; index < segments.known; index += 1) {
+  for (let index = from ?? 0; index < segments.known; index += 1) {
     // Its segment is there, which is why it is known: it need not wait for the end of the split.
     yield task(`prove/${index}`, "prove", [], index);
   }
-  if (shape.target !== "prove") yield* aggregation(shape, segments);
+  if (shape.target !== "prove") yield* aggregation(shape, segments, from ?? 0);
 }
 
-function* aggregation(shape: RunShape, segments: SegmentCount): Generator<PlannedTask> {
+function* aggregation(shape: RunShape, segments: SegmentCount, from: number): Generator<PlannedTask> {
   const leaves = leafCount(shape, segments);
-  if (shape.version === "zkm2") yield* leafLayer(segments, leaves.total);
-  for (const one of planAggregations(leaves)) yield aggregate(shape, one);
+  if (shape.version === "zkm2") yield* leafLayer(segments, leaves.total, from);
+  for (const one of planAggregations(leaves, from)) yield aggregate(shape, one);
   if (leaves.total === null || leaves.total === 0) return;
   const root = keyOf(shape, rootOf(leaves.total));
   if (shape.target === "snark") yield* wrap(shape, [root]);
@@ -91,16 +114,14 @@ function* wrap(shape: RunShape, needs: readonly string[]): Generator<PlannedTask
 }
 
 /** zkm2: each segment's receipt, and each deferred proof, is first made a leaf. */
-function* leafLayer(segments: SegmentCount, total: number | null): Generator<PlannedTask> {
+function* leafLayer(segments: SegmentCount, total: number | null, from: number): Generator<PlannedTask> {
   const leaf = (index: number, isDeferred: boolean): PlannedTask => ({
     ...task(`leaf/${index}`, "agg", isDeferred ? [] : [`prove/${index}`], index),
     flags: { isLeafLayer: true, isFirstShard: index === 0, isDeferred, isFinal: total === 1 },
   });
-  for (let index = 0; index < segments.known; index += 1) {
-    // A lone leaf is the final one, which must be told.
-    if (total === null && segments.known === 1) return;
-    yield leaf(index, false);
-  }
+  // A lone leaf is the final one, which must be told: while it is alone it is held back.
+  if (total === null && segments.known === 1) return;
+  for (let index = from <= 1 ? 0 : from; index < segments.known; index += 1) yield leaf(index, false);
   for (let index = segments.total ?? 0; index < (total ?? 0); index += 1) yield leaf(index, true);
 }
 

@@ -19,25 +19,20 @@ export interface TaskQueue extends AsyncDisposable {
   /** Takes up to `limit` tasks; nobody else gets them until they are finished, put back or expired. */
   claim(client: Queryable, kind: TaskKind, limit: number): Promise<string[]>;
   finish(client: Queryable, tasks: readonly Pick<QueuedTask, "id" | "kind">[]): Promise<void>;
-  /** Put back after a failure: it can be claimed again after a growing delay. */
-  retry(client: Queryable, task: Pick<QueuedTask, "id" | "kind">): Promise<void>;
-  /** Put back without it being the task's fault: it can be claimed again soon. */
-  giveBack(client: Queryable, task: QueuedTask): Promise<void>;
+  /** Puts tasks back, also those that are in the queue no more: they can be claimed again after the delay. */
+  giveBack(client: Queryable, tasks: readonly QueuedTask[], delayMs: number): Promise<void>;
   drop(client: Queryable, tasks: readonly Pick<QueuedTask, "id" | "kind">[]): Promise<void>;
 }
 
 const SCHEMA = "pipeline_queue";
-const RETRY_DELAY_SECONDS = 1;
 const RETRY_LIMIT = 100;
-/** Longer than any step's own deadline: only a stage that was lost in silence leaves a task to it. */
-const EXPIRE_SECONDS = 12 * 3_600;
 const ARCHIVE_AFTER_SECONDS = 600;
-const GIVE_BACK_MS = 1_000;
 
-export async function createTaskQueue(deps: {
-  readonly log: Logger;
-  readonly database: Database;
-}): Promise<TaskQueue> {
+export async function createTaskQueue(
+  deps: { readonly log: Logger; readonly database: Database },
+  /** Longer than any task may take: who has one then is gone. */
+  options: { readonly expireSeconds: number },
+): Promise<TaskQueue> {
   const boss = new PgBoss({
     db: connection(deps.database),
     schema: SCHEMA,
@@ -49,14 +44,18 @@ export async function createTaskQueue(deps: {
   await boss.start();
   for (const kind of Object.keys(TASK_TYPE)) await boss.createQueue(kind);
 
-  const add = (client: Queryable, tasks: readonly QueuedTask[], startAfter?: Date) =>
+  const add = (client: Queryable, tasks: readonly QueuedTask[], delayMs = 0) =>
     boss.insert(
       tasks.map(({ id, kind, priority }) => ({
-        ...{ id, name: kind, priority, retryLimit: RETRY_LIMIT, retryDelay: RETRY_DELAY_SECONDS },
-        ...{ retryBackoff: true, expireInSeconds: EXPIRE_SECONDS, ...(startAfter && { startAfter }) },
+        ...{ id, name: kind, priority, retryLimit: RETRY_LIMIT, expireInSeconds: options.expireSeconds },
+        // In seconds, by the database's clock.
+        startAfter: String(delayMs / 1_000),
       })),
       { db: connection(client) },
     );
+  const drop: TaskQueue["drop"] = async (client, tasks) => {
+    for (const [kind, ids] of idsByKind(tasks)) await boss.deleteJob(kind, ids, { db: connection(client) });
+  };
   return {
     add: (client, tasks) => add(client, tasks),
     claim: async (client, kind, limit) =>
@@ -64,14 +63,12 @@ export async function createTaskQueue(deps: {
     async finish(client, tasks) {
       for (const [kind, ids] of idsByKind(tasks)) await boss.complete(kind, ids, { db: connection(client) });
     },
-    retry: (client, { kind, id }) => boss.fail(kind, id, { db: connection(client) }),
-    async giveBack(client, task) {
-      await boss.deleteJob(task.kind, task.id, { db: connection(client) });
-      await add(client, [task], new Date(Date.now() + GIVE_BACK_MS));
+    async giveBack(client, tasks, delayMs) {
+      if (tasks.length === 0) return;
+      await drop(client, tasks);
+      await add(client, tasks, delayMs);
     },
-    async drop(client, tasks) {
-      for (const [kind, ids] of idsByKind(tasks)) await boss.deleteJob(kind, ids, { db: connection(client) });
-    },
+    drop,
     [Symbol.asyncDispose]: () => boss.stop({ graceful: false, wait: false, close: false }),
   };
 }

@@ -32,6 +32,8 @@ const KINDS = Object.keys(TASK_TYPE) as TaskKind[];
  */
 const FILL_BELOW_PER_SLOT = 1;
 const FILL_TO_PER_SLOT = 3;
+/** Then a task that fits no node is looked at again. */
+const HOMELESS_MS = 1_000;
 
 /**
  * Fills the queue where it runs low, and gives the kinds of which it holds tasks that a node has room for, in the order
@@ -96,7 +98,7 @@ async function placeClaimed(
   const tasks = await lockReadyTasks(client, ids);
   const runs = await findUnfinishedRuns(client, [...new Set(tasks.map((task) => task.proofId))]);
   const open = tasks.filter((task) => runs.has(task.proofId));
-  // What is over meanwhile.
+  // What is over meanwhile, or runs: should that start of it fail, it is put into the queue again.
   const over = ids.filter((id) => !open.some((task) => task.id === id));
   await queue.drop(
     client,
@@ -107,16 +109,21 @@ async function placeClaimed(
   for (const task of open) {
     const node = choosePlace({ kind, lastNode: task.node, notOn: task.notOn }, pool.nodes());
     if (!node) homeless.push(task);
-    else placed.push({ task, run: runs.get(task.proofId)!, node });
+    else
+      placed.push({
+        task: { ...task, attempt: task.attempt + 1, node: node.id },
+        run: runs.get(task.proofId)!,
+        node,
+      });
     node?.work.add(task.id, kind);
   }
   await requeueTasks(
     client,
     homeless.map(({ id }) => id),
+    HOMELESS_MS,
   );
-  for (const { id, proofId } of homeless) {
-    await queue.giveBack(client, { id, kind, priority: runs.get(proofId)!.priority });
-  }
+  const back = homeless.map(({ id, proofId }) => ({ id, kind, priority: runs.get(proofId)!.priority }));
+  await queue.giveBack(client, back, HOMELESS_MS);
   return placed;
 }
 

@@ -15,16 +15,20 @@ import type { SharedBase } from "../data/sharedBase.ts";
 import { createNodePool } from "../nodes/nodePool.ts";
 import { createNodesService } from "../nodes/nodesService.ts";
 import { createPipelineMetrics } from "../observe/pipelineMetrics.ts";
+import type { TaskKind } from "../plan/planTasks.ts";
 import { createTaskQueue } from "../schedule/taskQueue.ts";
 import { createStepRunner } from "../steps/stepRunner.ts";
 import { migratePipeline } from "../store/migratePipeline.ts";
 import type { PipelineRun } from "../store/runs.ts";
 import { replaceStage } from "../store/stages.ts";
+import { TASK_TYPE } from "../store/statuses.ts";
+import type { PipelineTask } from "../store/tasks.ts";
 import { bindServer } from "../wire/bindServer.ts";
 import { clientCredentials, serverCredentials } from "../wire/credentials.ts";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import { loadProtos } from "../wire/protos.ts";
 import { emptyWorkFolder, workFolder } from "../workFolder.ts";
+import { deadlineMsOf } from "./deadlines.ts";
 import { createDispatcher, type Dispatcher } from "./dispatcher.ts";
 import { findLiar } from "./findLiar.ts";
 import { createHousekeeping } from "./housekeeping.ts";
@@ -44,6 +48,8 @@ export interface Stage extends AsyncDisposable, SidePorts {
 
 /** A step that breaks off so often on its way, e.g. because nodes die, fails the run. */
 const MAX_LOSSES = 20;
+/** A task may wait at a node for one that takes as long, and the queue asks later than either's deadline. */
+const WAITS_TOO = 3;
 const BEAT_EVERY_MS = 2_000;
 const MISSED_BEATS = 4;
 
@@ -57,7 +63,9 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   await migratePipeline(database);
   const place = `${hostname()}/${config.addr}`;
   const stageId = randomUUID();
-  const queue = stack.use(await createTaskQueue({ log, database }));
+  const kinds = Object.keys(TASK_TYPE) as TaskKind[];
+  const expireSeconds = (WAITS_TOO * Math.max(...kinds.map((kind) => deadlineMsOf(kind, config)))) / 1_000;
+  const queue = stack.use(await createTaskQueue({ log, database }, { expireSeconds }));
   const protos = loadProtos();
   const metrics = createPipelineMetrics();
   const credentials = await clientCredentials(config);
@@ -72,18 +80,19 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
     ),
   );
   const driver = createRunDriver(
-    { database, queue, onChanged: wake, publish: (run, hash) => publish({ blobs, base }, run, hash) },
-    { maxFailures: config.max_attempts, maxLosses: MAX_LOSSES },
+    { log, database, queue, onChanged: wake, publish: (run, hash) => publish({ blobs, base }, run, hash) },
+    {
+      maxFailures: config.max_attempts,
+      maxLosses: MAX_LOSSES,
+      busyLimitMs: (kind) => deadlineMsOf(kind, config),
+    },
   );
   const segments = createSegmentCollector({ blobs, base, driver, onSegments: metrics.segments });
   let port = 0;
   const dataAddr = (): string => config.advertise_addr ?? config.addr.replace(/:\d+$/, `:${port}`);
-  const caller = createTaskCaller(
-    { database, blobs, base, segments, dataAddr, verify },
-    { deadlineSeconds: config.deadline_seconds },
-  );
-  const accuse = async (runId: string, signal: AbortSignal) =>
-    verify && findLiar({ database, blobs, verify }, runId, signal);
+  const caller = createTaskCaller({ database, blobs, base, segments, dataAddr, verify }, config);
+  const accuse = async (failed: PipelineTask, signal: AbortSignal) =>
+    verify && findLiar({ database, blobs, verify, limitMs: deadlineMsOf("verify", config) }, failed, signal);
   const active = stack.use(createDispatcher({ log, database, queue, pool, driver, caller, stageId, accuse }));
   dispatcher = active;
 

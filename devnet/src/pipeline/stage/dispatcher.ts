@@ -24,13 +24,16 @@ export interface DispatcherDeps extends ClaimDeps {
   readonly driver: RunDriver;
   readonly caller: TaskCaller;
   /** Whose output made a run fail, where that can be found out. */
-  readonly accuse: (runId: string, signal: AbortSignal) => Promise<Liar | null>;
+  readonly accuse: (failed: PipelineTask, signal: AbortSignal) => Promise<Liar | null>;
 }
 
 /** Other stages' changes are seen at the latest after this. */
 const LOOK_EVERY_MS = 1_000;
 /** An end that can't be stored, as the database is away, is kept and tried again. */
 const STORE_AGAIN_MS = 500;
+
+/** A node that was lost, or has no room, gets nothing for a while, at most so long. */
+const LONGEST_REST_MS = { lost: 60_000, busy: 5_000 } as const;
 
 /** Nodes wait rather than that more answers than this wait for the database. */
 const MAX_UNSTORED = 64;
@@ -107,8 +110,10 @@ async function runTask(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    const said = await deps.caller.call(task, run, node, signal);
-    if (said.kind === "lost") deps.pool.rest(node);
+    const said = await deps.caller
+      .call(task, run, node, signal)
+      .catch((error: Error) => endOfError(error, signal));
+    if (said.kind === "lost" || said.kind === "busy") deps.pool.rest(node, LONGEST_REST_MS[said.kind]);
     else node.answered();
     const isDone = said.kind === "done";
     if (!node.isRegistered) return await stored(() => handOver(deps, task, node, said, null, signal), signal);
@@ -122,6 +127,12 @@ async function runTask(
   } finally {
     node.work.remove(task.id, false);
   }
+}
+
+/** What went wrong on this side: what it was is in the run's status, and does not repeat for ever. */
+function endOfError(error: Error, signal: AbortSignal): TaskEnd {
+  if (signal.aborted) return { kind: "cancelled" };
+  return { kind: isConnectionLoss(error) ? "unwatched" : "failed", reason: error.message };
 }
 
 /** The node did not even begin with it: what ran there before took too long. */
@@ -152,7 +163,7 @@ async function handOver(
   if (end.kind === "cancelled") return;
   const about = { run: task.proofId, task: task.planned.key, node: node.id, reason: end.reason };
   log.warn(about, `a task ${end.kind}`);
-  const liar = isSuspicious(task, end) ? await accuse(task.proofId, signal) : null;
+  const liar = isSuspicious(task, end) ? await accuse(task, signal) : null;
   if (liar) return driver.blame(task, liar.task, liar.reason);
   await driver.setBack(task, { outcome: end.kind, error: end.reason, node: node.id });
 }

@@ -11,15 +11,23 @@ export interface Liar {
 
 /**
  * Checks every output of a run, in the order in which they were made, and gives the first that is wrong: all that it was
- * made of is right, so the node that made it is to blame.
+ * made of is right, so the node that made it is to blame. Where the finished proof is wrong and all the others are right, the
+ * split is to blame.
  */
 export async function findLiar(
-  deps: { readonly database: Queryable; readonly blobs: BlobStore; readonly verify: VerifyStep },
-  proofId: string,
+  deps: {
+    readonly database: Queryable;
+    readonly blobs: BlobStore;
+    readonly verify: VerifyStep;
+    /** For all checks together: then nobody is named. */
+    readonly limitMs: number;
+  },
+  failed: PipelineTask,
   signal: AbortSignal,
 ): Promise<Liar | null> {
   const { blobs } = deps;
-  const done = await readDoneTasks(deps.database, proofId);
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(deps.limitMs)]);
+  const done = await readDoneTasks(deps.database, failed.proofId);
   const outputs = new Map(done.map((task) => [task.planned.key, task.outputHash]));
   for (const task of done) {
     if (task.kind === "split" || task.kind === "verify" || task.outputHash === null) continue;
@@ -31,10 +39,14 @@ export async function findLiar(
         inputs: await Promise.all(inputs.map((hash) => blobs.readAll(hash))),
         segment: task.kind === "prove" && task.inputHash ? await blobs.readAll(task.inputHash) : null,
       },
-      signal,
+      limited,
     );
     if (result.kind === "invalid") return { task, reason: result.reason };
     if (result.kind !== "valid") return null;
   }
-  return null;
+  // The proof is of the segments, and not of the request.
+  const split = failed.kind === "verify" ? done.find((task) => task.kind === "split") : undefined;
+  return split
+    ? { task: split, reason: "the finished proof is not valid, though every step after the split is" }
+    : null;
 }

@@ -25,7 +25,8 @@ export interface HousekeepingDeps {
 }
 
 /**
- * Every few seconds: this stage's sign of life, tasks of dead stages taken back, runs past their deadline ended, calls for
+ * Every few seconds: this stage's sign of life, tasks of dead stages taken back, runs past their deadline, and those of
+ * which all is done, ended, calls for
  * runs that another stage ended aborted. The first round, which gives back what an earlier process of this stage left,
  * is done when this returns.
  */
@@ -40,11 +41,12 @@ export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncD
       if (dispatcher.held().includes(task.id)) continue;
       log.warn({ run: task.proofId, task: task.planned.key }, "a task that no stage watches is taken back");
       const error = "no stage watched it any more";
-      await driver.setBack(task, { outcome: "busy", error, node: task.node ?? "" });
+      await driver.setBack(task, { outcome: "unwatched", error, node: task.node ?? "" });
     }
     for (const runId of await readLateRuns(database)) {
       await driver.end(runId, RUN_STATUS.INTERNAL_ERROR, "the run's deadline passed");
     }
+    await driver.succeedComplete();
     for (const runId of await readEndedRuns(database, dispatcher.runs())) dispatcher.abortRun(runId);
     dispatcher.wake();
   };

@@ -1,13 +1,8 @@
+import type { Logger } from "pino";
 import type { Database, Queryable } from "../../store/database.ts";
 import { STEP } from "../admit/proofRequest.ts";
 import type { Blob } from "../data/blobStore.ts";
-import {
-  type PlannedTask,
-  planTasks,
-  type RunShape,
-  type SegmentCount,
-  type TaskKind,
-} from "../plan/planTasks.ts";
+import { planTasks, type RunShape, type TaskKind } from "../plan/planTasks.ts";
 import type { TaskQueue } from "../schedule/taskQueue.ts";
 import {
   finishRun,
@@ -15,28 +10,26 @@ import {
   lockUnfinishedRun,
   type NewRun,
   type PipelineRun,
-  type RunEnd,
+  readCompleteRuns,
   reopenRun,
   setSegments,
   setStep,
 } from "../store/runs.ts";
-import { RUN_STATUS } from "../store/statuses.ts";
 import {
-  closeTasks,
   completeTasks,
-  discardOutput,
-  failTask,
   hasUnfinishedTasks,
   insertTasks,
+  isSplitDone,
   type PipelineTask,
-  putTaskBack,
-  readOpenTasks,
+  readEarlierNodes,
   readyTasks,
   reopenTasks,
   type TaskSetback,
 } from "../store/tasks.ts";
 import { createBatches } from "./batchByKey.ts";
-import { countSetback, failureOf, failureText, nameOf } from "./runFailure.ts";
+import { type Publish, publishResult } from "./runResult.ts";
+import { addUnknown, dropSegments, grow, hasSegments } from "./runSegments.ts";
+import { blame, endRun, type SetbackOptions, setBack } from "./runSetback.ts";
 
 /** What a finished task brings. */
 export interface TaskOutput extends Blob {
@@ -93,18 +86,10 @@ export interface RunDriverDeps {
   readonly database: Database;
   readonly queue: TaskQueue;
   readonly onChanged: (runId: string) => void;
-  /** Places the finished proof where its URL points. */
-  readonly publish: (run: PipelineRun, output: string) => Promise<string | undefined>;
+  readonly publish: Publish;
 }
 
-export interface RunDriverOptions {
-  readonly maxFailures: number;
-  readonly maxLosses: number;
-  /** A task to which nodes answer nothing but BUSY for so long fails. */
-  readonly busyLimitMs: (kind: TaskKind) => number;
-}
-
-export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions): RunDriver {
+export function createRunDriver(deps: RunDriverDeps, options: SetbackOptions): RunDriver {
   const { database, queue } = deps;
   const changing = async (
     runId: string,
@@ -127,13 +112,15 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
   });
   /** The proof is placed before the run's row is locked: a write to S3 may take long. */
   const succeed = async (runId: string): Promise<void> => {
-    const result = await publishResult(deps, runId);
-    if (result) await changing(runId, (client, run) => finishRun(client, run.id, { ...result, ...successOf(run) }));
-  };
-  const endRun = async (client: Queryable, run: PipelineRun, end: RunEnd): Promise<void> => {
-    await queue.drop(client, await readOpenTasks(client, run.id));
-    await closeTasks(client, run.id);
-    await finishRun(client, run.id, end);
+    try {
+      const end = await publishResult(database, deps.publish, runId);
+      if (end) await changing(runId, (client, run) => finishRun(client, run.id, end));
+    } catch (error) {
+      deps.log.warn(
+        { run: runId, reason: (error as Error).message },
+        "a proof can't be placed; trying again",
+      );
+    }
   };
 
   return {
@@ -154,33 +141,18 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
     dropSegments: async (split) =>
       void (await changing(split.proofId, async (client, run) => {
         const nodes = await readEarlierNodes(client, split);
-        deps.log.warn({ run: run.id, nodes }, "the split goes otherwise than that of an earlier node: it begins again");
+        deps.log.warn(
+          { run: run.id, nodes },
+          "the split goes otherwise than that of an earlier node: it begins again",
+        );
         await dropSegments(client, queue, run.id);
       })),
     setBack: async (task, setback) =>
-      void (await changing(task.proofId, async (client, run) => {
-        const after = countSetback(task, setback);
-        const busyMs = setback.outcome === "busy" && task.busySince ? Date.now() - task.busySince.getTime() : 0;
-        const isBusyTooLong = busyMs > options.busyLimitMs(task.kind);
-        if (isBusyTooLong || after.failures >= options.maxFailures || after.losses >= options.maxLosses) {
-          if (!(await failTask(client, task, setback))) return;
-          await queue.drop(client, [task]);
-          const error = failureText(task, setback) + (isBusyTooLong ? ` (for ${Math.round(busyMs / 1_000)} s)` : "");
-          return endRun(client, run, { ...failureOf(task.kind, run.shape), error });
-        }
-        const isFailure = after.failures > task.failures;
-        const delayMs = isFailure ? Math.min(LONGEST_BACKOFF_MS, 1_000 * 2 ** task.failures) : GIVE_BACK_MS;
-        if (!(await putTaskBack(client, task, setback, delayMs))) return;
-        await queue.giveBack(client, [{ id: task.id, kind: task.kind, priority: run.priority }], delayMs);
-      })),
+      void (await changing(task.proofId, (client, run) =>
+        setBack(client, queue, run, task, setback, options),
+      )),
     blame: async (task, culprit, reason) =>
-      void (await changing(task.proofId, async (client, run) => {
-        const error = `${nameOf(culprit)} by node ${culprit.node} is not valid: ${reason}`;
-        if (!(await failTask(client, task, { outcome: "failed", error, node: task.node ?? "" }))) return;
-        await queue.drop(client, [task]);
-        await discardOutput(client, culprit, error);
-        await endRun(client, run, { ...failureOf(culprit.kind, run.shape), error });
-      })),
+      void (await changing(task.proofId, (client, run) => blame(client, queue, run, task, culprit, reason))),
     async succeedComplete() {
       for (const runId of await readCompleteRuns(database)) await succeed(runId);
     },
@@ -190,7 +162,7 @@ export function createRunDriver(deps: RunDriverDeps, options: RunDriverOptions):
       return isRetried;
     },
     end: async (runId, status, error) =>
-      changing(runId, (client, run) => endRun(client, run, { status, step: run.step, error })),
+      changing(runId, (client, run) => endRun(client, queue, run, { status, step: run.step, error })),
   };
 }
 
@@ -209,10 +181,12 @@ async function begin(
 async function reopen(client: Queryable, queue: TaskQueue, runId: string): Promise<boolean> {
   const run = await reopenRun(client, runId);
   if (!run) return false;
+  if (run.shape.fromAgg) await setStep(client, runId, STEP.Snark);
   // Their old places in the queue would keep them from getting new ones.
   await queue.drop(client, await reopenTasks(client, runId));
   // What a split that turned out to be wrong brought is wrong too.
-  if (run.segments.total !== null && !(await isSplitDone(client, runId))) await dropSegments(client, queue, runId);
+  if (run.segments.total !== null && !(await isSplitDone(client, runId)))
+    await dropSegments(client, queue, runId);
   return true;
 }
 
@@ -240,9 +214,9 @@ async function finishTasks(
   if (run.step < step) await setStep(client, run.id, step);
   for (const { output } of fresh) {
     if (output.totalSteps === undefined) continue;
-    const total = output.segments ?? null;
-    const segments = total === null ? run.segments : { known: total, total };
-    await grow(client, run, segments, output.totalSteps, new Map());
+    const { segments: total, totalSteps } = output;
+    if (total === undefined) await setSegments(client, run.id, run.segments, totalSteps);
+    else await grow(client, run, { known: total, total }, totalSteps, new Map());
   }
   const keys = fresh.map(({ task }) => task.planned.key);
   if (await readyTasks(client, run.id, { takes: keys })) return false;

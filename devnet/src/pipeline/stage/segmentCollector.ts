@@ -18,6 +18,8 @@ export interface Collecting {
 
 export interface SegmentCollector {
   collect(task: PipelineTask, run: PipelineRun, sharesBase: boolean): Collecting;
+  /** Whether a split of that id runs here. */
+  expects(taskId: string): boolean;
   /** A node sent a segment of its split. Throws where no such split runs here. */
   receive(taskId: string, index: number, hash: string): Promise<void>;
   /** A node sent another file of its split: output_stream, public_values or vk. */
@@ -25,10 +27,13 @@ export interface SegmentCollector {
 }
 
 interface Split {
+  readonly task: PipelineTask;
   readonly run: PipelineRun;
   /** By number; the run learns of them without gaps. */
   readonly hashes: string[];
   told: number;
+  /** What an earlier start of the split brought too, and is not yet compared with that. */
+  again: Map<number, string>;
   telling: Promise<void>;
 }
 
@@ -55,10 +60,12 @@ export function createSegmentCollector(deps: CollectorDeps): SegmentCollector {
     collect(task, run, sharesBase) {
       // A node that still sends for an earlier process of the stage goes on where that one was.
       const told = run.segments.known;
-      const split: Split = { run, hashes: [], told, telling: Promise.resolve() };
+      const split: Split = { task, run, hashes: [], told, again: new Map(), telling: Promise.resolve() };
       splits.set(task.id, split);
       const stopped = new AbortController();
-      const watching = sharesBase ? watch(deps, split, stopped.signal) : Promise.resolve();
+      // Of a split that is repeated the folder holds what the earlier one left: it is read at the end.
+      const isFirst = task.attempt <= 1;
+      const watching = sharesBase && isFirst ? watch(deps, split, stopped.signal) : Promise.resolve();
       return {
         async finish(response) {
           stopped.abort();
@@ -71,11 +78,12 @@ export function createSegmentCollector(deps: CollectorDeps): SegmentCollector {
         },
       };
     },
+    expects: (taskId) => splits.has(taskId),
     async receive(taskId, index, hash) {
       const split = find(taskId);
       if (index >= MAX_SEGMENTS) throw new Error(`segment ${index} is beyond the limit of ${MAX_SEGMENTS}`);
       await deps.blobs.place(hash, folderOf(split.run).segment(index));
-      split.hashes[index] = hash;
+      note(split, index, hash);
       await tell(deps, split);
     },
     async receiveFile(taskId, name, hash) {
@@ -93,12 +101,18 @@ export function createSegmentCollector(deps: CollectorDeps): SegmentCollector {
   };
 }
 
+function note(split: Split, index: number, hash: string): void {
+  split.hashes[index] = hash;
+  if (index < split.told) split.again.set(index, hash);
+}
+
 /** The run learns of its segments in order, one call at a time. */
 function tell(deps: CollectorDeps, split: Split): Promise<void> {
   // What could not be told, as the database was away, is told with the next.
   split.telling = split.telling
     .catch(() => {})
     .then(async () => {
+      await compare(deps, split);
       const fresh: string[] = [];
       for (let next = split.told; split.hashes[next] !== undefined; next += 1)
         fresh.push(split.hashes[next]!);
@@ -110,11 +124,26 @@ function tell(deps: CollectorDeps, split: Split): Promise<void> {
   return split.telling;
 }
 
+/** Two splits that go differently can't be mixed: the later counts. */
+async function compare({ driver }: CollectorDeps, split: Split): Promise<void> {
+  const { again } = split;
+  if (again.size === 0) return;
+  if (!(await driver.hasSegments(split.run.id, again))) await startOver(driver, split);
+  // Those that came meanwhile stay.
+  for (const [index, hash] of again) if (split.hashes[index] === hash) split.again.delete(index);
+}
+
+async function startOver(driver: RunDriver, split: Split): Promise<void> {
+  await driver.dropSegments(split.task);
+  split.told = 0;
+  split.again = new Map();
+}
+
 async function readShared(deps: CollectorDeps, split: Split, count: number): Promise<void> {
   const folder = folderOf(split.run);
   for (let index = split.hashes.length; index < count; index += 1) {
     await deps.base.fetch(folder.segment(index));
-    split.hashes[index] = (await deps.blobs.putFile(folder.segment(index))).hash;
+    note(split, index, (await deps.blobs.putFile(folder.segment(index))).hash);
   }
   await tell(deps, split);
 }
@@ -142,18 +171,22 @@ async function finish(
 ): Promise<TaskEnd> {
   const totalSteps = BigInt(response.total_steps ?? 0);
   const total = response.total_segments ?? 0;
-  // The existing service's rule: a split without steps was none, and is tried again.
-  if (totalSteps === 0n) return { kind: "busy", reason: "the split answered without steps" };
+  const failed = (reason: string): TaskEnd => ({ kind: "failed", reason });
+  if (totalSteps === 0n) return failed("the split answered without steps");
+  if (total === 0 && split.run.shape.target !== "split") return failed("the split made no segments");
+  if (total > MAX_SEGMENTS) return failed(`the split made ${total} segments; the limit is ${MAX_SEGMENTS}`);
   if (sharesBase) await readShared(deps, split, total);
   await tell(deps, split);
   // Also those of an earlier attempt: a node that did the split before a crash does not send them again.
-  const known = await deps.driver.addSegments(split.run.id, [], 0);
-  if (known !== total) {
-    return {
-      kind: "failed",
-      reason: `the split says that it made ${total} segments, but ${known} are there`,
-    };
+  const countKnown = () => deps.driver.addSegments(split.run.id, [], 0);
+  let known = await countKnown();
+  if (known > total && split.hashes.length === total && !split.hashes.includes(undefined!)) {
+    // An earlier start of the split brought more.
+    await startOver(deps.driver, split);
+    await tell(deps, split);
+    known = await countKnown();
   }
+  if (known !== total) return failed(`the split says that it made ${total} segments, but ${known} are there`);
   const { hash, bytes } = await deps.blobs.put(new TextEncoder().encode(`${total}\n`));
-  return { kind: "done", output: { hash, bytes, segments: { total, totalSteps } } };
+  return { kind: "done", output: { hash, bytes, segments: total, totalSteps } };
 }

@@ -1,13 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { sep } from "node:path";
 import type { Database } from "../../store/database.ts";
-import type { StepName } from "../config.ts";
+import type { PipelineConfig } from "../config.ts";
 import type { BlobStore } from "../data/blobStore.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
 import type { ProverNode } from "../nodes/proverNode.ts";
 import type { PipelineRun } from "../store/runs.ts";
 import { type PipelineTask, readInputs } from "../store/tasks.ts";
 import { RESULT_CODE, type WireTaskResponse } from "../wire/messages.ts";
+import { deadlineMsOf } from "./deadlines.ts";
 import type { TaskOutput } from "./runDriver.ts";
 import { parseBincodeList } from "./runInputs.ts";
 import type { SegmentCollector } from "./segmentCollector.ts";
@@ -33,6 +34,8 @@ export type TaskEnd =
   | { readonly kind: "lost"; readonly reason: string }
   /** The node has no room now. */
   | { readonly kind: "busy"; readonly reason: string }
+  /** The node was not asked, or its answer could not be read, as the database is away. */
+  | { readonly kind: "unwatched"; readonly reason: string }
   | { readonly kind: "cancelled" };
 
 /** One call of one task at one node. */
@@ -50,12 +53,9 @@ export interface TaskCallerDeps {
   readonly verify: VerifyStep | null;
 }
 
-/** The existing service waits so long. */
-const DEFAULT_DEADLINE_MS = 7_200_000;
-
 export function createTaskCaller(
   deps: TaskCallerDeps,
-  options: { readonly deadlineSeconds: Partial<Readonly<Record<StepName, number>>> },
+  options: Pick<PipelineConfig, "deadline_seconds">,
 ): TaskCaller {
   const readData = async (task: PipelineTask, run: PipelineRun): Promise<TaskData> => {
     const { flags, index } = task.planned;
@@ -85,13 +85,15 @@ export function createTaskCaller(
       const data = await readData(task, run);
       if (task.kind === "verify") return verifyTask(deps, run, data, signal);
       const { kind } = task;
-      const stepMs = (options.deadlineSeconds[kind] ?? DEFAULT_DEADLINE_MS / 1_000) * 1_000;
+      if (!node.client)
+        return { kind: "failed", reason: "the node gave no address under which it can be called" };
+      const stepMs = deadlineMsOf(kind, options);
       // It may wait there for one that takes as long.
       const deadlineMs = node.work.count > node.slots ? 2 * stepMs : stepMs;
       const collecting = kind === "split" ? deps.segments.collect(task, run, node.sharesBase) : null;
       try {
         const files = wirePaths(deps.base, filesOf(kind, task, run));
-        const outcome = await node.client!.call(
+        const outcome = await node.client.call(
           METHODS[kind],
           wireRequest(deps.base, taskRequest(kind, task, run, data)),
           node.sharesBase ? null : { dataAddr: deps.dataAddr(), files },
@@ -106,7 +108,7 @@ export function createTaskCaller(
         if (outcome.kind !== "answered") return outcome;
         const end = endOf(outcome.response);
         if (end) return end;
-        if (!collecting) return await store(deps.blobs, outputOf(kind, outcome.response));
+        if (!collecting) return await store(deps.blobs, kind, outcome.response);
         return await collecting.finish(outcome.response);
       } finally {
         collecting?.stop();
@@ -162,8 +164,7 @@ function wirePaths(base: SharedBase, files: Readonly<Record<string, string>>): R
 /** Null where the node says that it did it. */
 function endOf(response: WireTaskResponse): TaskEnd | null {
   const { result } = response;
-  // The existing service puts a task without a result back into the queue.
-  if (!result) return { kind: "busy", reason: "the answer has no result" };
+  if (!result) return { kind: "failed", reason: "the answer has no result" };
   if (result.code === RESULT_CODE.OK) return null;
   if (result.code === RESULT_CODE.BUSY) return { kind: "busy", reason: result.message || "busy" };
   const unspecified =
@@ -177,7 +178,9 @@ async function readReceipts(blobs: BlobStore, run: PipelineRun): Promise<Uint8Ar
   return path === "" ? [] : parseBincodeList(await blobs.readAll(files[path]!));
 }
 
-async function store(blobs: BlobStore, output: Uint8Array): Promise<TaskEnd> {
+async function store(blobs: BlobStore, kind: CallKind, response: WireTaskResponse): Promise<TaskEnd> {
+  const output = outputOf(kind, response);
   if (output.length === 0) return { kind: "failed", reason: "the node answered OK without an output" };
-  return { kind: "done", output: await blobs.put(output) };
+  const totalSteps = kind === "single" ? { totalSteps: BigInt(response.total_steps ?? 0) } : {};
+  return { kind: "done", output: { ...(await blobs.put(output)), ...totalSteps } };
 }

@@ -5,6 +5,7 @@ import type { PipelineConfig } from "../config.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
 import { createStepFolder } from "../steps/stepFolder.ts";
 import type { StepRunner } from "../steps/stepRunner.ts";
+import { deadlineMsOf } from "./deadlines.ts";
 
 /** An output, and what it was made of. */
 export interface Checkable {
@@ -25,8 +26,6 @@ export type CheckResult =
 /** Runs here, at the stage, which need not trust its nodes. */
 export type VerifyStep = (checkable: Checkable, signal: AbortSignal) => Promise<CheckResult>;
 
-const DEFAULT_DEADLINE_SECONDS = 600;
-
 /** Null where no such step is configured. */
 export function createVerifyStep(
   run: StepRunner,
@@ -34,10 +33,10 @@ export function createVerifyStep(
   workDir: string,
 ): VerifyStep | null {
   const step = config.steps.verify;
-  const deadlineSeconds = config.deadline_seconds.verify ?? DEFAULT_DEADLINE_SECONDS;
+  const deadlineMs = deadlineMsOf("verify", config);
   if (!step) return null;
   return async (checkable, signal) => {
-    const late = AbortSignal.timeout(deadlineSeconds * 1_000);
+    const late = AbortSignal.timeout(deadlineMs);
     await using folder = await createStepFolder(workDir);
     await write(join(folder.input, "proof"), checkable.proof);
     const { publicInput } = checkable;
@@ -54,7 +53,8 @@ export function createVerifyStep(
       return { kind: "valid" };
     } catch (error) {
       if (signal.aborted) return { kind: "cancelled" };
-      if (late.aborted) return { kind: "late", reason: `the check did not end within ${deadlineSeconds} s` };
+      if (late.aborted)
+        return { kind: "late", reason: `the check did not end within ${deadlineMs / 1_000} s` };
       if (isGevulotError(error, "STEP_FAILED")) return { kind: "invalid", reason: error.message };
       throw error;
     }

@@ -6,13 +6,16 @@ import type { QueuedTask } from "../schedule/taskQueue.ts";
 import { TASK_STATUS, TASK_TYPE, taskKindOf } from "./statuses.ts";
 
 export interface QueueLevel {
-  /** Tasks in the queue, not at a node. */
+  /** Tasks in the queue that can be claimed now. */
   readonly queued: number;
   /** There are tasks that can start and are not in the queue. */
   readonly hasMore: boolean;
   /** The one in the queue that goes first: its run's priority, and since when it is there. Null where there is none. */
   readonly head: QueueHead | null;
 }
+
+/** Not delayed after a setback. */
+const CLAIMABLE = "(task.not_before is null or task.not_before <= now())";
 
 export async function readQueueLevels(
   client: Queryable,
@@ -27,13 +30,13 @@ export async function readQueueLevels(
   }>(
     `select itype, head.priority, head.queued_at,
        (select count(*)::int from prove_task as task
-        where task.itype = kind.itype and status = ${TASK_STATUS.ready} and is_queued) as queued,
+        where task.itype = kind.itype and status = ${TASK_STATUS.ready} and is_queued and ${CLAIMABLE}) as queued,
        exists (select 1 from prove_task as task
         where task.itype = kind.itype and status = ${TASK_STATUS.ready} and not is_queued) as has_more
      from unnest($1::int[]) as kind (itype)
      left join lateral (
        select run.priority, task.queued_at from prove_task as task join stage_task as run on run.id = task.proof_id
-       where task.itype = kind.itype and task.status = ${TASK_STATUS.ready} and is_queued
+       where task.itype = kind.itype and task.status = ${TASK_STATUS.ready} and is_queued and ${CLAIMABLE}
        order by run.priority desc, task.queued_at limit 1) as head on true`,
     [kinds.map((kind) => TASK_TYPE[kind])],
   );

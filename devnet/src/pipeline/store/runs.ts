@@ -1,6 +1,6 @@
 import type { Queryable } from "../../store/database.ts";
 import type { RunShape, SegmentCount } from "../plan/planTasks.ts";
-import { RUN_STATUS } from "./statuses.ts";
+import { RUN_STATUS, TASK_STATUS } from "./statuses.ts";
 
 /** A row of `stage_task`. */
 export interface PipelineRun {
@@ -113,7 +113,7 @@ export async function setSegments(
 export async function setStep(client: Queryable, id: string, step: number): Promise<void> {
   await client.query(
     `update stage_task set step = $2, check_at = extract(epoch from now())::bigint, updated_at = now()
-     where id = $1 and step <> $2`,
+     where id = $1`,
     [id, step],
   );
 }
@@ -136,15 +136,29 @@ export async function finishRun(client: Queryable, id: string, end: RunEnd): Pro
   );
 }
 
-/** Of a run that failed or was cancelled. */
-export async function reopenRun(client: Queryable, id: string): Promise<boolean> {
-  const reopened = await client.query(
-    `update stage_task set status = $2, error = null, finished_at = null, deadline_at = null, updated_at = now(),
-       check_at = extract(epoch from now())::bigint
-     where id = $1 and finished_at is not null and status <> $3`,
+/**
+ * A run that failed or was cancelled goes on. It has its time once more, where it was given one.
+ * @returns null where it goes on already, or succeeded
+ */
+export async function reopenRun(client: Queryable, id: string): Promise<PipelineRun | null> {
+  const reopened = await client.query<RunRow>(
+    `update stage_task set status = $2, step = 0, error = null, finished_at = null,
+       deadline_at = now() + (deadline_at - coalesce(retried_at, created_at)), retried_at = now(),
+       updated_at = now(), check_at = extract(epoch from now())::bigint
+     where id = $1 and finished_at is not null and status <> $3 returning *`,
     [id, RUN_STATUS.COMPUTING, RUN_STATUS.SUCCESS],
   );
-  return reopened.rowCount === 1;
+  return reopened.rows[0] ? toRun(reopened.rows[0]) : null;
+}
+
+/** Runs that go on although all their tasks are done. */
+export async function readCompleteRuns(client: Queryable): Promise<string[]> {
+  const found = await client.query<{ id: string }>(
+    `select id from stage_task as run where finished_at is null
+       and not exists (select 1 from prove_task where proof_id = run.id and status <> ${TASK_STATUS.done})
+       and exists (select 1 from prove_task where proof_id = run.id)`,
+  );
+  return found.rows.map((row) => row.id);
 }
 
 export interface RunRow {

@@ -59,8 +59,11 @@ export async function readEndedRuns(client: Queryable, runIds: readonly string[]
 
 /** The existing service's heartbeat of a run. */
 export async function beatRuns(client: Queryable): Promise<void> {
+  // A run that is being changed beats by that, or the next time.
   await client.query(
     `update stage_task set check_at = extract(epoch from now())::bigint
-     where finished_at is null and check_at < extract(epoch from now())::bigint - 5`,
+     where id in (select id from stage_task
+                  where finished_at is null and check_at < extract(epoch from now())::bigint - 5
+                  for update skip locked)`,
   );
 }

@@ -5,7 +5,7 @@ import { TASK_STATUS, TASK_TYPE, taskKindOf } from "./statuses.ts";
 
 /** A row of `prove_task`: a node of a run's graph. */
 export interface PipelineTask {
-  /** A UUID, the `computed_request_id` on the wire; it stays the same over every retry and crash. */
+  /** A UUID, the `computed_request_id` on the wire. It stays over every crash; a retry of the run gives a new one. */
   readonly id: string;
   readonly proofId: string;
   readonly kind: TaskKind;
@@ -19,7 +19,14 @@ export interface PipelineTask {
   readonly losses: number;
   /** Nodes on which it failed. */
   readonly notOn: readonly string[];
+  /** How often it was started; answers of an earlier start than the last change nothing. */
+  readonly attempt: number;
+  /** Since when nodes answer nothing but BUSY. */
+  readonly busySince: Date | null;
 }
+
+/** What the queue knows of a task. */
+export type TaskRef = Pick<PipelineTask, "id" | "kind">;
 
 /**
  * Adds planned tasks; those that take nothing, or only what is there, can start at once.
@@ -50,21 +57,27 @@ export async function insertTasks(
       planned.map((task) => inputs.get(task.key) ?? null),
     ],
   );
-  await readyTasks(client, proofId, null);
+  const keys = planned.filter((task) => task.needs.length > 0).map((task) => task.key);
+  if (keys.length > 0) await readyTasks(client, proofId, { keys });
 }
 
+/** Which waiting tasks are looked at: these, those that take what these made, or all. */
+export type Candidates = { readonly keys: readonly string[] } | { readonly takes: readonly string[] } | "all";
+
 /**
- * Makes those tasks ready whose inputs are all there; after `keys` were done only those that take one are looked at.
+ * Makes those tasks ready whose inputs are all there.
  * @returns whether there were any
  */
-export async function readyTasks(
-  client: Queryable,
-  proofId: string,
-  keys: readonly string[] | null,
-): Promise<boolean> {
+export async function readyTasks(client: Queryable, proofId: string, which: Candidates): Promise<boolean> {
+  const [condition, keys] =
+    which === "all"
+      ? ["$2::text[] = '{}'", []]
+      : "keys" in which
+        ? ["key = any ($2::text[])", which.keys]
+        : ["needs && $2::text[]", which.takes];
   const ready = await client.query(
     `update prove_task as task set status = ${TASK_STATUS.ready}, updated_at = now()
-     where proof_id = $1 and status = ${TASK_STATUS.waiting} and ($2::text[] is null or needs && $2)
+     where proof_id = $1 and status = ${TASK_STATUS.waiting} and ${condition}
        and not exists (
          select 1 from unnest(task.needs) as need (key)
          left join prove_task as input on input.proof_id = $1 and input.key = need.key
@@ -84,7 +97,7 @@ export async function startTasks(
   await client.query(
     `with started as (
        update prove_task set status = ${TASK_STATUS.running}, stage_id = $1, node_info = place.node, started_at = now(),
-         check_at = extract(epoch from now())::bigint, updated_at = now()
+         attempt = attempt + 1, not_before = null, check_at = extract(epoch from now())::bigint, updated_at = now()
        from unnest($2::text[], $3::text[]) as place (id, node) where prove_task.id = place.id
        returning prove_task.id, place.node)
      insert into pipeline_attempt (task_id, node) select id, node from started`,
@@ -127,34 +140,59 @@ export async function completeTasks(client: Queryable, tasks: readonly DoneTask[
 }
 
 export interface TaskSetback {
-  /** `failed`: the node says so; `lost`: no answer came; `busy`: the node had no room. */
-  readonly outcome: "failed" | "lost" | "busy" | "late";
+  /**
+   * `failed`: the node says so; `late`: no answer in time; `lost`: the node is gone; `busy`: it had no room; `unwatched`:
+   * the stage that waited for the answer is gone, so the node may have it.
+   */
+  readonly outcome: "failed" | "late" | "lost" | "busy" | "unwatched";
   readonly error: string;
   readonly node: string;
 }
 
-/** Puts a task back so that it starts again, elsewhere where it failed. False where it doesn't run any more. */
-export async function putTaskBack(client: Queryable, id: string, setback: TaskSetback): Promise<boolean> {
-  const isFailure = setback.outcome === "failed" || setback.outcome === "late";
+/**
+ * Puts a task back so that it starts again after a delay, elsewhere where it failed or found no room.
+ * @returns false where that start of it is over already
+ */
+export async function putTaskBack(
+  client: Queryable,
+  task: Pick<PipelineTask, "id" | "attempt">,
+  setback: TaskSetback,
+  delayMs: number,
+): Promise<boolean> {
+  const { outcome, error, node } = setback;
+  const isFailure = outcome === "failed" || outcome === "late";
   const put = await client.query(
-    `update prove_task set status = ${TASK_STATUS.ready}, stage_id = null, error = $2, updated_at = now(),
-       queued_at = now(), failures = failures + $3, losses = losses + $4,
-       not_on = case when $3 = 1 and not $5 = any (not_on) then not_on || $5::text else not_on end
-     where id = $1 and status = ${TASK_STATUS.running}`,
-    [id, setback.error, isFailure ? 1 : 0, setback.outcome === "lost" ? 1 : 0, setback.node],
+    `update prove_task set status = ${TASK_STATUS.ready}, stage_id = null, error = $3, updated_at = now(), queued_at = now(),
+       not_before = now() + make_interval(secs => $4), failures = failures + $5, losses = losses + $6,
+       not_on = case when $5 = 1 and not $7 = any (not_on) then not_on || $7::text else not_on end,
+       busy_since = case when $8 then coalesce(busy_since, now()) end,
+       node_info = case when $8 then null else node_info end
+     where id = $1 and status = ${TASK_STATUS.running} and attempt = $2`,
+    [
+      ...[task.id, task.attempt, error, delayMs / 1_000, isFailure ? 1 : 0, outcome === "lost" ? 1 : 0],
+      ...[node, outcome === "busy"],
+    ],
   );
   if (put.rowCount === 0) return false;
-  await endAttempt(client, id, setback.outcome, setback.error);
+  await endAttempt(client, task.id, outcome, error);
   return true;
 }
 
-export async function failTask(client: Queryable, id: string, setback: TaskSetback): Promise<void> {
-  await client.query(
-    `update prove_task set status = ${TASK_STATUS.failed}, error = $2, finished_at = now(), updated_at = now()
-     where id = $1`,
-    [id, setback.error],
+/** @returns false where that start of the task is over already */
+export async function failTask(
+  client: Queryable,
+  task: Pick<PipelineTask, "id" | "attempt">,
+  setback: TaskSetback,
+): Promise<boolean> {
+  const failed = await client.query(
+    `update prove_task set status = ${TASK_STATUS.failed}, is_queued = false, error = $3, finished_at = now(),
+       updated_at = now()
+     where id = $1 and status = ${TASK_STATUS.running} and attempt = $2`,
+    [task.id, task.attempt, setback.error],
   );
-  await endAttempt(client, id, setback.outcome, setback.error);
+  if (failed.rowCount === 0) return false;
+  await endAttempt(client, task.id, setback.outcome, setback.error);
+  return true;
 }
 
 async function endAttempt(
@@ -174,7 +212,8 @@ async function endAttempt(
 export async function closeTasks(client: Queryable, proofId: string): Promise<void> {
   await client.query(
     `with closed as (
-       update prove_task set status = ${TASK_STATUS.waiting}, is_queued = false, stage_id = null, updated_at = now()
+       update prove_task set status = ${TASK_STATUS.waiting}, is_queued = false, not_before = null, stage_id = null,
+         updated_at = now()
        where proof_id = $1 and status in (${TASK_STATUS.ready}, ${TASK_STATUS.running}) returning id)
      update pipeline_attempt set finished_at = now(), outcome = 'ended'
      where task_id in (select id from closed) and finished_at is null`,
@@ -201,20 +240,60 @@ export async function discardOutput(client: Queryable, task: PipelineTask, error
   );
 }
 
-/** Everything that is not done starts again, and what was made of an output that is gone. */
-export async function reopenTasks(client: Queryable, proofId: string): Promise<PipelineTask[]> {
-  const reopened = await client.query<TaskRow>(
+/**
+ * Everything that is not done starts again, and what was made of an output that is gone. Under new ids: a node may have an
+ * answer to the old one that was made of a wrong input, or a call that still goes on.
+ * @returns as which the queue knows them
+ */
+export async function reopenTasks(client: Queryable, proofId: string): Promise<TaskRef[]> {
+  const reopened = await client.query<{ id: string; itype: number }>(
     `with recursive open (key) as (
        select key from prove_task where proof_id = $1 and status <> ${TASK_STATUS.done}
        union
-       select task.key from prove_task as task join open on open.key = any (task.needs) where task.proof_id = $1)
-     update prove_task set status = ${TASK_STATUS.waiting}, is_queued = false, stage_id = null, failures = 0, losses = 0,
-       error = null, output_hash = null, finished_at = null, updated_at = now()
-     where proof_id = $1 and key in (select key from open) returning *`,
+       select task.key from prove_task as task join open on open.key = any (task.needs) where task.proof_id = $1),
+     old as (select id from prove_task where proof_id = $1 and key in (select key from open))
+     update prove_task as task set id = gen_random_uuid()::text, status = ${TASK_STATUS.waiting}, is_queued = false,
+       not_before = null, stage_id = null, node_info = null, failures = 0, losses = 0, busy_since = null, error = null,
+       output_hash = null, finished_at = null, updated_at = now()
+     from old where task.id = old.id returning old.id, itype`,
     [proofId],
   );
-  await readyTasks(client, proofId, null);
-  return reopened.rows.map(toTask);
+  await readyTasks(client, proofId, "all");
+  return reopened.rows.map(toRef);
+}
+
+/**
+ * Takes out all tasks but the split.
+ * @returns as which the queue knows them
+ */
+export async function removeBehindSplit(client: Queryable, proofId: string): Promise<TaskRef[]> {
+  const removed = await client.query<{ id: string; itype: number }>(
+    `delete from prove_task where proof_id = $1 and itype <> ${TASK_TYPE.split} returning id, itype`,
+    [proofId],
+  );
+  return removed.rows.map(toRef);
+}
+
+/** SHA-256 of the segments of these proves, by key. */
+export async function readSegmentHashes(
+  client: Queryable,
+  proofId: string,
+  keys: readonly string[],
+): Promise<ReadonlyMap<string, string | null>> {
+  const found = await client.query<{ key: string; input_hash: string | null }>(
+    "select key, input_hash from prove_task where proof_id = $1 and key = any ($2)",
+    [proofId, keys],
+  );
+  return new Map(found.rows.map((row) => [row.key, row.input_hash]));
+}
+
+/** The nodes of a task's starts before this one, the last first. */
+export async function readEarlierNodes(client: Queryable, task: Pick<PipelineTask, "id">): Promise<string[]> {
+  const found = await client.query<{ node: string }>(
+    `select node from pipeline_attempt where task_id = $1 and finished_at is not null order by id desc`,
+    [task.id],
+  );
+  return [...new Set(found.rows.map(({ node }) => node))];
 }
 
 /** In the order in which they were made. */
@@ -226,6 +305,27 @@ export async function readDoneTasks(client: Queryable, proofId: string): Promise
   return found.rows.map(toTask);
 }
 
+export async function isSplitDone(client: Queryable, proofId: string): Promise<boolean> {
+  const found = await client.query(
+    `select 1 from prove_task where proof_id = $1 and itype = ${TASK_TYPE.split} and status = ${TASK_STATUS.done}`,
+    [proofId],
+  );
+  return found.rowCount === 1;
+}
+
+/** SHA-256 of a done task's output, or null. */
+export async function readOutputHash(
+  client: Queryable,
+  proofId: string,
+  key: string,
+): Promise<string | null> {
+  const found = await client.query<{ output_hash: string | null }>(
+    "select output_hash from prove_task where proof_id = $1 and key = $2",
+    [proofId, key],
+  );
+  return found.rows[0]?.output_hash ?? null;
+}
+
 export async function hasUnfinishedTasks(client: Queryable, proofId: string): Promise<boolean> {
   const found = await client.query(
     `select 1 from prove_task where proof_id = $1 and status <> ${TASK_STATUS.done} limit 1`,
@@ -234,10 +334,17 @@ export async function hasUnfinishedTasks(client: Queryable, proofId: string): Pr
   return found.rowCount === 1;
 }
 
-/** They are behind the others of the queue again, so that their kind does not go first for what can't start. */
-export async function requeueTasks(client: Queryable, ids: readonly string[]): Promise<void> {
+/** They are behind the others of the queue again, and nobody gets them before the delay is over. */
+export async function requeueTasks(
+  client: Queryable,
+  ids: readonly string[],
+  delayMs: number,
+): Promise<void> {
   if (ids.length === 0) return;
-  await client.query("update prove_task set queued_at = now() where id = any ($1)", [ids]);
+  await client.query(
+    "update prove_task set queued_at = now(), not_before = now() + make_interval(secs => $2) where id = any ($1)",
+    [ids, delayMs / 1_000],
+  );
 }
 
 /** Of these tasks those that can start, in that order, with their rows locked. */
@@ -271,6 +378,12 @@ export interface TaskRow {
   readonly failures: number;
   readonly losses: number;
   readonly not_on: string[];
+  readonly attempt: number;
+  readonly busy_since: Date | null;
+}
+
+function toRef({ id, itype }: { readonly id: string; readonly itype: number }): TaskRef {
+  return { id, kind: taskKindOf(itype) };
 }
 
 export function toTask(row: TaskRow): PipelineTask {
@@ -285,5 +398,7 @@ export function toTask(row: TaskRow): PipelineTask {
     failures: row.failures,
     losses: row.losses,
     notOn: row.not_on,
+    attempt: row.attempt,
+    busySince: row.busy_since,
   };
 }

@@ -1,0 +1,261 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { credentials } from "@grpc/grpc-js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createStack } from "../../devnet/src/disposeStack.ts";
+import { createBlobStore } from "../../devnet/src/pipeline/data/blobStore.ts";
+import { createNodePool, type NodePool } from "../../devnet/src/pipeline/nodes/nodePool.ts";
+import type { RunShape, TaskKind } from "../../devnet/src/pipeline/plan/planTasks.ts";
+import { createTaskQueue, type TaskQueue } from "../../devnet/src/pipeline/schedule/taskQueue.ts";
+import { claimTasks, releaseTasks, type Start } from "../../devnet/src/pipeline/stage/claimTasks.ts";
+import { findLiar } from "../../devnet/src/pipeline/stage/findLiar.ts";
+import { createRunDriver, type RunDriver } from "../../devnet/src/pipeline/stage/runDriver.ts";
+import { migratePipeline } from "../../devnet/src/pipeline/store/migratePipeline.ts";
+import { readQueueLevels } from "../../devnet/src/pipeline/store/releases.ts";
+import { findRun, type RunContext } from "../../devnet/src/pipeline/store/runs.ts";
+import type { PipelineTask } from "../../devnet/src/pipeline/store/tasks.ts";
+import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
+import { createDatabase, type Database } from "../../devnet/src/store/database.ts";
+import { createPostgres } from "../../devnet/src/up/postgres.ts";
+import { quiet } from "../fixtures/pipeline/pipelineNet.ts";
+
+const SHAPE: RunShape = {
+  version: "zkm",
+  target: "snark",
+  fromAgg: false,
+  singleNode: false,
+  deferredProofs: 0,
+  verifies: false,
+};
+const SUCCESS = 0;
+const CANCELLED = 4;
+const HOUR_MS = 3_600_000;
+
+let stack: AsyncDisposable;
+let dir: string;
+let database: Database;
+let queue: TaskQueue;
+let pool: NodePool;
+let driver: RunDriver;
+let publish: () => Promise<string | undefined> = async () => undefined;
+
+beforeAll(async () => {
+  await using starting = createStack();
+  dir = await mkdtemp(join(tmpdir(), "gevulot-driver-"));
+  starting.defer(() => rm(dir, { recursive: true, force: true }));
+  const postgres = starting.use(await createPostgres({ dataDir: join(dir, "pg"), durable: false }));
+  const url = await postgres.createDatabase("pipeline");
+  database = starting.use(await createDatabase({ log: quiet }, { url }));
+  await migratePipeline(database);
+  queue = starting.use(await createTaskQueue({ log: quiet, database }, { expireSeconds: 1_000 }));
+  const { prover } = loadProtos();
+  const about = {
+    log: quiet,
+    prover,
+    credentials: credentials.createInsecure(),
+    now: Date.now,
+    onRoom: () => {},
+  };
+  // Nobody is called here: what nodes would answer is told to the driver.
+  pool = starting.use(createNodePool(about, { proverAddrs: ["127.0.0.1:1"], baseId: "", verifies: false }));
+  driver = createRunDriver(
+    { log: quiet, database, queue, onChanged: () => {}, publish: () => publish() },
+    { maxFailures: 4, maxLosses: 20, busyLimitMs: () => HOUR_MS },
+  );
+  stack = starting.move();
+});
+afterAll(() => stack?.[Symbol.asyncDispose]());
+
+async function begin(shape: Partial<RunShape> = {}, deadlineAt: Date | null = null): Promise<string> {
+  const id = randomUUID();
+  const run = { id, address: "a", step: 0, requestHash: "", priority: 0, maxProvers: 0, deadlineAt };
+  const context = {} as RunContext;
+  await driver.begin({ ...run, context, shape: { ...SHAPE, ...shape } }, new Map(), async () => {});
+  return id;
+}
+
+/** Starts the next task of a kind as soon as the queue gives it. */
+async function start(kind: TaskKind): Promise<Start> {
+  let starts: Start[] = [];
+  const claim = async (): Promise<number> => {
+    for (const node of pool.nodes()) for (const { task } of starts) node.work.remove(task.id, false);
+    const deps = { database, queue, pool, stageId: "stage" };
+    await releaseTasks(deps);
+    starts = await claimTasks(deps, kind, new Set());
+    return starts.length;
+  };
+  await expect.poll(claim, { timeout: 20_000, interval: 200 }).toBe(1);
+  const [started] = starts;
+  started!.node.work.remove(started!.task.id, false);
+  return started!;
+}
+
+const rowOf = async (id: string) =>
+  (await database.query<Record<string, unknown>>("select * from prove_task where id = $1", [id])).rows[0];
+const hash = (letter: string) => letter.repeat(64);
+const output = (letter: string) => ({ hash: hash(letter), bytes: 1 });
+const splitOf = (segments: number) => ({ ...output("5"), segments, totalSteps: 9n });
+const end = (run: string) => driver.end(run, CANCELLED, "cancelled");
+
+describe("starts of a task", () => {
+  it("what an earlier one says changes nothing once a later one began", async () => {
+    const run = await begin();
+    const { task: first } = await start("split");
+    await driver.setBack(first, { outcome: "unwatched", error: "", node: "a" });
+    const { task: second } = await start("split");
+    expect(second).toMatchObject({ id: first.id, attempt: first.attempt + 1 });
+    await driver.setBack(first, { outcome: "failed", error: "late news", node: "a" });
+    await driver.blame({ ...first, kind: "verify" }, first, "late news");
+    expect(await rowOf(first.id)).toMatchObject({ status: 2, failures: 0, attempt: second.attempt });
+    // An output is one, whoever brings it.
+    await driver.complete(first, splitOf(1), null);
+    expect(await rowOf(first.id)).toMatchObject({ status: 3 });
+    await end(run);
+  });
+
+  it("the queue gives one up that takes too long, and it starts again all the same when it fails", async () => {
+    const run = await begin();
+    const { task } = await start("split");
+    await database.query("update pipeline_queue.job set state = 'retry' where id = $1::uuid", [task.id]);
+    expect(await claimTasks({ database, queue, pool, stageId: "stage" }, "split", new Set())).toEqual([]);
+    await driver.setBack(task, { outcome: "lost", error: "", node: "a" });
+    expect((await start("split")).task).toMatchObject({ id: task.id, losses: 1 });
+    await end(run);
+  });
+
+  it("one that waits after a failure keeps no other from the queue", async () => {
+    const run = await begin();
+    const { task } = await start("split");
+    await driver.setBack({ ...task, failures: 3 - 1 }, { outcome: "failed", error: "", node: "a" });
+    const levels = await readQueueLevels(database, ["split"]);
+    expect(levels.get("split")).toEqual({ queued: 0, hasMore: false, head: null });
+    const other = await begin();
+    expect((await start("split")).task.proofId).toBe(other);
+    await end(run);
+    await end(other);
+  });
+});
+
+describe("a run's end", () => {
+  it("holds no lock while the proof is placed, and comes later where that failed", async () => {
+    const run = await begin({ singleNode: true });
+    const { task } = await start("single");
+    let fail = (_: Error): void => {};
+    const placing = new Promise<undefined>((_, reject) => {
+      fail = reject;
+    });
+    publish = () => placing;
+    const completing = driver.complete(task, { ...output("b"), totalSteps: 7n }, null);
+    await expect.poll(async () => (await rowOf(task.id))?.status).toBe(3);
+    await database.query("select 1 from stage_task where id = $1 for update nowait", [run]);
+    fail(new Error("the disk is full"));
+    await completing;
+    expect(await findRun(database, run)).toMatchObject({ status: 2, finishedAt: null });
+    publish = async () => "text";
+    await driver.succeedComplete();
+    expect(await findRun(database, run)).toMatchObject({
+      ...{ status: SUCCESS, step: 5, resultHash: hash("b"), result: "text", totalSteps: 7n },
+    });
+  });
+
+  it("its step never goes back", async () => {
+    const run = await begin();
+    const { task: split } = await start("split");
+    await driver.addSegments(run, [hash("1")], 0);
+    await driver.complete((await start("prove")).task, output("2"), null);
+    expect(await findRun(database, run)).toMatchObject({ step: 3 });
+    await driver.complete(split, splitOf(1), null);
+    expect(await findRun(database, run)).toMatchObject({ step: 3 });
+    await end(run);
+  });
+
+  it("of a composite proof the result is the first segment's receipt, not the last that came", async () => {
+    const run = await begin({ target: "prove" });
+    const { task: split } = await start("split");
+    await driver.addSegments(run, [hash("1"), hash("2")], 0);
+    const proves = [(await start("prove")).task, (await start("prove")).task];
+    await driver.complete(split, splitOf(2), null);
+    for (const { planned, ...task } of proves.sort((left, right) => left.planned.index - right.planned.index))
+      await driver.complete({ planned, ...task }, output(planned.index === 0 ? "c" : "d"), null);
+    expect(await findRun(database, run)).toMatchObject({ status: SUCCESS, step: 6, resultHash: hash("c") });
+  });
+});
+
+describe("a retry", () => {
+  it("has the run's time once more, each time, and begins at its first step", async () => {
+    const run = await begin({}, new Date(Date.now() + HOUR_MS / 6));
+    await database.query(
+      "update stage_task set created_at = deadline_at - interval '1 hour', step = 5 where id = $1",
+      [run],
+    );
+    for (const _ of [1, 2]) {
+      await end(run);
+      await driver.retry(run);
+      const { deadlineAt, step } = (await findRun(database, run))!;
+      expect(Math.abs(deadlineAt!.getTime() - Date.now() - HOUR_MS)).toBeLessThan(60_000);
+      expect(step).toBe(0);
+    }
+    await end(run);
+  });
+
+  it("gives what was not done, or made of something wrong, ids that no node knows", async () => {
+    const run = await begin({ verifies: true });
+    const { task: split } = await start("split");
+    await driver.addSegments(run, [hash("1"), hash("2")], 0);
+    await driver.complete(split, splitOf(2), null);
+    const proves = [(await start("prove")).task, (await start("prove")).task];
+    for (const task of proves) await driver.complete(task, output("3"), null);
+    const { task: agg } = await start("agg");
+    await driver.complete(agg, output("4"), null);
+    const { task: snark } = await start("snark");
+    await driver.blame(snark, { ...proves[0]!, node: "liar" }, "a lie");
+    expect(await findRun(database, run)).toMatchObject({ error: expect.stringContaining("by node liar") });
+    await driver.retry(run);
+    for (const task of [split, proves[1]!]) expect(await rowOf(task.id)).toMatchObject({ status: 3 });
+    for (const task of [proves[0]!, agg, snark]) expect(await rowOf(task.id)).toBeUndefined();
+    const { task: again } = await start("prove");
+    expect(again).toMatchObject({ planned: proves[0]!.planned, notOn: ["liar"], failures: 0 });
+    // The old call still goes on, and ends.
+    await driver.complete(proves[0]!, output("3"), null);
+    expect(await rowOf(again.id)).toMatchObject({ status: 2 });
+    await end(run);
+  });
+
+  it("forgets what a split brought that turned out to be wrong", async () => {
+    const run = await begin();
+    const { task: split } = await start("split");
+    await driver.addSegments(run, [hash("1"), hash("2")], 0);
+    await driver.complete(split, splitOf(2), null);
+    const { task: prove } = await start("prove");
+    await driver.blame(prove, { ...split, node: "liar" }, "a lie");
+    await driver.retry(run);
+    expect(await findRun(database, run)).toMatchObject({ segments: { known: 0, total: null } });
+    const { rows } = await database.query("select key from prove_task where proof_id = $1", [run]);
+    expect(rows).toEqual([{ key: "split" }]);
+    await end(run);
+  });
+});
+
+describe("a search for the wrong output", () => {
+  it("takes no longer than it may", async () => {
+    const run = await begin();
+    const { task: split } = await start("split");
+    await driver.addSegments(run, [hash("1")], 0);
+    await driver.complete(split, splitOf(1), null);
+    const { task } = await start("prove");
+    const blobs = createBlobStore(join(dir, "blob"));
+    const kept = await blobs.put(Buffer.from("a receipt"));
+    await database.query("update prove_task set input_hash = $2 where id = $1", [task.id, kept.hash]);
+    await driver.complete(task, kept, null);
+    const verify = (_: unknown, signal: AbortSignal) =>
+      new Promise<{ kind: "cancelled" }>((resolve) => {
+        signal.addEventListener("abort", () => resolve({ kind: "cancelled" }));
+      });
+    const failed = { ...task, kind: "verify" } as PipelineTask;
+    const never = new AbortController().signal;
+    expect(await findLiar({ database, blobs, verify, limitMs: 100 }, failed, never)).toBeNull();
+    await end(run);
+  });
+});
