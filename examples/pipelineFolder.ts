@@ -11,18 +11,24 @@ export function writePipelineFolder(
   const dir = resolve(folder);
   mkdirSync(dir, { recursive: true });
   const stageAddr = "127.0.0.1:50000";
-  const stage = { baseDir: join(dir, "stage"), databaseUrl, addr: stageAddr, verify: programs.verify };
+  // Where `pipeline submit` and the like look for it.
+  const addrs = { addr: stageAddr, apiAddr: "127.0.0.1:50020" };
+  const stage = { ...addrs, baseDir: join(dir, "stage"), databaseUrl, verify: programs.verify };
   writeFileSync(join(dir, "stage.toml"), stageToml(stage));
   for (const [index, name] of ["a", "b"].entries()) {
     const addr = `127.0.0.1:${50_001 + index}`;
     const node = { name, baseDir: join(dir, name), addr, stageAddr, commands: programs.commands };
     writeFileSync(join(dir, `${name}.toml`), nodeToml(node));
   }
+  // The programs are the nodes' own: whatever file is given for an ELF.
+  const input = join(dir, "input.json");
+  writeFileSync(input, JSON.stringify({ start: 42, length: 500, segments: 4 }));
   console.log(`
 npx gevulot-devnet pipeline stage -c ${dir}/stage.toml     # in one terminal
 npx gevulot-devnet pipeline prover -c ${dir}/a.toml        # in a second
 npx gevulot-devnet pipeline prover -c ${dir}/b.toml        # in a third
-npx gevulot-devnet pipeline user add ADDRESS -c ${dir}/stage.toml`);
+npx gevulot-devnet pipeline user add ADDRESS -c ${dir}/stage.toml
+npx gevulot-devnet pipeline submit ${input} -i ${input} --wait -o proof.json`);
 }
 
 /** The database's URL and the folder, from the command line. */

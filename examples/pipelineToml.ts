@@ -6,13 +6,16 @@ export interface StageOptions {
   readonly databaseUrl: string;
   /** `host:port`. */
   readonly addr: string;
+  /** `host:port` for `pipeline submit` and the like. */
+  readonly apiAddr?: string;
   /** What checks the outputs of nodes. */
   readonly verify: readonly string[];
 }
 
 /** A stage's configuration. */
-export function stageToml({ baseDir, databaseUrl, addr, verify }: StageOptions): string {
-  return toml({ addr, database_url: databaseUrl, base_dir: baseDir }, { verify });
+export function stageToml({ baseDir, databaseUrl, addr, apiAddr, verify }: StageOptions): string {
+  const api = apiAddr === undefined ? {} : { api_addr: apiAddr };
+  return toml({ addr, ...api, database_url: databaseUrl, base_dir: baseDir }, { verify });
 }
 
 export interface NodeOptions {

@@ -32,8 +32,12 @@ export interface PipelineTask {
 
 export interface PipelineRunStatus extends PipelineRun {
   readonly tasks: readonly PipelineTask[];
-  /** Until the tasks known so far are done; null where nothing can be said yet. */
+  /** Until the tasks known so far are done, by how long tasks of their kinds took; null where nothing is known yet. */
   readonly estimateSeconds: number | null;
+  /** False where it leaves out kinds of tasks of which nothing is known: it takes at least so long. */
+  readonly isEstimateWhole: boolean;
+  /** Kinds of tasks that can start, and that no node of the stage can do. */
+  readonly unserved: readonly string[];
 }
 
 /** As the stage writes it. */
@@ -49,6 +53,8 @@ export interface WireRun {
   readonly finished_at: string | null;
   readonly tasks?: readonly PipelineTask[];
   readonly estimate_seconds?: number | null;
+  readonly is_estimate_whole?: boolean;
+  readonly unserved?: readonly string[];
 }
 
 export function toPipelineRun(run: WireRun): PipelineRun {
@@ -66,5 +72,11 @@ export function toPipelineRun(run: WireRun): PipelineRun {
 }
 
 export function toRunStatus(run: WireRun): PipelineRunStatus {
-  return { ...toPipelineRun(run), tasks: run.tasks ?? [], estimateSeconds: run.estimate_seconds ?? null };
+  return {
+    ...toPipelineRun(run),
+    tasks: run.tasks ?? [],
+    estimateSeconds: run.estimate_seconds ?? null,
+    isEstimateWhole: run.is_estimate_whole ?? false,
+    unserved: run.unserved ?? [],
+  };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { estimateSeconds, type TaskTiming } from "./estimate.ts";
+import { estimateRest, type TaskTiming, unservedKinds } from "./estimate.ts";
 
 const task = (kind: string, state: TaskTiming["state"], seconds: number | null = null): TaskTiming => ({
   kind,
@@ -10,8 +10,9 @@ const SLOTS = new Map([
   ["prove", 2],
   ["agg", 1],
 ]);
+const NOTHING = new Map<string, number>();
 
-describe("estimateSeconds", () => {
+describe("estimateRest", () => {
   it("is the mean of what is done, times what is left, over the slots", () => {
     const tasks = [
       task("prove", "done", 10),
@@ -19,18 +20,45 @@ describe("estimateSeconds", () => {
       task("prove", "ready"),
       task("prove", "waiting"),
     ];
-    expect(estimateSeconds(tasks, SLOTS)).toBe(15);
-    expect(estimateSeconds([...tasks, task("prove", "ready")], SLOTS)).toBe(22.5);
+    expect(estimateRest(tasks, SLOTS, NOTHING)).toEqual({ seconds: 15, isWhole: true });
+    const more = [...tasks, task("prove", "ready")];
+    expect(estimateRest(more, SLOTS, new Map([["prove", 99]]))).toEqual({ seconds: 22.5, isWhole: true });
   });
 
   it("counts what a running task has behind it, but not more than the mean", () => {
-    expect(estimateSeconds([task("agg", "done", 10), task("agg", "running", 4)], SLOTS)).toBe(6);
-    expect(estimateSeconds([task("agg", "done", 10), task("agg", "running", 40)], SLOTS)).toBe(0);
+    const seconds = (ran: number) =>
+      estimateRest([task("agg", "done", 10), task("agg", "running", ran)], SLOTS, NOTHING).seconds;
+    expect([seconds(4), seconds(40)]).toEqual([6, 0]);
   });
 
-  it("does not guess", () => {
-    expect(estimateSeconds([task("prove", "ready")], SLOTS)).toBeNull();
-    expect(estimateSeconds([task("snark", "done", 1), task("snark", "ready")], SLOTS)).toBeNull();
-    expect(estimateSeconds([task("prove", "done", 3)], SLOTS)).toBe(0);
+  it("takes the usual time of a kind of which none is done, and leaves out what nothing is known of", () => {
+    const tasks = [task("prove", "ready"), task("agg", "waiting"), task("snark", "waiting")];
+    expect(estimateRest(tasks, SLOTS, NOTHING)).toEqual({ seconds: null, isWhole: false });
+    expect(estimateRest(tasks, SLOTS, new Map([["prove", 4]]))).toEqual({ seconds: 4, isWhole: false });
+    const usual = new Map(["prove", "agg", "snark"].map((kind) => [kind, 4]));
+    // Nobody can wrap.
+    expect(estimateRest(tasks, SLOTS, usual)).toEqual({ seconds: 8, isWhole: false });
+    expect(estimateRest(tasks, new Map([...SLOTS, ["snark", 1]]), usual)).toEqual({
+      seconds: 12,
+      isWhole: true,
+    });
+  });
+
+  it("is the least while the split goes on, and nothing in the end", () => {
+    const splitting = [task("split", "running", 1), task("prove", "done", 3), task("prove", "ready")];
+    expect(estimateRest(splitting, SLOTS, NOTHING)).toEqual({ seconds: 3, isWhole: false });
+    expect(estimateRest([task("prove", "done", 3)], SLOTS, NOTHING)).toEqual({ seconds: 0, isWhole: true });
+  });
+});
+
+describe("unservedKinds", () => {
+  it("names once what can start and nobody does", () => {
+    const tasks = [
+      task("snark", "ready"),
+      task("snark", "ready"),
+      task("verify", "waiting"),
+      task("agg", "ready"),
+    ];
+    expect(unservedKinds(tasks, SLOTS)).toEqual(["snark"]);
   });
 });

@@ -7,8 +7,8 @@ import { closeServer, listen } from "../../listen.ts";
 import { callerOf, MAX_CLOCK_SECONDS } from "../admit/callSignature.ts";
 import { refusalOfContent, refusalOfSegSize } from "../admit/refusal.ts";
 import type { NodePool } from "../nodes/nodePool.ts";
-import { estimateSeconds } from "../plan/estimate.ts";
-import { listRuns, listTasks } from "../store/runLists.ts";
+import { estimateRest, unservedKinds } from "../plan/estimate.ts";
+import { listRuns, listTasks, readUsualSeconds } from "../store/runLists.ts";
 import { findRun, type PipelineRun } from "../store/runs.ts";
 import { RUN_STATUS } from "../store/statuses.ts";
 import { isUser } from "../store/users.ts";
@@ -47,6 +47,8 @@ export async function createRunApi(
   const server = createServer((request, response) => {
     answer(deps, options, request, response).catch((error: Error) => {
       if (response.headersSent) response.destroy();
+      // It is away for a while: who waits for a run goes on.
+      else if (isGevulotError(error, "DATABASE_UNREACHABLE")) send(response, 503, { error: error.message });
       else if (isGevulotError(error)) send(response, 400, { error: error.message });
       else {
         deps.log.error({ reason: error.message }, "a call of the API failed");
@@ -201,12 +203,15 @@ async function list(deps: RunApiDeps, { address, query }: Call): Promise<Reply> 
 
 async function describe({ database, pool }: RunApiDeps, run: PipelineRun): Promise<object> {
   const tasks = await listTasks(database, run.id);
+  if (run.finishedAt) return { ...summary(run), tasks };
   const slots = new Map<string, number>();
-  for (const node of pool.nodes()) {
+  for (const node of pool.nodes().filter(({ isOpen }) => isOpen)) {
     for (const kind of node.can) slots.set(kind, (slots.get(kind) ?? 0) + node.slots);
   }
-  const estimate = run.finishedAt ? null : estimateSeconds(tasks, slots);
-  return { ...summary(run), tasks, estimate_seconds: estimate };
+  const usual = await readUsualSeconds(database, run.context.program_id);
+  const { seconds, isWhole } = estimateRest(tasks, slots, usual);
+  const unserved = unservedKinds(tasks, slots);
+  return { ...summary(run), tasks, estimate_seconds: seconds, is_estimate_whole: isWhole, unserved };
 }
 
 const STATUS_NAMES = new Map<number, string>(

@@ -1,6 +1,6 @@
 import type { Queryable } from "../../store/database.ts";
 import { type PipelineRun, type RunRow, toRun } from "./runs.ts";
-import { TASK_STATUS, taskKindOf } from "./statuses.ts";
+import { RUN_STATUS, TASK_STATUS, taskKindOf } from "./statuses.ts";
 
 export interface RunListOptions {
   /** The user's address. */
@@ -62,4 +62,25 @@ export async function listTasks(client: Queryable, proofId: string): Promise<Tas
     state: STATES[status]!,
     node,
   }));
+}
+
+const NEWEST_RUNS = 100;
+const ENOUGH_RUNS = 3;
+
+/** How many seconds a task of a kind took: in the newest runs of a program, else in the newest of any. */
+export async function readUsualSeconds(client: Queryable, programId: string): Promise<Map<string, number>> {
+  const found = await client.query<{ itype: number; seconds: number }>(
+    `with newest as (
+       select id, context, finished_at from stage_task where status = ${RUN_STATUS.SUCCESS}
+       order by finished_at desc limit ${NEWEST_RUNS}),
+     judged as (select *, context::jsonb ->> 'program_id' = $1 as is_same from newest),
+     chosen as (
+       select id from judged where is_same = (select bool_or(is_same) from judged)
+       order by finished_at desc limit ${ENOUGH_RUNS})
+     select itype, avg(extract(epoch from finished_at - started_at))::float as seconds from prove_task
+     where proof_id in (select id from chosen) and status = ${TASK_STATUS.done} and finished_at >= started_at
+     group by itype`,
+    [programId],
+  );
+  return new Map(found.rows.map(({ itype, seconds }) => [taskKindOf(itype), seconds]));
 }
