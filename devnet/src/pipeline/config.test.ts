@@ -58,11 +58,17 @@ agg = { program = "${"ab".repeat(32)}" }
     ["no port", STAGE.replace(/^addr.*$/m, 'addr = "localhost"'), "addr must be host:port"],
     ["a port that is none", `${STAGE}\napi_addr = "localhost:70000"`, "api_addr must be host:port"],
     ["a certificate without its key", `${STAGE}\ncert_path = "x"`, "belong together"],
+    ["a CA without a certificate", `${STAGE}\nca_cert_path = "x"`, "would listen without TLS"],
     ["what is no TOML", "addr = ", "line 1"],
     [
       "a program without a network",
       `${STAGE}\n[steps]\nverify = { program = "${"ab".repeat(32)}" }`,
       "Add rpc_url",
+    ],
+    [
+      "a key's half hash",
+      `${STAGE}\nproving_key_paths = ["sha256:ab"]`,
+      "proving_key_paths.0 must be a path",
     ],
     ["a step that is neither", `${STAGE}\n[steps]\nprove = { comand = ["x"] }`, "steps.prove"],
   ])("refuses %s", (_, text, message) => {

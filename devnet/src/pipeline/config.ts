@@ -3,6 +3,7 @@ import { GevulotError } from "gevulot-sdk";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { z } from "zod";
 import { parseHostPort } from "../hostPort.ts";
+import { parseKey } from "./steps/stepKeys.ts";
 import { isWildcard } from "./wire/isWildcard.ts";
 import { S3_URL } from "./wire/s3Url.ts";
 
@@ -14,6 +15,12 @@ declare module "gevulot-sdk/errors" {
 
 /** `host:port`; the existing service's samples also write `0.0.0.0:50000`. */
 const address = z.string().refine((text) => parseHostPort(text) !== null, "must be host:port");
+const key = z
+  .string()
+  .refine(
+    (text) => parseKey(text) !== null,
+    "must be a path, path#sha256=HEX or sha256:HEX, with 64 hex digits",
+  );
 const seconds = z
   .number()
   .positive()
@@ -36,7 +43,7 @@ const schema = z.strictObject({
   database_url: z.string().optional(),
   prover_addrs: z.array(address).default([]),
   base_dir: z.string().min(1),
-  proving_key_paths: z.array(z.string()).default([]),
+  proving_key_paths: z.array(key).default([]),
   fileserver_url: z.url().optional(),
   fileserver_addr: address.optional(),
   ca_cert_path: z.string().optional(),
@@ -54,6 +61,8 @@ const schema = z.strictObject({
   deadline_seconds: z.partialRecord(stepName, seconds).default({}),
   max_attempts: z.number().int().min(1).max(20).default(4),
   /** After its end. */
+  /** Nodes register themselves; else only those of prover_addrs get work. */
+  accept_nodes: z.boolean().default(true),
   keep_runs_days: z.number().positive().max(36_500).default(30),
   // Ours, for prover nodes.
   steps: z.partialRecord(stepName, step).default({}),
@@ -104,6 +113,12 @@ export function parsePipelineConfig(
   else checkProver(config, path);
   if ((config.cert_path === undefined) !== (config.key_path === undefined)) {
     throw problem(path, `${path}: cert_path and key_path belong together: give both for TLS, or neither.`);
+  }
+  if (config.ca_cert_path !== undefined && config.cert_path === undefined) {
+    throw problem(
+      path,
+      `${path}: ca_cert_path alone would listen without TLS. Give cert_path and key_path too, or take it out.`,
+    );
   }
   checkPrograms(config, path);
   checkBase(config, path);

@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ChannelCredentials, Client, type ServiceDefinition, status } from "@grpc/grpc-js";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import type { BlobStore } from "./blobStore.ts";
+import { sha256File } from "./sha256File.ts";
 
 /** What is sent belongs to this task: a segment, or one of its other files. */
 export interface PutTarget {
@@ -93,13 +93,18 @@ async function upload(
   { taskId, segment, file: name }: PutTarget,
 ): Promise<void> {
   const { path, requestSerialize, responseDeserialize } = stageData.Put!;
-  const [{ size }, sha256] = [await stat(file), await hashOf(file)];
+  const [{ size }, sha256] = [await stat(file), await sha256File(file)];
   await new Promise<void>((resolve, reject) => {
+    const source = createReadStream(file);
     const call = client.makeClientStreamRequest(
       path,
       requestSerialize,
       responseDeserialize,
-      (error: Error | null) => (error ? reject(error) : resolve()),
+      (error: Error | null) => {
+        source.destroy();
+        if (error) reject(error);
+        else resolve();
+      },
     );
     const about = {
       computed_request_id: taskId,
@@ -107,7 +112,6 @@ async function upload(
       ...(segment !== undefined && { segment }),
     };
     call.write({ head: { sha256, total_bytes: String(size), ...about }, data: Buffer.alloc(0) });
-    const source = createReadStream(file);
     source.on("data", (data) => {
       if (call.write({ data })) return;
       source.pause();
@@ -119,10 +123,4 @@ async function upload(
       reject(error);
     });
   });
-}
-
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
-  return hash.digest("hex");
 }

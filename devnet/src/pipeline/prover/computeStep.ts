@@ -4,6 +4,7 @@ import type { PipelineConfig } from "../config.ts";
 import type { DataClient } from "../data/dataClient.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
+import type { StepKeys } from "../steps/stepKeys.ts";
 import type { StepRunner } from "../steps/stepRunner.ts";
 import { METADATA_DATA_ADDR, METADATA_FILES, RESULT_CODE } from "../wire/messages.ts";
 import { reachableAddr } from "./reachableAddr.ts";
@@ -18,6 +19,7 @@ export async function computeStep(
     readonly base: SharedBase;
     readonly dataClient: (addr: string) => DataClient;
     readonly latest: () => Asked;
+    readonly keys: StepKeys;
     readonly run: StepRunner;
     /** Of this node alone, also where its base folder is shared. */
     readonly workDir: string;
@@ -42,7 +44,11 @@ export async function computeStep(
       signal,
     });
     const folders = { workDir: deps.workDir, resumeDir: join(deps.base.dir, "sent-runs") };
-    const answer = await runStep(method, step, request, { files, data, run: deps.run, ...folders, signal });
+    const answer = await runStep(method, step, request, {
+      ...{ files, data, keys: deps.keys, run: deps.run },
+      ...folders,
+      signal,
+    });
     return { ...answer, result: { code: RESULT_CODE.OK, message: "" } };
   } catch (error) {
     const { code, message } = error as { code?: unknown; message: string };

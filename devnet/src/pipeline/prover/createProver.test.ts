@@ -101,32 +101,55 @@ describe("a node that shares the stage's base folder", () => {
 });
 
 describe("a node without the stage's base folder", () => {
-  it("fetches from a stage that only knows that it listens everywhere", async () => {
-    const blobs = createBlobStore(join(dir, "stage"));
+  const blobs = () => createBlobStore(join(dir, "stage"));
+
+  /** The data of a stage that only knows that it listens everywhere; who takes that for this machine's usual address finds nobody. */
+  async function startStageData() {
     const server = new Server();
     const nothing = async (): Promise<void> => {};
     server.addService(
       loadProtos().stageData,
-      createDataService({ blobs, onSegment: nothing, onFile: nothing }),
+      createDataService({ blobs: blobs(), expects: () => true, onSegment: nothing, onFile: nothing }),
     );
-    // Who takes 0.0.0.0 for this machine's usual address finds nobody.
     const port = await bindServer(server, "127.0.0.2:0", ServerCredentials.createInsecure());
     stack.defer(async () => server.forceShutdown());
-    const call = await startNode(
-      proveInPlace,
-      `advertise_addr = "127.0.0.1:1"\nstage_addrs = ["127.0.0.2:${port}"]`,
-    );
-    const elf = await blobs.put(Buffer.from("elf"));
-    const prove = async (id: string, text: string) => {
-      const segment = await blobs.put(Buffer.from(text));
-      const metadata = new Metadata();
-      metadata.set(METADATA_DATA_ADDR, `0.0.0.0:${port}`);
-      metadata.set(METADATA_FILES, Buffer.from(JSON.stringify({ elf: elf.hash, segment: segment.hash })));
-      return call("Prove", { computed_request_id: id, segment: "segment", elf_path: "elf" }, metadata);
+    const elf = await blobs().put(Buffer.from("elf"));
+    return {
+      lines: `advertise_addr = "127.0.0.1:1"\nstage_addrs = ["127.0.0.2:${port}"]`,
+      async metadata(segment: string) {
+        const { hash } = await blobs().put(Buffer.from(segment));
+        const metadata = new Metadata();
+        metadata.set(METADATA_DATA_ADDR, `0.0.0.0:${port}`);
+        metadata.set(METADATA_FILES, Buffer.from(JSON.stringify({ elf: elf.hash, segment: hash })));
+        return metadata;
+      },
     };
-    const receipt = Buffer.from("receipt of one");
-    expect(await prove("a", "one")).toMatchObject({ result: OK, output_receipt: receipt });
-    // Though the step wrote into it: what was fetched is whole for the next.
-    expect(await prove("b", "one")).toMatchObject({ result: OK, output_receipt: receipt });
+  }
+  const paths = { segment: "segment", elf_path: "elf" };
+
+  it("fetches, and keeps what it fetched from the step that writes into it", async () => {
+    const stage = await startStageData();
+    const call = await startNode(proveInPlace, stage.lines);
+    const metadata = await stage.metadata("one");
+    for (const id of ["a", "b"]) {
+      expect(await call("Prove", { ...paths, computed_request_id: id }, metadata)).toMatchObject({
+        ...{ result: OK, output_receipt: Buffer.from("receipt of one") },
+      });
+    }
+  });
+
+  it("gives its steps their keys, from its disk or by their hash from the stage", async () => {
+    const stage = await startStageData();
+    const file = join(dir, "proving.key");
+    await writeFile(file, "a proving key");
+    const { hash } = await blobs().put(Buffer.from("a verifying key"));
+    const lines = `${stage.lines}\nproving_key_paths = ["${file}", "sha256:${hash}"]`;
+    const call = await startNode(async (_step, { input, output }) => {
+      const read = (index: number) => readFile(join(input, "keys", String(index)), "utf8");
+      await writeFile(join(output, "receipt"), `${await read(0)}, ${await read(1)}`);
+    }, lines);
+    expect(await call("Prove", paths, await stage.metadata("one"))).toMatchObject({
+      ...{ result: OK, output_receipt: Buffer.from("a proving key, a verifying key") },
+    });
   });
 });

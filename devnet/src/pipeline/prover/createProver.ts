@@ -11,6 +11,7 @@ import { createFetchCache } from "../data/fetchCache.ts";
 import { openBase } from "../data/openBase.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
 import { createPipelineMetrics } from "../observe/pipelineMetrics.ts";
+import { createStepKeys } from "../steps/stepKeys.ts";
 import { createStepRunner, type StepRunner } from "../steps/stepRunner.ts";
 import { bindServer } from "../wire/bindServer.ts";
 import { clientCredentials, serverCredentials } from "../wire/credentials.ts";
@@ -56,6 +57,7 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   const data = stack.use(
     createDataClients({ ...{ credentials, stageData: protos.stageData }, blobs: cache.blobs }),
   );
+  const keys = await createStepKeys(stepsOf(config).length === 0 ? [] : config.proving_key_paths);
   const workDir = await emptyWorkFolder(base.dir, nodeId);
   const runStep = deps.runStep ?? createStepRunner(config);
   const runs = stack.use(
@@ -67,7 +69,7 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
             await begin();
             await runStep(...step);
           };
-          const tools = { base, workDir, dataClient: data.of, run };
+          const tools = { base, keys, workDir, dataClient: data.of, run };
           return computeStep({ ...tools, latest }, config, method, asked, signal);
         },
         onFailed: (task, method, reason) => log.warn({ task, method, reason }, "a step failed"),
@@ -89,7 +91,7 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
     log.warn("this node does nothing: no step is configured. Add [steps] to the configuration");
   const hello = await createHello(config, base, nodeId, port);
   const about = { log, stageNodes: protos.stageNodes, credentials };
-  const attending = { ...about, running: runs.running, isDraining: runs.isDraining };
+  const attending = { ...about, running: runs.running, isDraining: runs.isDraining, onUnwanted: runs.stop };
   const stages = config.stage_addrs.map((addr) => stack.use(attendStage(attending, addr, hello)));
   const active = stack.move();
   return {

@@ -4,6 +4,7 @@ import type { StepConfig, StepName } from "../config.ts";
 import type { DataClient } from "../data/dataClient.ts";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
 import { createStepFolder, type StepFolder } from "../steps/stepFolder.ts";
+import type { StepKeys } from "../steps/stepKeys.ts";
 import type { StepRunner } from "../steps/stepRunner.ts";
 import { TASK_ID } from "./resultStore.ts";
 import { createSegmentSender } from "./segmentSender.ts";
@@ -17,6 +18,7 @@ export type StepRequest = Readonly<Record<string, unknown>> & {
 
 export interface StepContext {
   readonly files: TaskFiles;
+  readonly keys: StepKeys;
   readonly data: DataClient | null;
   readonly run: StepRunner;
   readonly workDir: string;
@@ -62,6 +64,7 @@ export async function runStep(
       signal: context.signal,
     });
   await placeInputs(method, request, folder, context.files);
+  await context.keys.place(folder.input, context.files.placeContent);
   // Awaited here: the folder goes with this function.
   if (method === "SplitElf") return await split(request, folder, context, run);
   await run();

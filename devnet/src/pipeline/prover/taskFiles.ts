@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { constants, copyFile, mkdir, rename, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
+import { createBlobStore } from "../data/blobStore.ts";
 import type { DataClient } from "../data/dataClient.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
 
@@ -11,6 +12,8 @@ export interface TaskFiles {
   readonly isShared: boolean;
   /** Puts the file that a request names where a step expects it. False where the request names none. */
   place(path: string, to: string): Promise<boolean>;
+  /** Puts the stage's content with this SHA-256 there. */
+  placeContent(sha256: string, to: string): Promise<void>;
   /** Files of a folder that a request names. */
   below(folder: string): Promise<readonly string[]>;
   /** Leaves a file where a request says; only where the base folder is shared. */
@@ -57,10 +60,14 @@ export function createTaskFiles(options: TaskFilesOptions): TaskFiles {
     async place(path, to) {
       if (path === "") return false;
       const found = await find(path);
-      await mkdir(dirname(to), { recursive: true });
-      // No link: a step that writes into its input would change what other tasks read.
-      await copyFile(found, to, constants.COPYFILE_FICLONE);
+      await copy(found, to);
       return true;
+    },
+    async placeContent(sha256, to) {
+      if (data) return copy(await data.fetch(sha256, options.signal), to);
+      const blobs = createBlobStore(join(base.dir, "blob"), base);
+      if ((await blobs.size(sha256)) === null) throw refused(`the stage has no data with SHA-256 ${sha256}`);
+      return copy(blobs.path(sha256), to);
     },
     async below(folder) {
       const names = isShared ? await base.list(localPath(folder)) : null;
@@ -79,6 +86,12 @@ export function createTaskFiles(options: TaskFilesOptions): TaskFiles {
       await base.publish(to);
     },
   };
+}
+
+/** No link: a step that writes into its input would change what other tasks read. */
+async function copy(from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  await copyFile(from, to, constants.COPYFILE_FICLONE);
 }
 
 /** Answered with `INVALID_PARAMETER`. */

@@ -69,7 +69,8 @@ async function send(client: GevulotClient, run: ProgramRun, folder: StepFolder):
   await writeFile(join(folder.input, "step.json"), JSON.stringify(run.facts));
   const files = await readdir(folder.input, { recursive: true, withFileTypes: true });
   const inputs = files
-    .filter((entry) => entry.isFile())
+    // Keys are links.
+    .filter((entry) => entry.isFile() || entry.isSymbolicLink())
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
     .map((file) => ({ file, vmPath: VM_FOLDER.input + file.slice(folder.input.length) }));

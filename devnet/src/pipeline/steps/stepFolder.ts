@@ -13,6 +13,7 @@ import { removeTree } from "../../removeTree.ts";
  * | agg | `inputs/0`, `inputs/1`; `vk` | `receipt` |
  * | snark | `receipt` | `proof` |
  * | single | as split | `proof`, `total_steps` |
+ * | each of these | `keys/0`, `keys/1`, … | – |
  * | verify | `proof`; with a finished one `public_input`, with others `inputs/0` …, `segment` | – (exit code 0: valid) |
  *
  * In the command's arguments `{in}` and `{out}` stand for the two folders; the environment has the step's other facts as
