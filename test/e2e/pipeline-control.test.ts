@@ -1,0 +1,112 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createPipelineClient, type PipelineClient } from "gevulot-sdk/pipeline";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Prover } from "../../devnet/src/pipeline/prover/createProver.ts";
+import { createPipelineNet, type PipelineNet, type StageClient } from "../fixtures/pipeline/pipelineNet.ts";
+import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
+import { USER_KEY } from "../fixtures/pipeline/signRequest.ts";
+
+const elf = Buffer.from("an ELF");
+const work = (segments: number, ms: number) => ({
+  elf,
+  publicInput: Buffer.from(JSON.stringify({ segments, ms })),
+});
+const SLOTS = 3;
+const INTERNAL_ERROR = 4;
+
+let net: PipelineNet;
+let stageAddr: string;
+let user: PipelineClient;
+let client: StageClient;
+let node: Prover;
+/** The proves that run now, by run, and the most that ever ran at once. */
+let proving: Map<string, { now: number; most: number }>;
+/** Runs by the order in which their steps began. */
+let begun: { readonly run: string; readonly step: string }[];
+
+beforeAll(async () => {
+  net = await createPipelineNet();
+  const stage = await net.stage({ api_addr: "127.0.0.1:0" });
+  stageAddr = stage.addr;
+  client = net.client(stageAddr);
+  user = createPipelineClient({ url: `http://127.0.0.1:${stage.apiPort}`, key: USER_KEY });
+  const prove = createReadableProver({
+    onStep: (step, facts) => begun.push({ run: facts.GEVULOT_PROOF_ID!, step }),
+  });
+  node = await net.prover("a", stageAddr, { slots: SLOTS }, async (step, folder, options) => {
+    const { GEVULOT_STEP: name, GEVULOT_PROOF_ID: run } = options.facts;
+    if (name !== "prove") return prove(step, folder, options);
+    const count = proving.get(run!) ?? { now: 0, most: 0 };
+    proving.set(run!, count);
+    count.now += 1;
+    count.most = Math.max(count.most, count.now);
+    await prove(step, folder, options).finally(() => {
+      count.now -= 1;
+    });
+  });
+});
+beforeEach(() => {
+  proving = new Map();
+  begun = [];
+});
+afterAll(() => net?.[Symbol.asyncDispose]());
+
+describe("what a user may ask for a run", () => {
+  it("maxProvers: at most so many of its tasks run at once, and the others' slots are another run's", async () => {
+    const few = await user.submit({ ...work(4, 150), maxProvers: 1 });
+    const many = await user.submit(work(4, 150));
+    for (const { proofId } of [few, many]) await client.finished(proofId, 60_000);
+    expect(proving.get(few.proofId)!.most).toBe(1);
+    expect(proving.get(many.proofId)!.most).toBeGreaterThan(1);
+  });
+
+  it("priority: a run that goes first overtakes one that waits", async () => {
+    const low = await user.submit(work(40, 150));
+    await expect.poll(() => proving.get(low.proofId)?.now, { timeout: 20_000 }).toBe(SLOTS);
+    const high = await user.submit({ ...work(2, 100), priority: 5 });
+    for (const { proofId } of [low, high]) await client.finished(proofId, 60_000);
+    const proves = begun.filter(({ step }) => step.startsWith("prove")).map(({ run }) => run);
+    expect(proves.filter((run) => run === high.proofId)).toHaveLength(2);
+    expect(proves.lastIndexOf(high.proofId)).toBeLessThan(32);
+  });
+
+  it("deadlineSeconds: a run that takes longer ends, and so does its work at the node", async () => {
+    const run = await user.submit({ ...work(1, 600_000), deadlineSeconds: 2 });
+    await expect.poll(() => proving.get(run.proofId)?.now, { timeout: 20_000 }).toBe(1);
+    expect(await client.finished(run.proofId)).toMatchObject({
+      status: INTERNAL_ERROR,
+      error_message: "the run's deadline passed",
+    });
+    await expect.poll(() => proving.get(run.proofId)?.now, { timeout: 20_000 }).toBe(0);
+    await expect.poll(node.running, { timeout: 20_000 }).toEqual([]);
+  });
+
+  it("cancel: the command at the node is killed, with what it started", async () => {
+    await node[Symbol.asyncDispose]();
+    const pids = join(net.dir, "pids");
+    const script = `sleep 600 & echo "$$ $!" >${pids}; wait`;
+    const steps = { split: { command: ["sh", "-c", script] } };
+    const other = await net.prover("b", stageAddr, { steps });
+    const run = await user.submit(work(1, 0));
+    await expect
+      .poll(() => existsSync(pids) && readFileSync(pids, "utf8"), { timeout: 20_000 })
+      .toMatch(/\n$/);
+    const [shell, child] = readFileSync(pids, "utf8").trim().split(" ").map(Number);
+    expect([shell!, child!].filter(isAlive)).toHaveLength(2);
+    await user.cancel(run.proofId);
+    await expect.poll(() => [shell!, child!].filter(isAlive), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(other.running).toEqual([]);
+    expect(await user.status(run.proofId)).toMatchObject({ status: "INTERNAL_ERROR" });
+  });
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    // A zombie is dead.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
