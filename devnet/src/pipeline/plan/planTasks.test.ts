@@ -53,8 +53,11 @@ describe("planTasks", () => {
     expect(tasks.filter((task) => task.flags?.isFinal).map((task) => task.key)).toEqual(["agg/2/0"]);
   });
 
-  it("zkm2: a lone leaf is the final one, and waits until it is known to be alone", () => {
-    expect(lines({ version: "zkm2" }, 1, null)).toEqual(["split", "prove/0"]);
+  it("zkm2: leaves wait for the key, which the split leaves at its end", () => {
+    expect(lines({ version: "zkm2" }, 3, null)).toEqual(["split", "prove/0", "prove/1", "prove/2"]);
+  });
+
+  it("zkm2: a lone leaf is the final one", () => {
     const [leaf] = planTasks({ ...SHAPE, version: "zkm2" }, { known: 1, total: 1 }).filter(
       (task) => task.flags,
     );

@@ -100,7 +100,11 @@ function* computations(
 
 function* aggregation(shape: RunShape, segments: SegmentCount, from: number): Generator<PlannedTask> {
   const leaves = leafCount(shape, segments);
-  if (shape.version === "zkm2") yield* leafLayer(segments, leaves.total, from);
+  if (shape.version === "zkm2") {
+    // A leaf is made with the key that the split leaves at its end.
+    if (segments.total === null || leaves.total === null) return;
+    yield* leafLayer(segments.total, leaves.total);
+  }
   for (const one of planAggregations(leaves, from)) yield aggregate(shape, one);
   if (leaves.total === null || leaves.total === 0) return;
   const root = keyOf(shape, rootOf(leaves.total));
@@ -114,15 +118,12 @@ function* wrap(shape: RunShape, needs: readonly string[]): Generator<PlannedTask
 }
 
 /** zkm2: each segment's receipt, and each deferred proof, is first made a leaf. */
-function* leafLayer(segments: SegmentCount, total: number | null, from: number): Generator<PlannedTask> {
+function* leafLayer(segments: number, total: number): Generator<PlannedTask> {
   const leaf = (index: number, isDeferred: boolean): PlannedTask => ({
     ...task(`leaf/${index}`, "agg", isDeferred ? [] : [`prove/${index}`], index),
     flags: { isLeafLayer: true, isFirstShard: index === 0, isDeferred, isFinal: total === 1 },
   });
-  // A lone leaf is the final one, which must be told: while it is alone it is held back.
-  if (total === null && segments.known === 1) return;
-  for (let index = from <= 1 ? 0 : from; index < segments.known; index += 1) yield leaf(index, false);
-  for (let index = segments.total ?? 0; index < (total ?? 0); index += 1) yield leaf(index, true);
+  for (let index = 0; index < total; index += 1) yield leaf(index, index >= segments);
 }
 
 function leafCount(shape: RunShape, { known, total }: SegmentCount): SegmentCount {

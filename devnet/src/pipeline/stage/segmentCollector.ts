@@ -187,6 +187,10 @@ async function finish(
     known = await countKnown();
   }
   if (known !== total) return failed(`the split says that it made ${total} segments, but ${known} are there`);
+  const { version, target } = split.run.shape;
+  const needsKey = version === "zkm2" && (target === "agg" || target === "snark");
+  if (needsKey && !(await deps.base.fetch(folderOf(split.run).verifyingKey)))
+    return failed("the split left no vk, with which its proofs are aggregated");
   const { hash, bytes } = await deps.blobs.put(new TextEncoder().encode(`${total}\n`));
   return { kind: "done", output: { hash, bytes, segments: total, totalSteps } };
 }
