@@ -4,7 +4,9 @@ import { readdir, readFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { Client, credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
 import { createPipelineNet, type PipelineNet, type StageClient } from "../fixtures/pipeline/pipelineNet.ts";
 import { signCall } from "../fixtures/pipeline/signRequest.ts";
 
@@ -15,13 +17,15 @@ const ELF_ID = createHash("sha256").update(ELF).digest("hex");
 
 let net: PipelineNet;
 let client: StageClient;
+let stageAddr: string;
 let url: string;
 let base: string;
 beforeAll(async () => {
   net = await createPipelineNet();
   base = join(net.dir, "stage");
   const stage = await net.stage({ api_addr: "127.0.0.1:0" });
-  client = net.client(stage.addr);
+  stageAddr = stage.addr;
+  client = net.client(stageAddr);
   url = `http://127.0.0.1:${stage.apiPort}`;
 });
 afterAll(() => net[Symbol.asyncDispose]());
@@ -62,6 +66,53 @@ describe("what a stage takes", () => {
     expect(await client.submit({ proof_id, block_data })).toMatchObject({ status: COMPUTING });
     const longer = await client.submit({ proof_id: `${proof_id}n` });
     expect(longer.error_message).toContain("invalid proof_id, only a single file name of at most 214 bytes");
+  });
+});
+
+describe("which nodes a stage takes", () => {
+  const hello = (change: object = {}) => ({
+    ...{ node_id: "a", name: "a", addr: "127.0.0.1:1", can: ["snark"], slots: 1, waiting_room: 1 },
+    ...{ cores: 1, mem_mib: "1", gpus: 0, labels: [], base_id: "", ...change },
+  });
+  /** The stage's answer to a node that registers: a beat, or why not. */
+  const attend = (addr: string, change?: object): Promise<string> => {
+    const { path, requestSerialize, responseDeserialize } = loadProtos().stageNodes.Attend!;
+    const node = net.closing(new Client(addr, credentials.createInsecure()));
+    const call = node.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    return new Promise((resolve) => {
+      call.on("data", () => resolve("taken"));
+      call.on("error", (error) => resolve(error.message));
+      call.write({ hello: hello(change) });
+    });
+  };
+
+  it("keeps a node's name for it, and takes none that it can't dial", async () => {
+    const stage = await net.stage({ base_dir: join(net.dir, "names") });
+    expect(await attend(stage.addr)).toBe("taken");
+    expect(await attend(stage.addr, { addr: "127.0.0.1:2" })).toContain('another node is registered as "a"');
+    expect(await attend(stage.addr, { node_id: "b" })).toBe("taken");
+    expect(await attend(stage.addr, { node_id: "c", addr: "" })).toContain("can't dial");
+  });
+
+  it("keeps to the listed ones where it is told to", async () => {
+    const base_dir = join(net.dir, "listed");
+    const stage = await net.stage({ base_dir, prover_addrs: ["127.0.0.1:1"], accept_nodes: false });
+    expect(await attend(stage.addr)).toContain("prover_addrs only: set accept_nodes = true");
+  });
+
+  it("stores nothing that no split of its sends", async () => {
+    const { path, requestSerialize, responseDeserialize } = loadProtos().stageData.Put!;
+    const node = net.closing(new Client(stageAddr, credentials.createInsecure()));
+    const data = Buffer.from("of nobody");
+    const sha256 = createHash("sha256").update(data).digest("hex");
+    const reason = await new Promise((resolve) => {
+      const call = node.makeClientStreamRequest(path, requestSerialize, responseDeserialize, (error) =>
+        resolve(error?.message),
+      );
+      call.end({ head: { sha256, total_bytes: "9", computed_request_id: randomUUID(), file: "vk" }, data });
+    });
+    expect(reason).toContain("no such split runs");
+    expect(await readdir(join(base, "blob"))).not.toContain(sha256.slice(0, 2));
   });
 });
 

@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { readFile, stat } from "node:fs/promises";
+import { get } from "node:https";
 import { join } from "node:path";
 import { ChannelCredentials, Client } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -146,7 +148,8 @@ describe("the pipeline's wire", () => {
       cert_path: join(net.dir, "cert.pem"),
       key_path: join(net.dir, "key.pem"),
     };
-    const stage = await net.stage({ ...tls, metrics_addr: "127.0.0.1:0", fileserver_addr: "127.0.0.1:0" });
+    const any = "127.0.0.1:0";
+    const stage = await net.stage({ ...tls, metrics_addr: any, fileserver_addr: any, api_addr: any });
     await net.prover("a", stage.addr, tls);
     const [ca, key, cert] = await Promise.all(
       [tls.ca_cert_path, tls.key_path, tls.cert_path].map((path) => readFile(path)),
@@ -158,6 +161,10 @@ describe("the pipeline's wire", () => {
 
     const stranger = net.client(stage.addr, ChannelCredentials.createSsl(ca!));
     await expect(stranger.status(id!)).rejects.toThrow();
+
+    // Who calls the HTTP API signs instead.
+    const [api] = await once(get({ host: "127.0.0.1", port: stage.apiPort!, path: "/v1/runs", ca }), "response");
+    expect(api.statusCode).toBe(401);
 
     const files = `http://127.0.0.1:${stage.filePort}`;
     const proof = await fetch(`${files}/${id}/snark/proof_with_public_inputs.json`);

@@ -11,6 +11,8 @@ import type { BlobStore } from "./blobStore.ts";
 
 export interface DataServiceDeps {
   readonly blobs: BlobStore;
+  /** Whether a task that sends data runs for this stage; nothing of others is stored. Default: each does. */
+  readonly expects?: (taskId: string) => boolean;
   readonly onSegment: (taskId: string, index: number, hash: string) => Promise<void>;
   readonly onFile: (taskId: string, name: string, hash: string) => Promise<void>;
 }
@@ -24,14 +26,18 @@ export function createDataService(deps: DataServiceDeps): UntypedServiceImplemen
     let head: WirePutChunk["head"] = null;
     const bytes = (async function* () {
       for await (const chunk of call as AsyncIterable<WirePutChunk>) {
-        head ??= chunk.head ?? null;
+        if (head === null) {
+          head = chunk.head ?? null;
+          if (!head) throw new Error("the first message has no head");
+          if (deps.expects?.(head.computed_request_id) === false) throw new Error("no such split runs for this stage");
+        }
         yield chunk.data;
       }
     })();
     // The hash is only known to be right at the end, and named in the first message.
     const blob = await blobs.put(bytes);
     const said = head as WirePutChunk["head"];
-    if (!said) throw new Error("the first message has no head");
+    if (!said) throw new Error("nothing was sent");
     if (said.sha256 !== blob.hash) throw new Error(`the data has SHA-256 ${blob.hash}, not ${said.sha256}`);
     if (said.segment !== undefined) await deps.onSegment(said.computed_request_id, said.segment, blob.hash);
     else if (said.file !== "") await deps.onFile(said.computed_request_id, said.file, blob.hash);

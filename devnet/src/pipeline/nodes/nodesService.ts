@@ -1,5 +1,6 @@
-import type { ServerDuplexStream, UntypedServiceImplementation } from "@grpc/grpc-js";
-import type { WireNodeBeat, WireStageBeat } from "../wire/messages.ts";
+import { type ServerDuplexStream, status, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { WireNodeBeat, WireNodeHello, WireStageBeat } from "../wire/messages.ts";
+import { createNodeNames, refusalOfHello } from "./nodeHello.ts";
 import type { NodePool } from "./nodePool.ts";
 
 export interface NodesServiceOptions {
@@ -8,35 +9,65 @@ export interface NodesServiceOptions {
   readonly beatEveryMs: number;
   /** A node that is silent for so many beats is gone. */
   readonly missedBeats: number;
+  /** False: only the nodes of the configuration's list get work. */
+  readonly acceptsNodes: boolean;
+}
+
+export interface NodesServiceDeps {
+  readonly pool: NodePool;
+  /** Of tasks that a node works on those whose runs are over. */
+  readonly readUnwanted: (ids: readonly string[]) => Promise<readonly string[]>;
 }
 
 /** `gevulot.pipeline.v1.StageNodes`: prover nodes register, stay while they beat, and leave when the call ends. */
 export function createNodesService(
-  pool: NodePool,
+  { pool, readUnwanted }: NodesServiceDeps,
   options: NodesServiceOptions,
 ): UntypedServiceImplementation {
+  const names = createNodeNames((id) => pool.nodes().some((node) => node.id === id && !node.isRegistered));
   return {
     Attend: (call: ServerDuplexStream<WireNodeBeat, WireStageBeat>) => {
       let place: ReturnType<NodePool["join"]> | null = null;
+      let giveBackName = (): void => {};
       const limitMs = options.beatEveryMs * options.missedBeats;
       const leave = (): void => {
         clearTimeout(silence);
         place?.leave();
         place = null;
+        giveBackName();
       };
       const silence = setTimeout(() => {
         leave();
         call.end();
       }, limitMs);
-      call.on("data", (beat: WireNodeBeat) => {
-        silence.refresh();
-        if (beat.hello) place = pool.join(beat.hello);
-        else if (beat.alive) place?.drain(beat.alive.draining);
+      const answer = async (running: readonly string[]): Promise<void> => {
+        // Without the database nothing is known to be over.
+        const unwanted = running.length === 0 ? [] : await readUnwanted(running).catch(() => []);
+        if (place === null) return;
         call.write({
           stage_id: options.stageId,
           data_addr: options.dataAddr(),
           beat_every_ms: options.beatEveryMs,
+          unwanted,
         });
+      };
+      /** @returns why it is not taken */
+      const join = (hello: WireNodeHello): Refusal | null => {
+        if (!options.acceptsNodes) return { code: status.PERMISSION_DENIED, details: CLOSED };
+        const reason = refusalOfHello(hello);
+        if (reason !== null) return { code: status.INVALID_ARGUMENT, details: reason };
+        const name = names.take(hello.node_id, { host: hostOf(call.getPeer()), addr: hello.addr });
+        if (!name) return { code: status.ALREADY_EXISTS, details: taken(hello.node_id) };
+        giveBackName = name;
+        place = pool.join(hello);
+        return null;
+      };
+      call.on("data", (beat: WireNodeBeat) => {
+        silence.refresh();
+        const refusal = beat.hello && place === null ? join(beat.hello) : null;
+        if (refusal) return void call.emit("error", refusal);
+        if (beat.alive) place?.drain(beat.alive.draining);
+        void answer(beat.alive?.running ?? []);
       });
       call.on("end", () => {
         leave();
@@ -46,4 +77,21 @@ export function createNodesService(
       call.on("error", leave);
     },
   };
+}
+
+interface Refusal {
+  readonly code: status;
+  readonly details: string;
+}
+
+const CLOSED =
+  "this stage gives work to the nodes of its prover_addrs only: set accept_nodes = true in its configuration";
+
+function taken(id: string): string {
+  return `another node is registered as ${JSON.stringify(id)}: give each its own name in the configuration`;
+}
+
+/** Without the port. */
+function hostOf(peer: string): string {
+  return peer.replace(/:\d+$/, "");
 }

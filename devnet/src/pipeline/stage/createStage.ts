@@ -2,18 +2,15 @@ import { randomUUID } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
-import { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { createStack } from "../../disposeStack.ts";
 import { createDatabase } from "../../store/database.ts";
 import { ensureBaseId } from "../baseFolder.ts";
 import type { PipelineConfig } from "../config.ts";
 import { type BlobStore, createBlobStore } from "../data/blobStore.ts";
-import { createDataService } from "../data/dataService.ts";
 import { openBase } from "../data/openBase.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
 import { createNodePool } from "../nodes/nodePool.ts";
-import { createNodesService } from "../nodes/nodesService.ts";
 import { createPipelineMetrics } from "../observe/pipelineMetrics.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
 import { createTaskQueue } from "../schedule/taskQueue.ts";
@@ -25,7 +22,6 @@ import { TASK_TYPE } from "../store/statuses.ts";
 import type { PipelineTask } from "../store/tasks.ts";
 import { bindServer } from "../wire/bindServer.ts";
 import { clientCredentials, serverCredentials } from "../wire/credentials.ts";
-import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import { loadProtos } from "../wire/protos.ts";
 import { emptyWorkFolder, workFolder } from "../workFolder.ts";
 import { deadlineMsOf } from "./deadlines.ts";
@@ -36,7 +32,7 @@ import { createRetention } from "./retention.ts";
 import { createRunDriver } from "./runDriver.ts";
 import { createSegmentCollector } from "./segmentCollector.ts";
 import { createSideServers, type SidePorts } from "./sideServers.ts";
-import { createStageService } from "./stageService.ts";
+import { createStageServer } from "./stageServer.ts";
 import { createTaskCaller } from "./taskCaller.ts";
 import { folderOf } from "./taskRequest.ts";
 import { createVerifyStep } from "./verifyStep.ts";
@@ -50,8 +46,8 @@ export interface Stage extends AsyncDisposable, SidePorts {
 const MAX_LOSSES = 20;
 /** A task may wait at a node for one that takes as long, and the queue asks later than either's deadline. */
 const WAITS_TOO = 3;
-const BEAT_EVERY_MS = 2_000;
-const MISSED_BEATS = 4;
+/** Of hosts: only this machine's programs reach it. */
+const LOOPBACK = /^(?:127\.|localhost:|\[::1\])/;
 
 export async function createStage(deps: { readonly log: Logger }, config: PipelineConfig): Promise<Stage> {
   const { log } = deps;
@@ -96,23 +92,19 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const active = stack.use(createDispatcher({ log, database, queue, pool, driver, caller, stageId, accuse }));
   dispatcher = active;
 
-  const server = new Server(GRPC_OPTIONS);
   const options = { version: config.prover_version, baseDir: base.dir, verifies: verify !== null };
-  const service = { ...options, fileServerUrl: config.fileserver_url ?? null };
-  const about = { stageId, dataAddr, beatEveryMs: BEAT_EVERY_MS, missedBeats: MISSED_BEATS };
-  const data = { blobs, onSegment: segments.receive, onFile: segments.receiveFile };
-  server.addService(
-    protos.stage,
-    createStageService({ log, database, blobs, base, driver, count: metrics.count }, service),
+  const service = { ...options, fileServerUrl: config.fileserver_url ?? null, stageId, dataAddr };
+  const server = createStageServer(
+    { log, database, blobs, base, driver, pool, segments, protos, count: metrics.count },
+    { ...service, acceptsNodes: config.accept_nodes },
   );
-  server.addService(protos.stageNodes, createNodesService(pool, about));
-  server.addService(protos.stageData, createDataService(data));
   // An earlier process of this stage is gone: its tasks are taken back at once.
   await replaceStage(database, stageId, place);
   const served = { log, database, blobs, driver, pool, metrics, base };
   const { ports } = stack.use(await createSideServers(served, options, config));
   port = await bindServer(server, config.addr, await serverCredentials(config));
   stack.defer(() => server.forceShutdown());
+  warnIfOpen(log, config);
   await emptyWorkFolder(base.dir, place);
   const old = { log, database, baseDir: base.dir };
   stack.use(createRetention(old, { keepRunsDays: config.keep_runs_days }));
@@ -120,6 +112,13 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   active.wake();
   const running = stack.move();
   return { port, ...ports, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+}
+
+function warnIfOpen(log: Logger, { accept_nodes: accepts, ca_cert_path: ca, addr }: PipelineConfig): void {
+  if (!accepts || ca !== undefined || LOOPBACK.test(addr)) return;
+  log.warn(
+    "whoever reaches addr can register as a prover node, and gets ELFs and inputs: give ca_cert_path, or accept_nodes = false where prover_addrs names all nodes",
+  );
 }
 
 /** Puts the finished proof where its URL points, and gives it as text where it is text. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pipeline } from "node:stream/promises";
 import { isGevulotError } from "gevulot-sdk";
@@ -12,12 +12,21 @@ import { listRuns, listTasks, readUsualSeconds } from "../store/runLists.ts";
 import { findRun, type PipelineRun } from "../store/runs.ts";
 import { RUN_STATUS } from "../store/statuses.ts";
 import { isUser } from "../store/users.ts";
+import type { Certificate } from "../wire/credentials.ts";
+import { createHttpServer } from "../wire/httpServer.ts";
 import { listenAt } from "../wire/listenAt.ts";
 import { missingBlobs, parseSubmitBody, toProofRequest } from "./submitBody.ts";
 import { type TakeRunDeps, type TakeRunOptions, takeRun } from "./takeRun.ts";
 
 export interface RunApiDeps extends TakeRunDeps {
   readonly pool: NodePool;
+}
+
+export interface RunApiPlace {
+  /** `host:port`. */
+  readonly addr: string;
+  /** Null for plain HTTP. */
+  readonly certificate: Certificate | null;
 }
 
 /** An answer: JSON, or data by its SHA-256. */
@@ -42,9 +51,9 @@ const RUN = /^\/v1\/runs\/([^/]+)(?:\/(cancel|retry))?$/;
 export async function createRunApi(
   deps: RunApiDeps,
   options: TakeRunOptions,
-  addr: string,
+  { addr, certificate }: RunApiPlace,
 ): Promise<AsyncDisposable & { readonly port: number }> {
-  const server = createServer((request, response) => {
+  const server = createHttpServer(certificate, (request, response) => {
     answer(deps, options, request, response).catch((error: Error) => {
       if (response.headersSent) response.destroy();
       // It is away for a while: who waits for a run goes on.

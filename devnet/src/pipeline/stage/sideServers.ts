@@ -4,6 +4,7 @@ import { createMetricsServer } from "../../observe/observeServers.ts";
 import type { PipelineConfig } from "../config.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
 import type { PipelineMetrics } from "../observe/pipelineMetrics.ts";
+import { readCertificate } from "../wire/credentials.ts";
 import { listenAt } from "../wire/listenAt.ts";
 import { createProofServer } from "./proofServer.ts";
 import { createRunApi, type RunApiDeps } from "./runApi.ts";
@@ -30,7 +31,11 @@ export async function createSideServers(
 ): Promise<AsyncDisposable & { readonly ports: SidePorts }> {
   await using stack = createStack();
   const { api_addr: apiAddr, metrics_addr: metricsAddr, fileserver_addr: fileAddr } = config;
-  const api = apiAddr && stack.use(await createRunApi(deps, options, apiAddr));
+  const api =
+    apiAddr &&
+    stack.use(
+      await createRunApi(deps, options, { addr: apiAddr, certificate: await readCertificate(config) }),
+    );
   const metrics =
     metricsAddr && stack.use(await createMetricsServer(deps.metrics, listenAt(metricsAddr, "metrics_addr")));
   const files = fileAddr && stack.use(await createProofServer(deps.base, fileAddr));

@@ -11,6 +11,18 @@ declare module "gevulot-sdk/errors" {
 
 type TlsConfig = Pick<PipelineConfig, "ca_cert_path" | "cert_path" | "key_path">;
 
+/** For an HTTPS server. */
+export interface Certificate {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** Null where none is configured. */
+export async function readCertificate(config: TlsConfig): Promise<Certificate | null> {
+  const { certificate: cert, key } = await readFiles(config);
+  return cert && key ? { cert, key } : null;
+}
+
 /** TLS where a certificate is set, mutual where a CA is too; else plaintext HTTP/2. */
 export async function serverCredentials(config: TlsConfig): Promise<ServerCredentials> {
   const { certificate, key, ca } = await readFiles(config);

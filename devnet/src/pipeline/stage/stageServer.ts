@@ -1,0 +1,40 @@
+import { Server } from "@grpc/grpc-js";
+import { createDataService } from "../data/dataService.ts";
+import type { NodePool } from "../nodes/nodePool.ts";
+import { createNodesService } from "../nodes/nodesService.ts";
+import { readUnwantedTasks } from "../store/unwantedTasks.ts";
+import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
+import type { Protos } from "../wire/protos.ts";
+import type { SegmentCollector } from "./segmentCollector.ts";
+import { createStageService, type StageServiceDeps, type StageServiceOptions } from "./stageService.ts";
+
+export interface StageServerDeps extends StageServiceDeps {
+  readonly protos: Protos;
+  readonly pool: NodePool;
+  readonly segments: SegmentCollector;
+}
+
+export interface StageServerOptions extends StageServiceOptions {
+  readonly stageId: string;
+  readonly dataAddr: () => string;
+  readonly acceptsNodes: boolean;
+}
+
+const BEATS = { beatEveryMs: 2_000, missedBeats: 4 };
+
+/** What a stage answers over gRPC: to clients, and to nodes that register. */
+export function createStageServer(deps: StageServerDeps, options: StageServerOptions): Server {
+  const { protos, blobs, segments, pool, database } = deps;
+  const readUnwanted = (ids: readonly string[]) => readUnwantedTasks(database, ids);
+  const data = {
+    blobs,
+    expects: segments.expects,
+    onSegment: segments.receive,
+    onFile: segments.receiveFile,
+  };
+  const server = new Server(GRPC_OPTIONS);
+  server.addService(protos.stage, createStageService(deps, options));
+  server.addService(protos.stageNodes, createNodesService({ pool, readUnwanted }, { ...BEATS, ...options }));
+  if (options.acceptsNodes) server.addService(protos.stageData, createDataService(data));
+  return server;
+}
