@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { isGevulotError } from "gevulot-sdk";
 import type { Logger } from "pino";
 import { isConnectionLoss } from "../../store/database.ts";
 import type { ProverNode } from "../nodes/proverNode.ts";
@@ -132,7 +133,9 @@ async function runTask(
 /** What went wrong on this side: what it was is in the run's status, and does not repeat for ever. */
 function endOfError(error: Error, signal: AbortSignal): TaskEnd {
   if (signal.aborted) return { kind: "cancelled" };
-  return { kind: isConnectionLoss(error) ? "unwatched" : "failed", reason: error.message };
+  // Only the database's own error: a file that is not there has a code of its own.
+  const isAway = isGevulotError(error, "DATABASE_UNREACHABLE");
+  return { kind: isAway ? "unwatched" : "failed", reason: error.message };
 }
 
 /** The node did not even begin with it: what ran there before took too long. */
