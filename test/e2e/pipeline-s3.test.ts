@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,6 +68,9 @@ test("inputs, segments and proofs travel by the bucket, and another stage reads 
     "segment/2",
     "segment/segments.txt",
     "snark/proof_with_public_inputs.json",
+    "vk.bin",
+    "wrap/public_values.bin",
+    "wrap/public_values.json",
   ]);
 
   const other = await net.stage({ ...base, cache_dir: join(dir, "other") });
@@ -75,6 +78,18 @@ test("inputs, segments and proofs travel by the bucket, and another stage reads 
   const seen = await reader.status(id!);
   expect(String(seen.proof_with_public_inputs)).toBe(String(end.proof_with_public_inputs));
   expect(String(seen.output_stream)).toBe("made 3");
+});
+
+test("a node that registers is known to have the same bucket: nothing travels by gRPC", async () => {
+  const stage = await net.stage({ ...base, cache_dir: join(dir, "second") });
+  const cache = join(dir, "registered");
+  await net.prover("c", stage.addr, { ...base, cache_dir: cache });
+  const user = net.client(stage.addr);
+  const { proof_id: id } = await user.submit({ target_step: 1 });
+  expect(await user.finished(id!, 60_000)).toMatchObject({ status: 0, error_message: "" });
+  // What it fetches from a stage is there.
+  expect(existsSync(join(cache, "fetched"))).toBe(false);
+  expect(existsSync(join(cache, "proof", id!, "segment", "segments.txt"))).toBe(true);
 });
 
 test.each([

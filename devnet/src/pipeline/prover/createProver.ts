@@ -129,6 +129,6 @@ async function createHello(
     mem_mib: String(Math.floor(config.mem_gib ? config.mem_gib * MIB_PER_GIB : totalmem() / MIB)),
     gpus: config.gpu,
     labels: config.labels,
-    base_id: await readBaseId(base.dir),
+    base_id: await readBaseId(base),
   };
 }

@@ -53,7 +53,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const { log } = deps;
   await using stack = createStack();
   const base = await openBase(config);
-  const baseId = await ensureBaseId(base.dir);
+  const baseId = await ensureBaseId(base);
   const blobs = createBlobStore(join(base.dir, "blob"), base);
   const database = stack.use(await createDatabase({ log }, { url: config.database_url! }));
   await migratePipeline(database);
