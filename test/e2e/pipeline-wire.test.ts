@@ -1,13 +1,14 @@
 import { execFileSync } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { readFile, stat } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { get } from "node:https";
 import { join } from "node:path";
 import { ChannelCredentials, Client } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
 import { createPipelineNet, type PipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
+import { createReadableProver, type Misdeed } from "../fixtures/pipeline/readableProver.ts";
 import { signRequest } from "../fixtures/pipeline/signRequest.ts";
 
 const SUCCESS = 0;
@@ -66,9 +67,10 @@ describe("the pipeline's wire", () => {
     expect(answer).toMatchObject({ status: 2, error_message: "", proof_id: request.proof_id });
   });
 
-  it("zkm2: a leaf a segment, then layers", async () => {
-    const stage = await net.stage({ prover_version: "zkm2" });
-    await net.prover("a", stage.addr);
+  it("zkm2: a leaf a segment with the key of the split, then layers; by the shared base folder", async () => {
+    const base_dir = join(net.dir, "shared");
+    const stage = await net.stage({ base_dir, prover_version: "zkm2", max_attempts: 1 });
+    const node = await net.prover("a", stage.addr, { base_dir });
     const client = net.client(stage.addr);
     const { proof_id: id } = await client.submit(TWO);
     expect(await client.finished(id!)).toMatchObject({ status: SUCCESS, step: 5 });
@@ -77,6 +79,18 @@ describe("the pipeline's wire", () => {
       [id],
     );
     expect(rows.map((row) => row.key)).toEqual(["agg/1/0", "leaf/0", "leaf/1"]);
+    const left = (path: string) => readFile(join(base_dir, "proof", id!, path), "utf8");
+    expect(await left("vk.bin")).toBe("the key");
+    expect(await left("wrap/public_values.bin")).toBe('{"segments":2}');
+
+    await node[Symbol.asyncDispose]();
+    const split: Misdeed = async (output) => {
+      await writeFile(join(output, "segments", "0"), "");
+      await writeFile(join(output, "total_steps"), "7");
+    };
+    await net.prover("keyless", stage.addr, { base_dir }, createReadableProver({ instead: { split } }));
+    const end = await client.finished((await client.submit(TWO)).proof_id!);
+    expect(end.error_message).toMatch(/^task split failed on keyless: .*left no vk/);
   });
 
   it("a node gives a lost answer again, and tells of itself", async () => {

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readlink, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { credentials, Server, ServerCredentials } from "@grpc/grpc-js";
+import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { bindServer } from "../wire/bindServer.ts";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
@@ -113,4 +113,56 @@ it("gives up after five cuts, and says what is not there", async () => {
   const direct = clientOf(`127.0.0.1:${port}`, "other");
   await expect(direct.fetch("ab".repeat(32), never)).rejects.toThrow("no data with SHA-256");
   direct.close();
+});
+
+it("closes the file that a stage refuses", async () => {
+  const file = join(dir, "segment");
+  await writeFile(file, bytes);
+  // Where a file is, no folder for blobs can be.
+  await writeFile(join(dir, "full"), "");
+  const refusing = new Server(GRPC_OPTIONS);
+  const ignore = async (): Promise<void> => {};
+  const stored = createBlobStore(join(dir, "full", "blob"));
+  refusing.addService(
+    loadProtos().stageData,
+    createDataService({ blobs: stored, expects: () => true, onSegment: ignore, onFile: ignore }),
+  );
+  const at = await bindServer(refusing, "127.0.0.1:0", ServerCredentials.createInsecure());
+  const client = clientOf(`127.0.0.1:${at}`, "node");
+  try {
+    await expect(client.sendFile(file, { taskId: "a", segment: 0 })).rejects.toThrow("ENOTDIR");
+    await expect.poll(() => openFiles()).not.toContain(file);
+  } finally {
+    client.close();
+    refusing.forceShutdown();
+  }
+});
+
+async function openFiles(): Promise<string[]> {
+  const descriptors = await readdir("/proc/self/fd");
+  return Promise.all(descriptors.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => "")));
+}
+
+it("listens once for the end of a download, however slowly it is read", async () => {
+  const warnings: string[] = [];
+  const note = ({ name }: Error): unknown => warnings.push(name);
+  process.on("warning", note);
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), GRPC_OPTIONS);
+  const { path, requestSerialize, responseDeserialize } = loadProtos().stageData.Get!;
+  try {
+    const large = await blobs.put(randomBytes(8 * SIZE));
+    const request = { sha256: large.hash, offset: "0" };
+    const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request);
+    let got = 0;
+    for await (const { data } of call as AsyncIterable<{ data: Buffer }>) {
+      // What waits on the way is full by then.
+      if (got === 0) await new Promise((resolve) => setTimeout(resolve, 200));
+      got += data.length;
+    }
+    expect(got).toBe(large.bytes);
+    expect(warnings).toEqual([]);
+  } finally {
+    process.off("warning", note);
+    client.close();
+  }
 });

@@ -81,13 +81,16 @@ async function get(
 ): Promise<void> {
   const { sha256, offset } = call.request;
   const total = await blobs.size(sha256);
+  let goOn = (): void => {};
+  call.on("drain", () => goOn());
+  call.on("cancelled", () => goOn());
   call.write({ total_bytes: String(total ?? 0), data: Buffer.alloc(0) });
   for await (const data of blobs.read(sha256, Number(offset))) {
     if (call.cancelled) return;
     if (!call.write({ total_bytes: "0", data })) {
       await new Promise<void>((resolve) => {
-        call.once("drain", resolve);
-        call.once("cancelled", resolve);
+        goOn = resolve;
+        if (call.cancelled) resolve();
       });
     }
   }

@@ -74,9 +74,8 @@ export function createTaskCaller(
       inputs.push({ taskId: "", bytes: await deps.blobs.readAll(task.inputHash), isAggregate: true });
     }
     const needsKey = run.shape.version === "zkm2" && flags?.isLeafLayer;
-    const noKey = new Uint8Array();
     if (needsKey) await deps.base.fetch(folderOf(run).verifyingKey);
-    const verifyingKey = needsKey ? await readFile(folderOf(run).verifyingKey).catch(() => noKey) : noKey;
+    const verifyingKey = needsKey ? await readFile(folderOf(run).verifyingKey) : new Uint8Array();
     return { inputs, receipts, verifyingKey };
   };
 
