@@ -1,8 +1,10 @@
-import { copyFile, mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFile, mkdir, mkdtemp, open, readdir, rm, watch, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { runCli } from "../fixtures/cli.ts";
+import { binPath, runCli } from "../fixtures/cli.ts";
 
 let folder = "";
 beforeAll(async () => {
@@ -39,4 +41,38 @@ test.each<[string[], number, RegExp, RegExp]>([
   expect(result.stderr).toMatch(stderr);
   expect(result.stdout).toMatch(stdout);
   expect(result.code).toBe(code);
+});
+
+/** Ends a command by `signal` as soon as it has begun a file of such a name in a folder. */
+async function stopAt(args: string[], place: string, name: RegExp, signal: NodeJS.Signals) {
+  await mkdir(place, { recursive: true });
+  const begun = watch(place, { signal: AbortSignal.timeout(30_000) });
+  const child = spawn(process.execPath, [binPath("gevulot-devnet"), ...args], { cwd: folder });
+  let stderr = "";
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  for await (const { filename } of begun) if (name.test(filename ?? "")) break;
+  child.kill(signal);
+  const [code] = await once(child, "close");
+  return { code, stderr, left: (await readdir(place)).filter((one) => name.test(one)) };
+}
+
+test.each([
+  ["image build", ["image", "build", "prover.mjs", "-o", "stopped/x.img"], "stopped", /\.tmp-/],
+  [
+    "volume create",
+    ["volume", "create", "v", "-d", "many", "--volumes-directory", "volumes"],
+    "volumes",
+    /^\.new-/,
+  ],
+] as const)("%s leaves nothing when it is told to stop", async (_, args, place, name) => {
+  await mkdir(join(folder, "many"), { recursive: true });
+  await Promise.all(Array.from({ length: 3_000 }, (_, at) => writeFile(join(folder, "many", `${at}`), "")));
+  const stopped = await stopAt([...args], join(folder, place), name, "SIGTERM");
+  expect(stopped).toEqual({
+    code: 1,
+    stderr: expect.stringMatching(/^error: It was stopped by SIGTERM, and nothing is left of it/m),
+    left: [],
+  });
 });

@@ -9,6 +9,7 @@ import { unusable } from "../image/readProgram.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
 import { nanosFiles, nanosLines } from "./imageBuildNanos.ts";
 import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
+import { stoppable } from "./stoppable.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -135,47 +136,35 @@ async function build(given: Arguments): Promise<BuiltImage | BuiltNanosImage> {
   const named = given.program ?? given["from-container"] ?? program;
   // As ops: the name ends at its first dot.
   const name = basename(given.imagename ?? runConfig.imageName ?? named ?? "").split(".")[0] || "program";
-  const stop = new AbortController();
-  const interrupt = () => stop.abort(new Error("stopped"));
-  process.once("SIGINT", interrupt);
-  try {
-    const request = {
-      program: given.program,
-      manifest,
-      outputPath: resolve(given.output ?? `${name}.img`),
-      signal: stop.signal,
-      onProgress: (message: string) => void (given.json || process.stderr.write(`${message} …\n`)),
-      ...(given.args ? { args: given.args } : {}),
-      ...(given.env ? { env: Object.fromEntries(given.env.map(parseEnv)) } : {}),
-      ...(given.mounts ? { mounts: Object.fromEntries(given.mounts.map(parseMount)) } : {}),
-      ...execOf(given),
-      ...(given["working-dir"] === undefined ? {} : { workingDir: given["working-dir"] }),
-    };
-    if (given.format === "nanos") {
-      if (given["from-container"] !== undefined)
-        throw unusable(
-          given["from-container"],
-          "for Nanos give the file of an ELF program, and no container",
-        );
-      return await buildNanosImage({
-        ...request,
-        imageName: name,
-        targetRoot: given["target-root"],
-        kernelFiles: nanosFiles(given),
-      });
-    }
-    return await buildImage({
-      ...request,
-      fromContainer: given["from-container"],
-      targetRoot: given["target-root"],
-      ...(given.kernel === undefined ? {} : { kernelPath: given.kernel }),
-      ...(given.modules === undefined ? {} : { modulesDir: given.modules }),
-      ...(given.node === undefined ? {} : { nodePath: given.node }),
-      ...(given["cache-dir"] === undefined ? {} : { cacheDir: given["cache-dir"] }),
-    });
-  } finally {
-    process.off("SIGINT", interrupt);
+  const request = {
+    program: given.program,
+    manifest,
+    outputPath: resolve(given.output ?? `${name}.img`),
+    onProgress: (message: string) => void (given.json || process.stderr.write(`${message} …\n`)),
+    ...(given.args ? { args: given.args } : {}),
+    ...(given.env ? { env: Object.fromEntries(given.env.map(parseEnv)) } : {}),
+    ...(given.mounts ? { mounts: Object.fromEntries(given.mounts.map(parseMount)) } : {}),
+    ...execOf(given),
+    ...(given["working-dir"] === undefined ? {} : { workingDir: given["working-dir"] }),
+  };
+  const container = given["from-container"];
+  if (given.format === "nanos") {
+    if (container !== undefined)
+      throw unusable(container, "for Nanos give the file of an ELF program, and no container");
+    const kernelFiles = nanosFiles(given);
+    const nanos = { ...request, imageName: name, targetRoot: given["target-root"], kernelFiles };
+    return stoppable((signal) => buildNanosImage({ ...nanos, signal }));
   }
+  const linux = {
+    ...request,
+    fromContainer: container,
+    targetRoot: given["target-root"],
+    ...(given.kernel === undefined ? {} : { kernelPath: given.kernel }),
+    ...(given.modules === undefined ? {} : { modulesDir: given.modules }),
+    ...(given.node === undefined ? {} : { nodePath: given.node }),
+    ...(given["cache-dir"] === undefined ? {} : { cacheDir: given["cache-dir"] }),
+  };
+  return stoppable((signal) => buildImage({ ...linux, signal }));
 }
 
 export async function readManifest(path: string): Promise<unknown> {

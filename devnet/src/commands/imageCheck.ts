@@ -5,6 +5,7 @@ import { checkGpuImage, type GpuFinding, isUsable } from "../image/gpu/checkGpu.
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
 import { readManifest } from "./imageBuild.ts";
 import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
+import { stoppable } from "./stoppable.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -74,7 +75,7 @@ export const imageCheckCommand: CommandModule<object, Arguments> = {
 
 async function checkForGpu({ program, json }: Arguments): Promise<void> {
   const found = async () => {
-    const findings = await checkGpuImage(program);
+    const findings = await stoppable((signal) => checkGpuImage(program, signal));
     if (!json) process.stdout.write(`${findings.map(gpuLine).join("\n")}\n`);
     if (isUsable(findings)) return findings;
     const missing = findings.filter(({ state }) => state !== "ok").map(({ part }) => part);
@@ -95,23 +96,19 @@ function gpuLine({ part, state, text }: GpuFinding): string {
 }
 
 async function check(given: Arguments): Promise<ProgramCheck> {
-  const stop = new AbortController();
-  const interrupt = () => stop.abort(new Error("stopped"));
-  process.once("SIGINT", interrupt);
   const args = given["--"]?.map(String);
-  try {
-    return await checkProgram({
+  const manifest = given.config === undefined ? {} : await readManifest(given.config);
+  return stoppable((signal) =>
+    checkProgram({
       program: given.program,
-      manifest: given.config === undefined ? {} : await readManifest(given.config),
+      manifest,
       runArgs: args && args.length > 0 ? args : undefined,
       workingDir: given["working-dir"],
       workspaceDir: given.workspace,
       timeoutMs: given["timeout-seconds"] * 1_000,
-      signal: stop.signal,
-    });
-  } finally {
-    process.off("SIGINT", interrupt);
-  }
+      signal,
+    }),
+  );
 }
 
 function refuse({ program }: Arguments, { libraries, programs, data }: ProgramCheck): void {

@@ -10,6 +10,7 @@ import {
   type VolumeFormat,
 } from "../vm/volumes/volumeStore.ts";
 import { report } from "./report.ts";
+import { stoppable } from "./stoppable.ts";
 
 interface Common {
   readonly "volumes-directory": string;
@@ -74,13 +75,14 @@ const createCommand: CommandModule<object, CreateArguments> = {
       .example("$0 volume create params -s 40g -d ./params", 'mounted by Mounts {"params": "/params:ro"}'),
   handler: (given) =>
     report("volume create", given, async () => {
-      const volume = await storeOf(given).create({
+      const options = {
         name: given.name,
         sizeBytes: given.size === undefined ? undefined : parseVolumeSize(given.size),
         contentDir: given.dir === undefined ? undefined : resolve(given.dir),
         writable: given.writable,
         ...(given.format === "nanos" ? { write: writeTfsVolume } : {}),
-      });
+      };
+      const volume = await stoppable((signal) => storeOf(given).create({ ...options, signal }));
       const sizes = `${size(volume.sizeBytes)}, ${size(volume.usedBytes)} on disk`;
       return { lines: [`volume     ${volume.path}`, `size       ${sizes}`], data: volume };
     }),
@@ -117,7 +119,7 @@ function table(volumes: readonly Volume[]): string[] {
   return volumes.map(({ name, format, writable, sizeBytes, usedBytes, holders }) =>
     [
       name.padEnd(24),
-      format.padEnd(6),
+      format.padEnd(7),
       size(sizeBytes).padStart(10),
       `${size(usedBytes).padStart(10)} on disk`,
       writable ? "tasks write" : "tasks read",

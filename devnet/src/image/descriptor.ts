@@ -21,7 +21,8 @@ const HEADER_BYTES = MAGIC.length + 4 + 4 + 32;
 const MAX_TEXT = 128 * 1024;
 const MAX_BYTES = 2 ** 44;
 const MAX_OUTPUTS = 1000;
-const MAX_BOOT_FILE_BYTES = 512 * 2 ** 20;
+/** Each is held in memory as a whole. */
+const MAX_BOOT_FILE_BYTES = 128 * 2 ** 20;
 
 const text = z.string().max(MAX_TEXT);
 /** Absolute, and nowhere up. */

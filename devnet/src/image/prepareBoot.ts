@@ -49,20 +49,10 @@ const CMDLINE = `${KERNEL_FLAGS} gv.root=/dev/vda`;
  * @throws GevulotError `IMAGE_INVALID`, `KERNEL_INVALID`, `TOOL_NOT_FOUND`
  */
 export async function prepareBoot(options: PrepareBootOptions): Promise<PreparedBoot> {
-  const { imagePath, cacheDir, signal } = options;
-  const info = await readImage(imagePath);
-  const kernel = await readExtent(imagePath, "kernel", info.kernel);
-  const initrd = await readExtent(imagePath, "initrd", info.initrd);
-  const vmlinuxFolder = await cachedFolder(join(cacheDir, "vmlinux", info.kernel.sha256), async (folder) => {
-    const name = `of ${imagePath}`;
-    const vmlinux = await extractVmlinux(kernel, { name, ...(signal ? { signal } : {}) });
-    await writeFile(join(folder, "vmlinux"), vmlinux);
-  });
-  const initrdFolder = await cachedFolder(join(cacheDir, "initrd", info.initrd.sha256), async (folder) => {
-    await writeFile(join(folder, "initrd"), initrd);
-  });
-  const vmlinuxPath = join(vmlinuxFolder, "vmlinux");
-  const initrdPath = join(initrdFolder, "initrd");
+  const info = await readImage(options.imagePath);
+  // One after the other: an image may have made them large.
+  const vmlinuxPath = await unpackKernel(options, info);
+  const initrdPath = await unpackInitrd(options, info);
   for (const path of [vmlinuxPath, initrdPath]) await access(path);
   return {
     vmlinuxPath,
@@ -73,4 +63,27 @@ export async function prepareBoot(options: PrepareBootOptions): Promise<Prepared
     needsVsock: info.program.needsVsock === true || info.program.env.GEVULOT_TRANSPORT === "vsock",
     info,
   };
+}
+
+async function unpackKernel(
+  { imagePath, cacheDir, signal }: PrepareBootOptions,
+  { kernel }: ImageInfo,
+): Promise<string> {
+  const packed = await readExtent(imagePath, "kernel", kernel);
+  const folder = await cachedFolder(join(cacheDir, "vmlinux", kernel.sha256), async (made) => {
+    const vmlinux = await extractVmlinux(packed, { name: `of ${imagePath}`, ...(signal ? { signal } : {}) });
+    await writeFile(join(made, "vmlinux"), vmlinux);
+  });
+  return join(folder, "vmlinux");
+}
+
+async function unpackInitrd(
+  { imagePath, cacheDir }: PrepareBootOptions,
+  { initrd }: ImageInfo,
+): Promise<string> {
+  const bytes = await readExtent(imagePath, "initrd", initrd);
+  const folder = await cachedFolder(join(cacheDir, "initrd", initrd.sha256), (made) =>
+    writeFile(join(made, "initrd"), bytes),
+  );
+  return join(folder, "initrd");
 }

@@ -4,6 +4,7 @@ import { GevulotError } from "gevulot-sdk";
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     TOOL_NOT_FOUND: { readonly tool: string; readonly debianPackage: string };
+    TOOL_TIMED_OUT: { readonly tool: string; readonly timeoutMs: number };
     TOOL_FAILED: { readonly tool: string; readonly status: number | null; readonly stderr: string };
   }
 }
@@ -39,7 +40,8 @@ export interface RunToolOptions {
   readonly signal?: AbortSignal;
 }
 
-const DEFAULT_TIMEOUT_MS = 5 * 60_000;
+/** Images of a hundred GiB are packed on slow machines too. */
+const DEFAULT_TIMEOUT_MS = 60 * 60_000;
 const MAX_STDOUT_BYTES = 512 * 2 ** 20;
 const MAX_STDERR_CHARS = 4096;
 
@@ -47,16 +49,16 @@ const MAX_STDERR_CHARS = 4096;
  * Runs a program of the host to its end and gives what it wrote. Its time zone and language are fixed, so that the
  * same inputs make the same bytes.
  *
- * @throws GevulotError `TOOL_NOT_FOUND`, `TOOL_FAILED`; what aborted `signal`.
+ * @throws GevulotError `TOOL_NOT_FOUND`, `TOOL_FAILED`, `TOOL_TIMED_OUT`; what aborted `signal`.
  */
 export async function runTool(
   tool: Tool,
   args: readonly string[],
   options: RunToolOptions = {},
 ): Promise<Buffer> {
-  const { signal } = options;
+  const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   signal?.throwIfAborted();
-  const timeout = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  const timeout = AbortSignal.timeout(timeoutMs);
   const child = spawn(tool, args, {
     stdio: ["pipe", options.stdout ?? "pipe", "pipe"],
     env: { ...passedOn(), LC_ALL: "C", TZ: "UTC", ...options.env },
@@ -88,10 +90,8 @@ export async function runTool(
     });
   }).catch((cause: NodeJS.ErrnoException) => {
     signal?.throwIfAborted();
-    if (timeout.aborted) stderr = `${stderr}\nit was stopped after its time limit`;
-    else if (cause.code === "ENOENT") throw toolNotFound(tool, cause);
-    else throw cause;
-    return null;
+    if (timeout.aborted) throw timedOut(tool, timeoutMs);
+    throw cause.code === "ENOENT" ? toolNotFound(tool, cause) : cause;
   });
   if (status === 0) return Buffer.concat(out);
   throw new GevulotError(
@@ -101,6 +101,13 @@ export async function runTool(
       context: { tool, status, stderr },
     },
   );
+}
+
+function timedOut(tool: Tool, timeoutMs: number): GevulotError {
+  const message =
+    `The program ${tool} did not end within ${timeoutMs / 1_000} s and was stopped. ` +
+    "See what keeps it: a disk or a network that does not answer, or a machine too busy; then try again.";
+  return new GevulotError("TOOL_TIMED_OUT", message, { context: { tool, timeoutMs } });
 }
 
 function toolNotFound(tool: Tool, cause: unknown): GevulotError {

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -49,6 +49,24 @@ test("the size comes from the folder where none is given; one too small is refus
   await expect(store.create({ name: "fits" })).rejects.toMatchObject({ code: "VOLUME_EXISTS" });
   const { stdout } = await promisify(execFile)("ls", ["-A", folder]);
   expect(stdout).toBe("fits.img\n");
+});
+
+test("a folder of many small files fits, as far as its bytes do", async () => {
+  const content = join(root, "content");
+  await mkdir(content);
+  for (let at = 0; at < 1_015; at++) await writeFile(join(content, String(at)), "");
+  const { path } = await store.create({ name: "small", sizeBytes: 4 * 2 ** 20, contentDir: content });
+  expect(await debugfs(path, "stat /1014")).toContain("Type: regular");
+});
+
+test("what a killed process had begun is taken away; what another makes now is not", async () => {
+  await mkdir(folder);
+  await writeFile(join(folder, `.new-${2 ** 22 - 1}-1-aa`), "");
+  const started = (await readFile("/proc/self/stat", "utf8")).split(") ")[1]?.split(" ")[19];
+  const others = `.new-${process.pid}-${started}-bb`;
+  await writeFile(join(folder, others), "");
+  await store.create({ name: "v", sizeBytes: 4 * 2 ** 20 });
+  expect((await readdir(folder)).sort()).toEqual([others, "v.img"]);
 });
 
 test("many read or one writes; the others are told by whom", async () => {
@@ -122,6 +140,13 @@ test("a volume that is missing, damaged or misnamed", async () => {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "bad.img"), "no file system");
   await expect(hold("bad")).rejects.toMatchObject({ code: "VOLUME_INVALID" });
+  await symlink("/nowhere", join(folder, "nowhere.img"));
+  await store.create({ name: "good", sizeBytes: 4 * 2 ** 20 });
+  expect((await store.list()).map(({ name, format }) => [name, format])).toEqual([
+    ["bad", "damaged"],
+    ["good", "linux"],
+    ["nowhere", "damaged"],
+  ]);
   expect(await readFile(join(folder, "bad.img"), "utf8")).toBe("no file system");
   for (const name of ["", ".", "..", "../v", "a/b", "-s", "a".repeat(64), "ü", "a\0"]) {
     await expect(hold(name)).rejects.toMatchObject({ code: "VOLUME_INVALID" });

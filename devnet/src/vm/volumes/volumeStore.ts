@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, link, mkdir, open, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { type FileHandle, link, lstat, mkdir, open, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { createStack } from "../../disposeStack.ts";
 import { VOLUME_LABEL } from "../../image/manifestMounts.ts";
+import { startOf } from "../../processTable.ts";
 import { removeTree } from "../../removeTree.ts";
 import { makeExt4Volume } from "./makeVolume.ts";
 import { volumeExists, volumeInvalid, volumeMissing, volumeReadonly } from "./volumeErrors.ts";
@@ -15,7 +16,7 @@ export type VolumeFormat = "linux" | "nanos";
 export interface Volume {
   readonly name: string;
   readonly path: string;
-  readonly format: VolumeFormat;
+  readonly format: VolumeFormat | "damaged";
   /** Whether a node's tasks may write to it. */
   readonly writable: boolean;
   readonly sizeBytes: number;
@@ -87,7 +88,7 @@ export function createVolumeStore({ folder }: { readonly folder: string }): Volu
       const files = await readdir(folder).catch(() => []);
       const names = files.filter((file) => file.endsWith(ENDING)).map((file) => basename(file, ENDING));
       const known = names.filter((name) => VOLUME_LABEL.test(name)).sort();
-      return Promise.all(known.map((name) => describe(folder, name)));
+      return (await Promise.all(known.map((name) => describeAny(folder, name)))).flat();
     },
     holders: (name) => readHolders(holdsOf(folder, checkName(name))),
     async delete(name) {
@@ -122,7 +123,9 @@ async function create(folder: string, options: CreateVolumeOptions): Promise<Vol
   await mkdir(folder, { recursive: true });
   if (await exists(path)) throw volumeExists(name);
   // It takes its name when it is whole, and never another's.
-  const temporary = join(folder, `.new-${randomBytes(6).toString("hex")}`);
+  await removeAbandoned(folder);
+  const owner = `${process.pid}-${startOf(process.pid) ?? ""}`;
+  const temporary = join(folder, `.new-${owner}-${randomBytes(6).toString("hex")}`);
   try {
     await write({ ...options, path: temporary, label: name });
     await link(temporary, path).catch((error: NodeJS.ErrnoException) => {
@@ -135,11 +138,31 @@ async function create(folder: string, options: CreateVolumeOptions): Promise<Vol
   return describe(folder, name);
 }
 
+/** What a killed process had begun. */
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const [, pid, start] = /^\.new-(\d+)-(\d*)-/.exec(name) ?? [];
+    if (pid !== undefined && startOf(Number(pid)) !== start) await rm(join(folder, name), { force: true });
+  }
+}
+
+/** None where it was deleted meanwhile. One that can't be opened must not hide the others. */
+async function describeAny(folder: string, name: string): Promise<Volume[]> {
+  const path = pathOf(folder, name);
+  try {
+    return [await describe(folder, name)];
+  } catch {
+    const isThere = await lstat(path).catch(() => null);
+    const none = { writable: false, sizeBytes: 0, usedBytes: 0, holders: [] };
+    return isThere === null ? [] : [{ name, path, format: "damaged", ...none }];
+  }
+}
+
 async function describe(folder: string, name: string): Promise<Volume> {
   const file = await openVolume(folder, name, "r");
   try {
     const { size, blocks } = await file.stat();
-    const format = await formatOf(file, name);
+    const format = await formatOf(file, name).catch((): "damaged" => "damaged");
     const holders = await readHolders(holdsOf(folder, name));
     const [usedBytes, writable] = [blocks * BLOCK_BYTES, await isWritable(folder, name)];
     return { name, path: pathOf(folder, name), format, writable, sizeBytes: size, usedBytes, holders };
