@@ -20,6 +20,8 @@ export interface Database extends Queryable, AsyncDisposable {
 const MAX_CONNECTIONS = 10;
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
+/** A server that is alive ends a statement before. */
+const QUERY_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5_000;
 /** SQLSTATE classes that say "the server is going or gone", not "your query is wrong". */
 const UNREACHABLE = new Set([
   ...["ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EPIPE", "ENOENT", "ETIMEDOUT"],
@@ -29,8 +31,17 @@ const UNREACHABLE = new Set([
 ]);
 const GONE = /^(08|57P0[123]|53300)/;
 
-/** A pool on a Postgres database. A server that goes away makes queries fail, and comes back by itself. */
-export async function createDatabase(deps: { log: Logger }, options: { url: string }): Promise<Database> {
+export interface DatabaseOptions {
+  readonly url: string;
+  /** After so long without an answer the server counts as gone; default 35,000. */
+  readonly queryTimeoutMs?: number;
+}
+
+/**
+ * A pool on a Postgres database. A server that goes away, or no longer answers, makes queries fail with
+ * `DATABASE_UNREACHABLE`, and comes back by itself.
+ */
+export async function createDatabase(deps: { log: Logger }, options: DatabaseOptions): Promise<Database> {
   const pool = new pg.Pool({
     connectionString: options.url,
     max: MAX_CONNECTIONS,
@@ -38,6 +49,7 @@ export async function createDatabase(deps: { log: Logger }, options: { url: stri
     min: 1,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: options.queryTimeoutMs ?? QUERY_TIMEOUT_MS,
     keepAlive: true,
     application_name: "gevulot-node",
   });
@@ -67,9 +79,12 @@ export async function createDatabase(deps: { log: Logger }, options: { url: stri
           await client.query("commit");
           return result;
         } catch (error) {
-          await client.query("rollback").catch((rollbackError: Error) => {
-            broken = rollbackError;
-          });
+          if (isConnectionLoss(error)) broken = error as Error;
+          else {
+            await client.query("rollback").catch((rollbackError: Error) => {
+              broken = rollbackError;
+            });
+          }
           throw error;
         } finally {
           client.off("error", ignore);
@@ -88,7 +103,9 @@ export function isConnectionLoss(error: unknown): boolean {
   return (
     GONE.test(code) ||
     UNREACHABLE.has(code) ||
-    /Connection terminated|timeout exceeded when trying to connect|not queryable/.test(error.message)
+    /Connection terminated|timeout exceeded when trying to connect|Query read timeout|not queryable/.test(
+      error.message,
+    )
   );
 }
 
@@ -98,7 +115,7 @@ function unreachable(url: string, cause: unknown): GevulotError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new GevulotError(
     "DATABASE_UNREACHABLE",
-    `The database at ${shown} can't be reached (${reason}). Start PostgreSQL, or check database, user and address in --db-url.`,
+    `The database at ${shown} can't be reached (${reason}). Start PostgreSQL, or check the database, user and address of that URL (--db-url; of a pipeline's stage database_url).`,
     { context: { url: shown }, cause },
   );
 }

@@ -1,0 +1,60 @@
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../../test/fixtures/testDatabase.ts";
+import { createDatabase, type Database } from "./database.ts";
+
+const TIMEOUT_MS = 300;
+
+let db: TestDatabase;
+let server: Server;
+let database: Database;
+const sockets: Socket[] = [];
+beforeAll(async () => {
+  db = await createTestDatabase();
+  const { hostname, port } = new URL(db.url);
+  server = createServer((client) => {
+    const upstream = connect(Number(port), hostname);
+    client.pipe(upstream).pipe(client);
+    sockets.push(client, upstream);
+    for (const socket of [client, upstream]) socket.on("error", () => {});
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = new URL(db.url);
+  url.host = `127.0.0.1:${(server.address() as { port: number }).port}`;
+  database = await createDatabase(
+    { log: pino({ level: "silent" }) },
+    { url: String(url), queryTimeoutMs: TIMEOUT_MS },
+  );
+});
+afterAll(async () => {
+  await database[Symbol.asyncDispose]();
+  for (const socket of sockets) socket.destroy();
+  server.close();
+  await db[Symbol.asyncDispose]();
+});
+
+/** From now on nothing comes of what the server says on the connections that there are. */
+const freeze = (): void => {
+  for (const socket of sockets) socket.unpipe().pause();
+};
+
+describe("a database that no longer answers", () => {
+  it("makes a query fail, and the next one go over a new connection", async () => {
+    await database.query("select 1");
+    freeze();
+    await expect(database.query("select 1")).rejects.toMatchObject({ code: "DATABASE_UNREACHABLE" });
+    expect((await database.query("select 1")).rowCount).toBe(1);
+  });
+
+  it("makes a transaction fail, and leaves nothing of it", async () => {
+    await database.query("create table marks (id int)");
+    const work = database.transaction(async (client) => {
+      await client.query("insert into marks values (1)");
+      freeze();
+      await client.query("insert into marks values (2)");
+    });
+    await expect(work).rejects.toThrow("database_url");
+    expect((await database.query("select 1 from marks")).rowCount).toBe(0);
+  });
+});
