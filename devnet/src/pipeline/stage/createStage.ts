@@ -14,7 +14,6 @@ import { createNodePool } from "../nodes/nodePool.ts";
 import { createPipelineMetrics } from "../observe/pipelineMetrics.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
 import { createTaskQueue } from "../schedule/taskQueue.ts";
-import { createStepRunner } from "../steps/stepRunner.ts";
 import { migratePipeline } from "../store/migratePipeline.ts";
 import type { PipelineRun } from "../store/runs.ts";
 import { replaceStage } from "../store/stages.ts";
@@ -66,7 +65,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const metrics = createPipelineMetrics();
   const credentials = await clientCredentials(config);
 
-  const verify = createVerifyStep(createStepRunner(config), config, workFolder(base.dir, place));
+  const verify = await createVerifyStep({ blobs, workDir: workFolder(base.dir, place) }, config);
   let dispatcher: Dispatcher | null = null;
   const wake = (): void => dispatcher?.wake();
   const pool = stack.use(

@@ -13,8 +13,8 @@ import { removeTree } from "../../removeTree.ts";
  * | agg | `inputs/0`, `inputs/1`; `vk` | `receipt` |
  * | snark | `receipt` | `proof` |
  * | single | as split | `proof`, `total_steps` |
- * | each of these | `keys/0`, `keys/1`, … | – |
  * | verify | `proof`; with a finished one `public_input`, with others `inputs/0` …, `segment` | – (exit code 0: valid) |
+ * | each of these | `keys/0`, `keys/1`, … | – |
  *
  * In the command's arguments `{in}` and `{out}` stand for the two folders; the environment has the step's other facts as
  * `GEVULOT_…`. A verify step gets the finished proof, with `GEVULOT_KIND` snark, single or agg; where a step before it failed
