@@ -100,7 +100,7 @@ if [ -n "$volumes" ]; then
     device=/dev/vd${letters%"${letters#?}"}
     letters=${letters#?}
     point=$root${volume%:ro}
-    [ -d "$point" ] || mkdir "$point" 2>/dev/null ||
+    [ -d "$point" ] || mkdir -p "$point" 2>/dev/null ||
       fail "the image has no folder ${volume%:ro}, and none can be made there: name the volume in the manifest's Mounts"
     # Tables are written when they are used, so that the host's file stays small. A volume to be read only can't have its
     # journal replayed.

@@ -150,6 +150,8 @@ test("the commands take it from build to verify", async () => {
     runCli("gevulot-devnet", ["image", ...args], { cwd: home, env: { OPS_HOME: home } });
   const built = await image("build", "tiny", "--format", "nanos", "-a", "x", "-i", "one.two");
   expect(built.stdout).toContain(`Bootable image file:${join(home, "one.img")}\n`);
+  const traced = await runCli("gevulot-devnet", ["vm", "run", "one.img", "--trace", "t"], { cwd: home });
+  expect(traced.stderr).toMatch(/--trace can't be used: one\.img is a Nanos image/);
   const inspected = JSON.parse((await image("inspect", "one.img", "--json")).stdout);
   expect(inspected.data).toMatchObject({
     kind: "nanos",

@@ -15,6 +15,7 @@ beforeAll(async () => {
   const content = join(dir, "content");
   await mkdir(content);
   await writeFile(join(content, "params"), "40 GB of parameters\n");
+  await writeFile(join(dir, "gpus.json"), '{"RunConfig": {"GPUs": 2}}');
   await cli("volume", "create", "params", "-s", "40g", "-d", content);
   await cli("volume", "create", "scratch", "-s", "64m");
 });
@@ -59,8 +60,8 @@ describe("vm run", () => {
     expect(trace).toMatch(/open: .* path="\/params\/params"/);
     expect(trace).toMatch(/sys_openat\(/);
     // What the first left on its volume the next one finds; nobody holds it any more.
-    const again = await script("again.sh", "cat /data/kept\n");
-    const third = await cli(...again, "--mounts", "scratch:/data");
+    const again = await script("again.sh", "cat /tmp/deep/er/kept\n");
+    const third = await cli(...again, "--mounts", "scratch:/tmp/deep/er");
     expect(third.stdout).toContain("kept");
     expect((await cli("volume", "delete", "scratch")).code).toBe(0);
   });
@@ -102,12 +103,19 @@ describe("vm run", () => {
       ["--provider", "process", "--trace", "t"],
       /INPUT_MISSING: A host process can't be traced/,
     ],
+    ["fewer GPUs than it asks for", ["-c", "gpus.json"], /error: The image asks for 2 GPUs .*--gpu-devices/],
     ["no time", ["--timeout-seconds", "0"], /--timeout-seconds must be more than 0/],
   ])("refused: %s", async (_name, args, message) => {
     const ended = await cli("vm", "run", ...SHELL, ...args);
     expect(ended.stderr).toMatch(message);
     expect(ended.code).not.toBe(0);
   });
+});
+
+test("refused: another workspace for an image", async () => {
+  const ended = await cli("vm", "run", "some.img", "--mounts", "%1:/elsewhere");
+  expect(ended.stderr).toMatch(/--mounts %1:… is for programs, and some\.img is an image/);
+  expect(ended.code).toBe(1);
 });
 
 test("a deployed program finds its volume on the node, or fails with the reason", async () => {

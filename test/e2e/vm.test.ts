@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, realpath, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, realpath, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -32,6 +32,7 @@ beforeAll(async () => {
   imagePath = join(root, "shell.img");
   // A small static program that starts in a moment and does what the workspace says.
   await buildImage({ program: "/bin/busybox", args: ["sh", "/workspace/run.sh"], outputPath: imagePath });
+  await chmod(imagePath, 0o600);
   provider = await createVmProvider({ log }, { provider: "auto", qemuPath, cacheDir });
 });
 afterAll(async () => {
@@ -109,6 +110,8 @@ describe("a program's end", () => {
     expect(three.console.split("\n")[0]).toContain("on the console");
     expect(Number(/Mem:\s+(\d+)/.exec(three.console)?.[1])).toBeLessThan(256);
     expect((await stat(join(first.workspaceDir, "out", "large"))).size).toBe(3_000_000);
+    // An image is read by QEMU's own user, and keeps its mode.
+    expect((await stat(imagePath)).mode & 0o777).toBe(0o600);
     // A link that the guest makes is a plain file to the host, and known for what it is: its text is no output.
     expect(await readFile(join(first.workspaceDir, "link"), "utf8")).toBe("/etc/passwd");
     const staging = { maxBytes: 1_000 };

@@ -4,6 +4,7 @@ import type { Argv } from "yargs";
 import type { AloneOptions } from "./aloneVm.ts";
 import { runLine } from "./runLine.ts";
 import { untilSignal } from "./untilSignal.ts";
+import { volumesDirectoryOption } from "./volume.ts";
 
 /** What the commands take that run one program without a node. */
 export interface AloneArguments {
@@ -12,7 +13,9 @@ export interface AloneArguments {
   readonly "qemu-path": string;
   readonly "mem-mib"?: number | undefined;
   readonly cpus?: number | undefined;
+  readonly "gpu-devices"?: string | undefined;
   readonly "timeout-seconds": number;
+  readonly "volumes-directory": string;
   readonly json: boolean;
 }
 
@@ -20,7 +23,7 @@ const one = { type: "string", requiresArg: true } as const;
 const number = { type: "number", requiresArg: true } as const;
 
 export function aloneOptions<T>(yargs: Argv<T>) {
-  return yargs
+  return volumesDirectoryOption(yargs)
     .positional("program", {
       type: "string",
       demandOption: true,
@@ -34,6 +37,10 @@ export function aloneOptions<T>(yargs: Argv<T>) {
     .option("qemu-path", { ...one, default: "qemu-system-x86_64", describe: "QEMU" })
     .option("mem-mib", { ...number, describe: "Memory, MiB; default the image's, or 512" })
     .option("cpus", { ...number, describe: "Processors; default the image's, or 1" })
+    .option("gpu-devices", {
+      ...one,
+      describe: "GPUs of the VM, by their PCI addresses, with commas; 0000:01:00.0 as lspci -D shows it",
+    })
     .option("timeout-seconds", {
       ...number,
       default: 3600,
@@ -71,6 +78,8 @@ export function prepareAlone(given: AloneArguments): PreparedAlone {
     vsock: { vhostDevicePath: process.env.GEVULOT_VHOST_DEVICE_VSOCK || undefined },
     memMib: given["mem-mib"],
     cpus: given.cpus,
+    gpuDevices: given["gpu-devices"]?.split(",").map((address) => address.trim()) ?? [],
+    volumesDir: resolve(given["volumes-directory"]),
     deadlineMs: given["timeout-seconds"] * 1_000,
     signal: stop.signal,
     onProgress: (message: string): void => void (given.json || say(`${message} …`)),

@@ -1,7 +1,7 @@
 import { copyFile, mkdir, mkdtemp, open, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { dirname, extname, join } from "node:path";
-import type { TaskFailure } from "gevulot-sdk";
+import { GevulotError, type TaskFailure } from "gevulot-sdk";
 import { checksumFile } from "gevulot-sdk/node";
 import type { Logger } from "pino";
 import { createStack } from "../disposeStack.ts";
@@ -24,6 +24,12 @@ import type { VsockOptions } from "../vm/vsock/createVsockHost.ts";
 import { createTaskExchange } from "../vm/vsock/taskExchange.ts";
 import type { VsockKind } from "../vm/vsock/vsockHost.ts";
 
+declare module "gevulot-sdk/errors" {
+  interface ErrorContexts {
+    ALONE_GPUS: { readonly wanted: number; readonly given: number };
+  }
+}
+
 export interface AloneTask {
   readonly id: string;
   readonly args: readonly string[];
@@ -41,6 +47,9 @@ export interface AloneOptions {
   readonly memMib?: number | undefined;
   /** Default: what the image asks for, or 1. */
   readonly cpus?: number | undefined;
+  /** PCI addresses; as many as the image asks for, at least. */
+  readonly gpuDevices?: readonly string[];
+  readonly volumesDir?: string | undefined;
   readonly deadlineMs: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (message: string) => void;
@@ -55,7 +64,6 @@ export interface AloneVmOptions extends AloneOptions {
   readonly idleLimitMs?: number | undefined;
   /** Besides those of the image. */
   readonly volumes?: readonly VolumeMount[];
-  readonly volumesDir?: string | undefined;
   readonly trace?: boolean;
   readonly onConsole?: (chunk: Uint8Array) => void;
 }
@@ -95,15 +103,16 @@ const ELF_HEAD_BYTES = 16;
 /**
  * Runs one task in a VM of its own, without a node.
  *
- * @throws GevulotError those of `buildImage`, `readImage` and `createVmProvider`
+ * @throws GevulotError `ALONE_GPUS`, those of `buildImage`, `readImage` and `createVmProvider`
  */
 export async function runAloneVm(deps: { readonly log: Logger }, options: AloneVmOptions): Promise<AloneVm> {
-  const { task, signal, onProgress, onConsole } = options;
+  const { task, signal, onProgress, onConsole, gpuDevices = [] } = options;
   await using stack = createStack();
   const folder = await mkdtemp(join(tmpdir(), "gevulot-task-"));
   stack.defer(() => removeTree(folder));
   const imagePath = await imageOf(options, folder);
   const { resources, deadlineSeconds: programSeconds } = await readImageDefaults(imagePath);
+  if (options.provider !== "process") requireGpus(resources.gpus ?? 0, gpuDevices);
   const deadline = firstDeadline({ nodeMs: options.deadlineMs, programSeconds, runLeftMs: null });
   const memMib = options.memMib ?? resources.memMib ?? DEFAULT_MEM_MIB;
   await using provider = await createVmProvider(deps, {
@@ -129,7 +138,7 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
       workspaceDir: workspace,
       memMib,
       cpus: options.cpus ?? resources.cpus ?? 1,
-      gpuDevices: [],
+      gpuDevices,
       consolePath,
       consoleLimitBytes: CONSOLE_LIMIT_BYTES,
       deadlineMs: deadline.ms,
@@ -163,6 +172,13 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
     result,
     [Symbol.asyncDispose]: () => left[Symbol.asyncDispose](),
   };
+}
+
+/** A program that asks for GPUs would look for them in vain. */
+function requireGpus(wanted: number, gpuDevices: readonly string[]): void {
+  if (gpuDevices.length >= wanted) return;
+  const message = `The image asks for ${wanted} GPUs (RunConfig), and ${gpuDevices.length} are given. Name them: --gpu-devices 0000:01:00.0 (gevulot-devnet doctor shows which there are).`;
+  throw new GevulotError("ALONE_GPUS", message, { context: { wanted, given: gpuDevices.length } });
 }
 
 const STAGES: Readonly<Record<VmEvent["stage"], string>> = {

@@ -5,14 +5,15 @@ import { safeText } from "gevulot-sdk/node";
 import type { Argv, CommandModule } from "yargs";
 import { vmPathProblem, workspaceRelative } from "../files/layout.ts";
 import { readMounts, type VolumeMount } from "../image/manifestMounts.ts";
+import { isNanos } from "../image/nanos/openNanos.ts";
 import { copyFromWorkspace, OutputFileProblem } from "../result/collectFiles.ts";
 import { TRACE_FILE } from "../vm/trace.ts";
 import { type AloneArguments, aloneOptions, prepareAlone } from "./aloneOptions.ts";
 import { type AloneVm, isProgram, runAloneVm, writeResult } from "./aloneVm.ts";
+import { createConsoleText } from "./consoleText.ts";
 import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
 import { parseEnv, parseMount, readManifest } from "./imageBuild.ts";
 import { EXIT_FAILURE, reportErrors } from "./reportError.ts";
-import { volumesDirectoryOption } from "./volume.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -35,7 +36,6 @@ interface Arguments extends AloneArguments {
   readonly "output-dir"?: string | undefined;
   readonly trace?: string | undefined;
   readonly "idle-seconds"?: number | undefined;
-  readonly "volumes-directory": string;
 }
 
 const COMMAND = "vm run";
@@ -46,7 +46,7 @@ const one = { type: "string", requiresArg: true } as const;
 const many = { type: "string", array: true, nargs: 1 } as const;
 
 function options(yargs: Argv) {
-  return aloneOptions(volumesDirectoryOption(yargs))
+  return aloneOptions(yargs)
     .option("config", { ...one, alias: "c", describe: "Manifest (JSON) of a program" })
     .option("args", {
       ...many,
@@ -131,6 +131,15 @@ async function run(given: Arguments): Promise<AloneVm> {
   const inputs = (given.input ?? []).map(parseInput);
   const tracePath = given.trace === undefined ? null : resolve(given.trace);
   const { build, volumes } = await howToBuild(given);
+  if (tracePath !== null && build === undefined && (await isNanos(alone.program))) {
+    throw optionError(
+      "trace",
+      `--trace can't be used: ${given.program} is a Nanos image, whose kernel keeps no trace.`,
+    );
+  }
+  const consoleText = createConsoleText();
+  // To a file or a pipe it goes as it is.
+  const shown = (chunk: Uint8Array) => (process.stdout.isTTY ? consoleText(chunk) : chunk);
   const vm = await runAloneVm(
     { log },
     {
@@ -140,9 +149,8 @@ async function run(given: Arguments): Promise<AloneVm> {
       fill: (workspace) => fill(workspace, inputs),
       idleLimitMs: given["idle-seconds"] === undefined ? undefined : given["idle-seconds"] * 1_000,
       volumes,
-      volumesDir: resolve(given["volumes-directory"]),
       trace: tracePath !== null,
-      ...(given.json ? {} : { onConsole: (chunk) => void process.stdout.write(chunk) }),
+      ...(given.json ? {} : { onConsole: (chunk) => void process.stdout.write(shown(chunk)) }),
     },
   );
   try {
@@ -182,17 +190,23 @@ async function howToBuild(given: Arguments) {
   const option = given.exec ? "exec" : ofProgram.find((name) => given[name] !== undefined);
   if (option !== undefined) {
     const message = `--${option} is for programs, and ${given.program} is an image (or no program at all): what it runs was settled by image build.`;
-    throw new GevulotError("VM_RUN_OPTION", message, { context: { option } });
+    throw optionError(option, message);
+  }
+  const share = Object.keys(mounts).find((id) => id.startsWith("%"));
+  if (share !== undefined) {
+    const message = `--mounts ${share}:… is for programs, and ${given.program} is an image: where it has its workspace was settled by image build.`;
+    throw optionError("mounts", message);
   }
   return { build: undefined, volumes: volumesOf(mounts) };
 }
 
 function volumesOf(mounts: Readonly<Record<string, string>>): readonly VolumeMount[] {
-  const refuse = (reason: string): Error =>
-    new GevulotError("VM_RUN_OPTION", `--mounts can't be used: ${reason}.`, {
-      context: { option: "mounts" },
-    });
+  const refuse = (reason: string): Error => optionError("mounts", `--mounts can't be used: ${reason}.`);
   return readMounts(mounts, refuse).volumes;
+}
+
+function optionError(option: string, message: string): GevulotError<"VM_RUN_OPTION"> {
+  return new GevulotError("VM_RUN_OPTION", message, { context: { option } });
 }
 
 interface Input {

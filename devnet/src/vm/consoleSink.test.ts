@@ -38,6 +38,19 @@ test("of a flood the head and the tail stay, and a mark says how much is missing
   expect(text.length - (mark?.length ?? 0) + Number(leftOut)).toBe(lines.join("").length);
 });
 
+test("a flood of gigabytes takes neither the disk nor the memory", async () => {
+  const path = join(dir, "flood.log");
+  const sink = await createConsoleSink({ path, limitBytes: 65_536 });
+  const chunk = Buffer.alloc(2 ** 20, "c");
+  const before = process.memoryUsage().rss;
+  for (let count = 0; count < 2_048; count++) sink.write(chunk);
+  expect(process.memoryUsage().rss - before).toBeLessThan(128 * 2 ** 20);
+  expect(await sink.close()).toBeNull();
+  const text = await readFile(path, "latin1");
+  expect(text.length).toBeLessThanOrEqual(65_536);
+  expect(text).toContain(`${2 ** 31 - 65_536 + 64}`.slice(0, 5));
+});
+
 test("one chunk larger than everything", async () => {
   const text = await written(200, [`a${"-".repeat(5_000)}z`]);
   expect(text.length).toBeLessThanOrEqual(200);

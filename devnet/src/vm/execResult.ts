@@ -1,5 +1,5 @@
-import { constants } from "node:fs";
-import { type FileHandle, lstat, open, readdir, realpath } from "node:fs/promises";
+import { constants, type Dirent } from "node:fs";
+import { type FileHandle, lstat, open, opendir, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import {
   EXEC_FOLDER,
@@ -223,11 +223,15 @@ async function listPlain(workspaceDir: string): Promise<string[]> {
   const files: string[] = [];
   let seen = 0;
   const walk = async (folder: string, depth: number): Promise<void> => {
-    const listed = await readdir(join(workspaceDir, folder), { withFileTypes: true }).catch((error) => {
+    // Not readdir: a stranger's folder may have millions.
+    const listed = await opendir(join(workspaceDir, folder)).catch((error) => {
       throw new ExecFailure(`a folder of the workspace can't be read (${error.code}): name the outputs`);
     });
-    const entries = listed.filter(({ name }) => name !== NOTES_FOLDER && name !== ROOT_NOTE);
-    seen += entries.length;
+    const entries: Dirent[] = [];
+    for await (const entry of listed) {
+      if (entry.name !== NOTES_FOLDER && entry.name !== ROOT_NOTE) entries.push(entry);
+      if (++seen > MAX_ENTRIES) break;
+    }
     if (seen > MAX_ENTRIES || depth > MAX_DEPTH) {
       throw new ExecFailure(
         `the workspace has more than ${MAX_ENTRIES} files, or folders more than ${MAX_DEPTH} deep: name the outputs`,

@@ -7,7 +7,7 @@ const base: NanosArgsOptions = {
   sandbox: true,
   memMib: 512,
   cpus: 2,
-  imagePath: "/i/x.img",
+  imageFd: 6,
   workspace: { path: "/w", securityModel: "mapped-xattr" },
   gpuDevices: [],
   fds: { console: 3, qmp: 5 },
@@ -20,7 +20,7 @@ function values(option: string, changes: Partial<NanosArgsOptions> = {}): string
 }
 
 test.each<[string, Partial<NanosArgsOptions>, string[]]>([
-  ["-name", { name: "a,b" }, ["a,,b"]],
+  ["-name", { name: "a,b=c" }, ["guest=a,,b=c"]],
   ["-machine", {}, ["q35"]],
   ["-accel", {}, ["tcg,thread=single"]],
   ["-accel", { accelerator: "kvm" }, ["kvm"]],
@@ -32,9 +32,9 @@ test.each<[string, Partial<NanosArgsOptions>, string[]]>([
   ["-serial", {}, ["chardev:console"]],
   [
     "-blockdev",
-    { imagePath: "/i,j.img" },
+    { imageFd: 7 },
     [
-      "driver=file,node-name=file,filename=/i,,j.img,read-only=on,locking=off",
+      "driver=file,node-name=file,filename=/dev/fdset/0,read-only=on,locking=off",
       "driver=raw,node-name=image,file=file,read-only=on",
     ],
   ],

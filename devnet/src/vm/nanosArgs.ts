@@ -1,7 +1,8 @@
 import {
-  escapeCommas,
   gpuArgs,
+  imageArgs,
   MIN_GUEST_MIB,
+  nameArgs,
   type QemuArgsOptions,
   qmpArgs,
   SANDBOX,
@@ -16,7 +17,8 @@ export interface NanosArgsOptions
     QemuArgsOptions,
     "name" | "accelerator" | "sandbox" | "memMib" | "cpus" | "workspace" | "gpuDevices" | "vsock" | "volumes"
   > {
-  readonly imagePath: string;
+  /** The image's number in QEMU. */
+  readonly imageFd: number;
   readonly fds: Pick<QemuArgsOptions["fds"], "console" | "qmp">;
 }
 
@@ -30,10 +32,10 @@ export interface NanosArgsOptions
  * @throws GevulotError `GPU_ADDRESS_INVALID`
  */
 export function nanosArgs(options: NanosArgsOptions): string[] {
-  const { imagePath, workspace, fds, accelerator } = options;
+  const { imageFd, workspace, fds, accelerator } = options;
   const memMib = Math.max(options.memMib, MIN_GUEST_MIB);
   return [
-    ...["-name", escapeCommas(options.name)],
+    ...nameArgs(options.name),
     ...["-nodefaults", "-no-user-config", "-no-reboot"],
     ...["-display", "none"],
     ...["-machine", "q35"],
@@ -41,11 +43,7 @@ export function nanosArgs(options: NanosArgsOptions): string[] {
     ...["-cpu", "max"],
     ...["-m", `${memMib}M`],
     ...["-smp", String(options.cpus)],
-    // No lock: many VMs read one image at once, and nobody writes to it.
-    ...[
-      "-blockdev",
-      `driver=file,node-name=file,filename=${escapeCommas(imagePath)},read-only=on,locking=off`,
-    ],
+    ...imageArgs("file", imageFd),
     ...["-blockdev", "driver=raw,node-name=image,file=file,read-only=on"],
     ...["-device", "virtio-scsi-pci,id=scsi0"],
     ...["-device", "scsi-hd,bus=scsi0.0,drive=image,bootindex=0"],

@@ -12,7 +12,7 @@ const base: QemuArgsOptions = {
   vmlinuxPath: "/c/vmlinux",
   initrdPath: "/c/initrd",
   cmdline: "console=ttyS0 panic=-1",
-  root: { imagePath: "/i/x.img", offsetBytes: 1_048_576, lengthBytes: 4_096 },
+  root: { fd: 6, offsetBytes: 1_048_576, lengthBytes: 4_096 },
   workspace: { path: "/w", securityModel: "mapped-xattr" },
   gpuDevices: [],
   fds: { console: 3, control: 4, qmp: 5 },
@@ -25,8 +25,9 @@ function values(option: string, changes: Partial<QemuArgsOptions> = {}): string[
 }
 
 test.each<[string, Partial<QemuArgsOptions>, string[]]>([
-  ["-name", {}, ["gevulot-a1"]],
-  ["-name", { name: "a,b" }, ["a,,b"]],
+  ["-name", {}, ["guest=gevulot-a1"]],
+  ["-name", { name: "a,b=c" }, ["guest=a,,b=c"]],
+  ["-add-fd", {}, ["fd=6,set=0"]],
   ["-machine", {}, ["q35,usb=off,sata=off,smbus=off,vmport=off,hpet=off,i8042=off"]],
   ["-accel", {}, ["tcg,thread=single"]],
   ["-accel", { accelerator: "kvm" }, ["kvm"]],
@@ -41,9 +42,9 @@ test.each<[string, Partial<QemuArgsOptions>, string[]]>([
   ["-append", { accelerator: "kvm" }, ["console=ttyS0 panic=-1"]],
   [
     "-blockdev",
-    { root: { imagePath: "/i,j.img", offsetBytes: 512, lengthBytes: 1_024 } },
+    { root: { fd: 7, offsetBytes: 512, lengthBytes: 1_024 } },
     [
-      "driver=file,node-name=image,filename=/i,,j.img,read-only=on,locking=off",
+      "driver=file,node-name=image,filename=/dev/fdset/0,read-only=on,locking=off",
       "driver=raw,node-name=root,file=image,offset=512,size=1024,read-only=on",
     ],
   ],
@@ -67,6 +68,18 @@ test.each<[string, Partial<QemuArgsOptions>, string[]]>([
       "vfio-pci,rombar=0,host=41:00.1",
     ],
   ],
+  // A guest whose disk is full is told, and not stopped.
+  [
+    "-device",
+    { volumes: [{ fd: 9, readonly: false }] },
+    [
+      "virtio-blk-pci,drive=root",
+      "virtio-blk-pci,drive=volume0,serial=gevulot-0,werror=report,rerror=report",
+      "virtio-rng-pci",
+      "virtio-9p-pci,fsdev=workspace,mount_tag=0",
+      "isa-debug-exit,iobase=0x501,iosize=0x4",
+    ],
+  ],
   [
     "-add-fd",
     {
@@ -75,13 +88,13 @@ test.each<[string, Partial<QemuArgsOptions>, string[]]>([
         { fd: 10, readonly: false },
       ],
     },
-    ["fd=9,set=1", "fd=10,set=2"],
+    ["fd=6,set=0", "fd=9,set=1", "fd=10,set=2"],
   ],
   [
     "-blockdev",
     { volumes: [{ fd: 9, readonly: true }] },
     [
-      "driver=file,node-name=image,filename=/i/x.img,read-only=on,locking=off",
+      "driver=file,node-name=image,filename=/dev/fdset/0,read-only=on,locking=off",
       "driver=raw,node-name=root,file=image,offset=1048576,size=4096,read-only=on",
       "driver=file,node-name=volume0-file,filename=/dev/fdset/1,read-only=on,discard=unmap",
       "driver=raw,node-name=volume0,file=volume0-file,read-only=on,discard=unmap",

@@ -20,8 +20,8 @@ export interface QemuArgsOptions {
   readonly vmlinuxPath: string;
   readonly initrdPath: string;
   readonly cmdline: string;
-  /** The root file system is a part of the image file. */
-  readonly root: { readonly imagePath: string; readonly offsetBytes: number; readonly lengthBytes: number };
+  /** The root file system is a part of the image file, which has this number in QEMU. */
+  readonly root: { readonly fd: number; readonly offsetBytes: number; readonly lengthBytes: number };
   readonly workspace: { readonly path: string; readonly securityModel: "mapped-xattr" | "mapped-file" };
   /** Disks after the root, by the numbers under which QEMU has their descriptors. */
   readonly volumes?: readonly { readonly fd: number; readonly readonly: boolean }[];
@@ -45,6 +45,7 @@ export const MIN_GUEST_MIB = 128;
  * and its clock then runs four times too fast. The timer of the power management has a fixed speed.
  */
 const STEADY_CLOCK = " clocksource=acpi_pm";
+const NAME_KEY = "guest=";
 const PCI_ADDRESS = /^(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i;
 export const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
@@ -58,7 +59,7 @@ export function qemuArgs(options: QemuArgsOptions): string[] {
   const { root, workspace, fds } = options;
   const memMib = Math.max(options.memMib, MIN_GUEST_MIB);
   return [
-    ...["-name", escapeCommas(options.name)],
+    ...nameArgs(options.name),
     ...["-nodefaults", "-no-user-config", "-no-reboot"],
     ...["-display", "none"],
     ...machineArgs(options.accelerator, options.version),
@@ -68,11 +69,7 @@ export function qemuArgs(options: QemuArgsOptions): string[] {
     ...["-kernel", options.vmlinuxPath],
     ...["-initrd", options.initrdPath],
     ...["-append", options.cmdline + (options.accelerator === "tcg" ? STEADY_CLOCK : "")],
-    // No lock: many VMs read one image at once, and nobody writes to it.
-    ...[
-      "-blockdev",
-      `driver=file,node-name=image,filename=${escapeCommas(root.imagePath)},read-only=on,locking=off`,
-    ],
+    ...imageArgs("image", root.fd),
     ...[
       "-blockdev",
       `driver=raw,node-name=root,file=image,offset=${root.offsetBytes},size=${root.lengthBytes},read-only=on`,
@@ -113,6 +110,26 @@ export function machineArgs(accelerator: "kvm" | "tcg", version: QemuVersion): s
 export function workspaceArgs({ path, securityModel }: QemuArgsOptions["workspace"]): string[] {
   const share = `local,id=workspace,path=${escapeCommas(path)},security_model=${securityModel},multidevs=remap`;
   return ["-fsdev", share, "-device", "virtio-9p-pci,fsdev=workspace,mount_tag=0"];
+}
+
+/** A mark may look like an option of its own: there is a "=" in some folders' names. */
+export function nameArgs(name: string): string[] {
+  return ["-name", `${NAME_KEY}${escapeCommas(name)}`];
+}
+
+/** The mark in QEMU's arguments, or null. */
+export function nameIn(args: readonly string[]): string | null {
+  const value = args[args.indexOf("-name") + 1];
+  if (!args.includes("-name") || !value?.startsWith(NAME_KEY)) return null;
+  return value.slice(NAME_KEY.length).replaceAll(",,", ",");
+}
+
+/** No lock: many VMs read one image at once, and nobody writes to it. Inherited, so that its own mode may be strict. */
+export function imageArgs(node: string, fd: number): string[] {
+  return [
+    ...["-add-fd", `fd=${fd},set=0`],
+    ...["-blockdev", `driver=file,node-name=${node},filename=/dev/fdset/0,read-only=on,locking=off`],
+  ];
 }
 
 /** A serial port of the guest that ends at an inherited socket. */

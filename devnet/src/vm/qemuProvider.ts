@@ -1,4 +1,4 @@
-import { realpath } from "node:fs/promises";
+import { open, realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { createStack, type DisposeStack } from "../disposeStack.ts";
@@ -63,7 +63,10 @@ export interface QemuProviderDeps {
 export interface QemuProviderOptions {
   readonly qemuPath: string;
   readonly cacheDir: string;
-  /** For the guest to start its program. Default 60,000: twenty times what it takes without KVM on a quiet machine. */
+  /**
+   * For the guest to start its program. Default 60,000, twenty times what it takes without KVM on a quiet machine, and a
+   * second for each GiB, which the host may have to find and to clear for a GPU.
+   */
   readonly bootLimitMs?: number;
   /** As root, run QEMU as a user without rights. Default true. */
   readonly dropPrivileges?: boolean;
@@ -85,6 +88,7 @@ export interface QemuProvider extends VmProvider {
 }
 
 const BOOT_LIMIT_MS = 60_000;
+const BOOT_LIMIT_MS_PER_GIB = 1_000;
 /** Of QEMU itself, and of the host's cache for it; without KVM there is translated code too. */
 const OVERHEAD_MIB = { kvm: 512, tcg: 1_536 } as const;
 /** What the guest's memory holds for a volume has to get to a slow disk of the host. */
@@ -205,7 +209,7 @@ async function runInQemu(
   using supervisor = createSupervisor({
     deadlineMs: task.deadlineMs,
     // Nanos does not say when it has booted.
-    ...("kind" in boot ? {} : { bootLimitMs: options.bootLimitMs ?? BOOT_LIMIT_MS }),
+    ...("kind" in boot ? {} : { bootLimitMs: bootLimit(options, task) }),
     ...(isWriting ? { leaveLimitMs: VOLUME_LEAVE_LIMIT_MS } : {}),
     signal,
     ...(onEvent && { onEvent }),
@@ -253,6 +257,10 @@ async function openVsock(
   }
 }
 
+function bootLimit({ bootLimitMs }: QemuProviderOptions, { memMib }: VmTask): number {
+  return bootLimitMs ?? BOOT_LIMIT_MS + Math.ceil(memMib / 1_024) * BOOT_LIMIT_MS_PER_GIB;
+}
+
 async function needsVsock(boot: BootFiles | NanosBoot): Promise<boolean> {
   return boot.needsVsock === true || ("kind" in boot && (await boot.isVsockOnly()));
 }
@@ -284,8 +292,9 @@ async function spawnVm(
   // A device of the host needs rights that nobody has.
   const runAs = task.gpuDevices.length > 0 ? null : accelerator.runAs;
   const kernel = "kind" in boot ? [] : [boot.vmlinuxPath, boot.initrdPath];
-  const files = await reach(stack, runAs, [task.imagePath, workspaceDir, ...kernel]);
-  const [imagePath = "", sharePath = "", vmlinuxPath = "", initrdPath = ""] = files.paths;
+  const image = stack.use(await open(task.imagePath));
+  const files = await reach(stack, runAs, [workspaceDir, ...kernel]);
+  const [sharePath = "", vmlinuxPath = "", initrdPath = ""] = files.paths;
   if (runAs !== null) await giveTo(workspaceDir, runAs);
   const machine = {
     name: await markOf(task),
@@ -308,17 +317,18 @@ async function spawnVm(
   };
   const args =
     "kind" in boot
-      ? nanosArgs({ ...machine, imagePath })
+      ? nanosArgs({ ...machine, imageFd: IMAGE_FD })
       : qemuArgs({
           ...machine,
           vmlinuxPath,
           initrdPath,
           cmdline: boot.cmdline + volumes.cmdline + (task.trace ? traceCmdline : ""),
-          root: { imagePath, offsetBytes: boot.rootOffset, lengthBytes: boot.rootLength },
+          root: { fd: IMAGE_FD, offsetBytes: boot.rootOffset, lengthBytes: boot.rootLength },
         });
   const maxFileBytes = maxFileOf(task, parts);
   const command = launcher.wrap(qemu.path, args, { runAs, noNewPrivileges: true, maxFileBytes });
   const inheritedFds = [
+    image.fd,
     ...files.fds,
     ...volumes.disks.map(({ fd }) => fd),
     ...(vsock?.device.kind === "vhost" ? [vsock.device.fd] : []),
@@ -349,7 +359,8 @@ function maxFileOf(task: VmTask, { volumes, before }: VmParts): number | undefin
 
 /** The child's numbers of its three sockets; files that it inherits come after them. */
 const QEMU_FDS = { console: 3, control: 4, qmp: 5 } as const;
-const FIRST_FILE_FD = 6;
+const IMAGE_FD = 6;
+const FIRST_FILE_FD = 7;
 
 async function reach(
   stack: DisposeStack,

@@ -6,7 +6,7 @@ import pino from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startOf } from "../processTable.ts";
 import { type ProcessGroup, startProcessGroup } from "./processGroup.ts";
-import { escapeCommas } from "./qemuArgs.ts";
+import { nameArgs } from "./qemuArgs.ts";
 import { reapLeftovers } from "./reapLeftovers.ts";
 import { formatRunMark, parseRunMark, RUN_MARK_VARIABLE, type RunMark } from "./runMark.ts";
 
@@ -42,7 +42,7 @@ async function startMarked(mark: string): Promise<ProcessGroup> {
 
 async function startMarkedQemu(mark: string): Promise<ProcessGroup> {
   const args = ["-nodefaults", "-display", "none", "-machine", "none", "-S"];
-  const group = await startProcessGroup("qemu-system-x86_64", ["-name", escapeCommas(mark), ...args], {
+  const group = await startProcessGroup("qemu-system-x86_64", [...nameArgs(mark), ...args], {
     stdio: "ignore",
   });
   started.push(group);
@@ -50,7 +50,7 @@ async function startMarkedQemu(mark: string): Promise<ProcessGroup> {
 }
 
 test("kills what a dead node of the same data directory left, and nothing else", async () => {
-  const data = join(root, "data, one");
+  const data = join(root, "data, one=1");
   const other = join(root, "data");
   await Promise.all([mkdir(data), mkdir(other)]);
   const workspace = join(data, "vmfiles", "task-1", "workspace");

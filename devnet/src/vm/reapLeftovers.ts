@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Logger } from "pino";
 import { startOf } from "../processTable.ts";
+import { nameIn } from "./qemuArgs.ts";
 import { parseRunMark, RUN_MARK_VARIABLE, type RunMark } from "./runMark.ts";
 import { removeStaleSockets } from "./vsock/userVsock.ts";
 
@@ -68,9 +69,8 @@ async function findMarked(): Promise<Marked[]> {
 
 /** The mark of a process, from its arguments or its environment. */
 function markIn(args: readonly string[], env: readonly string[]): RunMark | null {
-  const at = args.indexOf("-name");
-  // QEMU takes its commas doubled.
-  const fromArgs = at === -1 ? null : parseRunMark((args[at + 1] ?? "").replaceAll(",,", ","));
+  const name = nameIn(args);
+  const fromArgs = name === null ? null : parseRunMark(name);
   const prefix = `${RUN_MARK_VARIABLE}=`;
   const variable = env.find((entry) => entry.startsWith(prefix));
   return fromArgs ?? (variable === undefined ? null : parseRunMark(variable.slice(prefix.length)));
@@ -88,8 +88,8 @@ async function findMarkedByPs(): Promise<Marked[]> {
     maxBuffer: PS_MAX_BYTES,
   });
   return stdout.split("\n").flatMap((line) => {
-    const [, pid, name] = /^\s*(\d+) .*? -name (gevulot-.*?) -nodefaults /.exec(line) ?? [];
-    const mark = name === undefined ? null : parseRunMark(name.replaceAll(",,", ","));
+    const [, pid, name] = /^\s*(\d+) .*? -name (guest=gevulot-.*?) -nodefaults /.exec(line) ?? [];
+    const mark = name === undefined ? null : parseRunMark(nameIn(["-name", name]) ?? "");
     return mark === null ? [] : [{ pid: Number(pid), mark }];
   });
 }

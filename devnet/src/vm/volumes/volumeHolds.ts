@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { claimFolder } from "../../claimFolder.ts";
 import { startOf } from "../../processTable.ts";
-import { volumeInUse } from "./volumeErrors.ts";
+import { volumeInUse, volumeInvalid } from "./volumeErrors.ts";
 
 /** Who uses a volume now. */
 export interface VolumeHolder {
@@ -25,6 +25,7 @@ const holderSchema = z.object({
   access: z.enum(["read", "write", "remove"]),
 });
 
+const UNWRITABLE: ReadonlySet<string> = new Set(["EROFS", "EACCES", "EPERM"]);
 const LOCK_TRIES = 100;
 const LOCK_PAUSE_MS = 20;
 
@@ -33,13 +34,29 @@ const LOCK_PAUSE_MS = 20;
  *
  * @param folder of this volume alone
  * @returns gives it back
- * @throws GevulotError `VOLUME_IN_USE`, which says by whom
+ * @throws GevulotError `VOLUME_IN_USE`, which says by whom; `VOLUME_INVALID` where the folder can't be written to
  */
 export async function holdVolume(
   folder: string,
   hold: { readonly name: string; readonly what: string; readonly access: VolumeAccess },
 ): Promise<() => Promise<void>> {
-  const { name, what, access } = hold;
+  try {
+    return await takeHold(folder, hold);
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (!UNWRITABLE.has(code)) throw error;
+    // Nobody writes there, or QEMU's own lock on the file keeps readers and a writer apart.
+    if (hold.access === "read") return async () => {};
+    throw volumeInvalid(
+      `The folder of the volume ${hold.name} can't be written to (${code}), so it is only to be read. Mount it with :ro, or have it in a folder of yours.`,
+    );
+  }
+}
+
+async function takeHold(
+  folder: string,
+  { name, what, access }: Parameters<typeof holdVolume>[1],
+): Promise<() => Promise<void>> {
   await mkdir(folder, { recursive: true });
   const release = await lock(join(folder, "lock"), name);
   try {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseVolumeSize } from "./makeVolume.ts";
+import { holdVolume } from "./volumeHolds.ts";
 import { createVolumeStore, type VolumeStore } from "./volumeStore.ts";
 
 let root = "";
@@ -115,6 +116,17 @@ test("strangers' programs write only to a volume that was made for that", async 
   await store.delete("scratch");
   await store.create({ ...plain, name: "scratch" });
   await expect(hold("scratch", false)).rejects.toMatchObject({ code: "VOLUME_INVALID" });
+});
+
+test.skipIf(process.platform !== "linux")("where holds can't be noted, a volume is only read", async () => {
+  // Nobody, not even root, makes folders there.
+  const hold = (access: "read" | "write") =>
+    holdVolume("/sys/gevulot-none", { name: "v", what: "t", access });
+  await (await hold("read"))();
+  await expect(hold("write")).rejects.toMatchObject({
+    code: "VOLUME_INVALID",
+    message: expect.stringMatching(/folder of the volume v can't be written to \(E\w+\).*Mount it with :ro/),
+  });
 });
 
 test("what a killed process held is free again", async () => {

@@ -11,6 +11,8 @@ export interface TaskExchange {
    * @returns what is wrong with it, or null.
    */
   submit(message: ResultMessage): string | null;
+  /** Whether the VM has asked for its task. */
+  readonly isTaken: boolean;
   /** Whether connections of the VM are cut, for tests. */
   readonly isCut: () => boolean;
   /** What the VM handed back; null where it did not do so over VSOCK. */
@@ -64,6 +66,9 @@ export function createTaskExchange(
         return `the checksum of ${odd.path.slice(0, 256)} has ${odd.checksum.length} bytes, BLAKE3 has 32`;
       settle({ kind: "ok", data: result.data, files: result.files });
       return null;
+    },
+    get isTaken() {
+      return isTaken;
     },
     get submitted() {
       return submitted;

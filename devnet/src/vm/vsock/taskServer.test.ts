@@ -247,6 +247,17 @@ describe("a hostile client", () => {
     await ended(half);
   });
 
+  test("keeps its connection through a long proof", async () => {
+    await start({ idleMs: 100 });
+    const session = openSession();
+    const asked = { ":path": "/vm_service.VMService/GetTask" };
+    expect(await call(session, asked, Buffer.alloc(5))).toBe("0");
+    await delay(500);
+    expect(session.destroyed).toBe(false);
+    // Answered, if with a refusal.
+    expect(await call(session, {}, Buffer.alloc(0))).toBe("3");
+  });
+
   test("that resets what it begins, again and again, does not hold up the others", async () => {
     await start();
     const session = openSession();

@@ -30,7 +30,7 @@ export const TASK_SERVER_LIMITS = {
   streamsPerConnection: 8,
   /** Of all calls that are under way together. A result with its files' names; the files themselves go by 9p. */
   bufferedBytes: 32 * 2 ** 20,
-  /** Of a connection on which nothing happens. */
+  /** Of a connection on which nothing happens, before the task is taken: then the program may compute for hours. */
   idleMs: 120_000,
   /** Twice as many at once. A program has two calls to make, and asks again once a second. */
   callsPerSecond: 20,
@@ -120,7 +120,7 @@ export function createTaskServer(
         connection.destroy();
       });
       session.setLocalWindowSize(WINDOW_BYTES);
-      session.setTimeout(limits.idleMs, () => session.destroy());
+      session.setTimeout(limits.idleMs, () => void (exchange.isTaken || session.destroy()));
     },
     [Symbol.dispose]() {
       for (const session of sessions) session.destroy();
