@@ -6,12 +6,24 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { binPath, runCli } from "../fixtures/cli.ts";
 
+const TOOL_MANIFEST = {
+  Program: "tool",
+  Mounts: { "%1": "/workspace", params: "/params:ro" },
+  RunConfig: { Memory: "1g", CPUs: 2, GPUs: 1 },
+  Exec: { ProofFile: "p.bin", Outputs: ["out/*"] },
+  ManifestPassthrough: { cwd: "/root" },
+};
+
 let folder = "";
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "gevulot-e2e-image-cli-"));
   await writeFile(join(folder, "prover.mjs"), 'console.log("hello");\n');
   const built = await runCli("gevulot-devnet", ["image", "build", "prover.mjs"], { cwd: folder });
   expect(built.stdout).toContain(`Bootable image file:${join(folder, "prover.img")}`);
+  await copyFile("/bin/busybox", join(folder, "tool"));
+  await writeFile(join(folder, "tool.json"), JSON.stringify(TOOL_MANIFEST));
+  const named = await runCli("gevulot-devnet", ["image", "build", "-c", "tool.json"], { cwd: folder });
+  expect(named.stdout).toContain(`Bootable image file:${join(folder, "tool.img")}`);
   await copyFile(join(folder, "prover.img"), join(folder, "damaged.img"));
   const file = await open(join(folder, "damaged.img"), "r+");
   await file.write(Buffer.alloc(1000, 1), 0, 1000, 5 * 2 ** 20);
@@ -29,6 +41,12 @@ test.each<[string[], number, RegExp, RegExp]>([
   [["cat", "prover.img", "prover.mjs"], 0, /console\.log\("hello"\)/, /^$/],
   [["cat", "prover.img", "/etc"], 1, /^$/, /^error: .* a folder/],
   [["cat", "prover.img"], 2, /^$/, /^error: Something is missing .*image cat <file> <path>\nSee .* --help/],
+  [
+    ["inspect", "tool.img"],
+    0,
+    /^cwd +\/root\nexec +the proof is p\.bin, with the files out\/\*\n.*\nvolume +params at \/params, read-only\n(.*\n)*resources +1024 MiB, 2 CPUs, 1 GPU$/m,
+    /^$/,
+  ],
   [["verify", "prover.img"], 0, /^(ok .*\n){6}$/, /^$/],
   [["verify", "damaged.img"], 1, /^DAMAGED kernel /m, /^error: damaged\.img .*kernel.*download it again\.$/m],
   [["verify", "damaged.img", "--json"], 1, /"code":"IMAGE_INVALID"/, /^$/],

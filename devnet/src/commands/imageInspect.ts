@@ -1,9 +1,11 @@
 import { checksumFile } from "gevulot-sdk/node";
 import type { Argv, CommandModule } from "yargs";
 import type { ImageInfo } from "../image/descriptor.ts";
+import type { ExecProgram } from "../image/execProgram.ts";
 import { type NanosInfo, nodeMountProblem, readNanosInfo } from "../image/nanos/nanosInfo.ts";
 import { isNanos } from "../image/nanos/openNanos.ts";
 import { readImage } from "../image/readImage.ts";
+import { resourcesText } from "../image/runConfig.ts";
 import { report } from "./report.ts";
 
 interface Arguments {
@@ -41,13 +43,25 @@ function linuxLines(inspected: ImageInfo & { readonly checksum: string }): strin
     `program    ${program.path} (${program.kind})`,
     `args       ${JSON.stringify(program.args)}`,
     `env        ${JSON.stringify(program.env)}`,
+    ...(program.cwd === undefined ? [] : [`cwd        ${program.cwd}`]),
+    ...(program.exec ? [`exec       ${execText(program.exec)}`] : []),
     `workspace  ${program.workspace}, root ${program.readonlyRootfs ? "read-only" : "writable"}`,
+    ...(program.volumes ?? []).map(
+      ({ label, path, readonly }) => `volume     ${label} at ${path}, ${readonly ? "read-only" : "writable"}`,
+    ),
+    ...(program.needsVsock ? ["vsock      takes its task over VSOCK alone"] : []),
     `runtime    Linux ${versions.kernel}${versions.node ? `, Node.js ${versions.node}` : ""}`,
+    ...(info.resources ? [`resources  ${resourcesText(info.resources)}`] : []),
     ...(info.deadlineSeconds === undefined ? [] : [`deadline   ${info.deadlineSeconds} s a task`]),
     part("kernel", info.kernel),
     part("initrd", info.initrd),
     part("root", info.root),
   ];
+}
+
+function execText({ proofFile, outputs }: ExecProgram): string {
+  const proof = proofFile === undefined ? "its standard output" : proofFile;
+  return `the proof is ${proof}${outputs.length > 0 ? `, with the files ${outputs.join(" ")}` : ""}`;
 }
 
 function nanosLines(info: NanosInfo & { readonly checksum: string }): string[] {

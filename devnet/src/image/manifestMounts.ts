@@ -12,7 +12,7 @@ export interface Mounts {
   readonly volumes: readonly VolumeMount[];
 }
 
-const DEFAULT_WORKSPACE = "/workspace";
+export const DEFAULT_WORKSPACE = "/workspace";
 export const VOLUME_LABEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 const MAX_VOLUMES = 16;

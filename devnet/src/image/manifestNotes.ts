@@ -1,5 +1,6 @@
 import type { Manifest } from "./manifest.ts";
 import { nearestName } from "./nearestName.ts";
+import { resourcesText } from "./runConfig.ts";
 
 /** What a Linux image makes of a manifest beyond its program. */
 export interface ManifestNotes {
@@ -71,13 +72,8 @@ export function resourceNote(
   { runConfig }: Manifest,
   when = "unless the deployment says otherwise",
 ): string[] {
-  const { memMib, cpus, gpus } = runConfig.resources;
-  const parts = [
-    ...(memMib === undefined ? [] : [`${memMib} MiB`]),
-    ...(cpus === undefined ? [] : [`${cpus} CPU${cpus === 1 ? "" : "s"}`]),
-    ...(gpus === undefined ? [] : [`${gpus} GPU${gpus === 1 ? "" : "s"}`]),
-  ];
-  return parts.length === 0 ? [] : [`RunConfig: ${parts.join(", ")}, ${when}.`];
+  const text = resourcesText(runConfig.resources);
+  return text === "" ? [] : [`RunConfig: ${text}, ${when}.`];
 }
 
 export function deadlineNote({ runConfig: { deadlineSeconds } }: Manifest): string[] {

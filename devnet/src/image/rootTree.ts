@@ -2,11 +2,11 @@ import { constants } from "node:fs";
 import { chmod, copyFile, lstat, mkdir, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GevulotError } from "gevulot-sdk";
-import { VM_WORKSPACE } from "../files/layout.ts";
 import type { ImageProgram } from "./descriptor.ts";
 import type { Library } from "./elfLibraries.ts";
 import { ARGS_FILE, ARGS_PLACE, quoteForShell as quote } from "./execProgram.ts";
 import { findGpuModules } from "./gpu/gpuModules.ts";
+import { DEFAULT_WORKSPACE } from "./manifestMounts.ts";
 import type { ProgramFile } from "./programFiles.ts";
 
 /** Node.js in every image that needs it. */
@@ -105,7 +105,7 @@ export function runFile(
     ...BASE_ENV,
     ...(cwd === undefined ? {} : { PWD: cwd }),
     // A shim that finds its task elsewhere than where all others do.
-    ...(program.workspace === VM_WORKSPACE ? {} : { GEVULOT_WORKSPACE: program.workspace }),
+    ...(program.workspace === DEFAULT_WORKSPACE ? {} : { GEVULOT_WORKSPACE: program.workspace }),
     ...program.env,
     ...(exec && { GEVULOT_WORKSPACE: program.workspace }),
   };

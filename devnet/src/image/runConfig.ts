@@ -50,6 +50,15 @@ export function readRunConfig(
   };
 }
 
+/** `2048 MiB, 1 CPU`; empty where nothing is asked for. */
+export function resourcesText({ memMib, cpus, gpus }: ImageResources): string {
+  return [
+    ...(memMib === undefined ? [] : [`${memMib} MiB`]),
+    ...(cpus === undefined ? [] : [`${cpus} CPU${cpus === 1 ? "" : "s"}`]),
+    ...(gpus === undefined ? [] : [`${gpus} GPU${gpus === 1 ? "" : "s"}`]),
+  ].join(", ");
+}
+
 /** As QEMU's `-m`: `2G`, `512m`, and a number alone is MiB. */
 function readMemory(value: unknown, refuse: (reason: string) => Error): number {
   const [, number, unit = ""] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?$/i.exec(String(value).trim()) ?? [];

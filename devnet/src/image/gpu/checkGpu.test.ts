@@ -70,6 +70,20 @@ describe("checkGpu", () => {
       "mismatch",
       /made for Linux 6\.8\.0-31-generic/,
     ],
+    [
+      "no module on which another depends",
+      { [nvidia]: `${module()}depends=drm\0` },
+      "kernel module",
+      "missing",
+      /^drm\.ko, which nvidia\.ko needs; .*Linux 6\.1\.0-41-amd64/,
+    ],
+    [
+      "a packed one",
+      { [nvidia]: `${module()}depends=i2c-core\0`, [at("modules/x", "i2c-core.ko.xz")]: "" },
+      "kernel module",
+      "missing",
+      /i2c-core\.ko\.xz, which nvidia\.ko needs, is packed.*unpack it/,
+    ],
     ["a module that is none", { [nvidia]: "hello" }, "kernel module", "mismatch", /no kernel module/],
     ["no libcuda", { [cuda]: undefined }, "libcuda", "missing", /toolkit would bring it at run time/],
     ["a libcuda that leads nowhere", { [cudaFile]: undefined }, "libcuda", "missing", /which is not there/],
@@ -123,7 +137,14 @@ test("the modules that the guest loads are found in its root, in order, and nowh
     }
     await symlink("usr/lib", join(root, "lib"));
     const folder = `/usr/lib/modules/${KERNEL}/nvidia`;
-    expect(await findGpuModules(root)).toEqual([`${folder}/nvidia.ko`, `${folder}/nvidia-uvm.ko`]);
+    const own = [`${folder}/nvidia.ko`, `${folder}/nvidia-uvm.ko`];
+    expect(await findGpuModules(root)).toEqual(own);
+    await writeFile(join(root, `${folder}/nvidia.ko`), "\0depends=drm,absent\0", "latin1");
+    await writeFile(join(root, `${folder}/drm.ko`), "\0depends=i2c-core\0", "latin1");
+    await writeFile(join(root, `${folder}/i2c-core.ko`), "\0depends=\0", "latin1");
+    await writeFile(join(root, `${folder}/other.ko`), "");
+    const needed = [`${folder}/i2c-core.ko`, `${folder}/drm.ko`];
+    expect(await findGpuModules(root)).toEqual([...needed, ...own]);
   } finally {
     await rm(root, { recursive: true });
   }

@@ -1,9 +1,12 @@
 import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
+import { imageInvalid } from "../descriptor.ts";
 import { type ImageEntry, type ImageFiles, openImageFiles } from "../imageFiles.ts";
+import { isNanos } from "../nanos/openNanos.ts";
 import { readImage } from "../readImage.ts";
 import type { ImageResources } from "../runConfig.ts";
+import { GPU_MODULES, type MissingModule, moduleName, orderModules } from "./gpuModules.ts";
 
 /** One thing that a CUDA program needs in its virtual machine. */
 export interface GpuFinding {
@@ -30,6 +33,11 @@ const PACKED = /\.ko\.(xz|zst|gz)$/;
  * @throws GevulotError `IMAGE_INVALID`, `TOOL_FAILED`
  */
 export async function checkGpuImage(imagePath: string, signal?: AbortSignal): Promise<GpuFinding[]> {
+  if (await isNanos(imagePath)) {
+    const reason =
+      "it is for Nanos, whose GPU driver is a klib of ops (gpu_nvidia); what is checked here is a Linux image";
+    throw imageInvalid(imagePath, reason);
+  }
   const { versions, resources = {} } = await readImage(imagePath);
   await using files = await openImageFiles(imagePath, signal);
   return await checkGpu({
@@ -58,9 +66,15 @@ export async function checkGpu(facts: GpuFacts): Promise<GpuFinding[]> {
     entries.find(({ kind, path }) => kind === "file" && posix.basename(path) === name);
   const module = named("nvidia.ko");
   const info = module ? moduleInfo(await facts.read(module)) : {};
+  const { missing } = await orderModules(
+    GPU_MODULES,
+    new Map(entries.filter(({ kind }) => kind === "file").map((entry) => [entry.path, entry])),
+    facts.read,
+  );
   return [
     gpuCount(facts.resources),
     module ? moduleFinding(module.path, info, facts.kernelVersion) : moduleMissing(facts),
+    ...missing.map((one) => dependencyMissing(one, facts)),
     named("nvidia-uvm.ko")
       ? { part: "unified memory", state: "ok", text: "nvidia-uvm.ko" }
       : {
@@ -116,6 +130,17 @@ function moduleMissing({ entries, kernelVersion }: GpuFacts): GpuFinding {
   const text = packed
     ? `${packed.path} is packed, and the guest loads it as it is: unpack it`
     : `nvidia.ko for Linux ${kernelVersion}; build NVIDIA's open modules against that kernel's headers and install them in /lib/modules/${kernelVersion}`;
+  return { part: "kernel module", state: "missing", text };
+}
+
+function dependencyMissing(
+  { name, neededBy }: MissingModule,
+  { entries, kernelVersion }: GpuFacts,
+): GpuFinding {
+  const packed = entries.find(({ path }) => PACKED.test(path) && moduleName(path) === name);
+  const text = packed
+    ? `${packed.path}, which ${neededBy} needs, is packed, and the guest loads it as it is: unpack it`
+    : `${name}.ko, which ${neededBy} needs; take it, unpacked, from the package of Linux ${kernelVersion} into /lib/modules/${kernelVersion}`;
   return { part: "kernel module", state: "missing", text };
 }
 

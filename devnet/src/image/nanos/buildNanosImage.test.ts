@@ -19,6 +19,7 @@ import { makeFakeNanos, tinyProgram } from "../../../../test/fixtures/fakeNanos.
 import samples from "../../../../test/vectors/nanos/samples.json" with { type: "json" };
 import { copyFromImage } from "../copyFromImage.ts";
 import { extractProgram } from "../extractProgram.ts";
+import { checkGpuImage } from "../gpu/checkGpu.ts";
 import { readImageDefaults } from "../imageDefaults.ts";
 import { openImageFiles } from "../imageFiles.ts";
 import { verifyImage } from "../verifyImage.ts";
@@ -297,6 +298,10 @@ test("it is not taken for one that a host process can run", async () => {
   await expect(run).rejects.toMatchObject({
     code: "IMAGE_INVALID",
     message: expect.stringMatching(/provider qemu/),
+  });
+  await expect(checkGpuImage((await build()).path)).rejects.toMatchObject({
+    code: "IMAGE_INVALID",
+    message: expect.stringMatching(/it is for Nanos, whose GPU driver is a klib/),
   });
 });
 
