@@ -119,6 +119,22 @@ test("an altered receipt fails the run, and its node is named", { timeout: RUN_M
   expect(answer.error).toMatch(/^the proof of segment 1 by node \S*liar\S* is not valid: /);
 });
 
+test("a split of another chain than the one asked for is found out, and its node is named", {
+  timeout: RUN_MS,
+}, async () => {
+  const { split: splitCommand, ...others } = commandsOf(buildDir);
+  await startNode("honest", others);
+  const [program, step] = splitCommand!;
+  // As if 19 hashes had been asked for.
+  const cut =
+    'mkdir "$0/in" && sed s/20/19/ "$1/public_input" >"$0/in/public_input" && "$2" "$3" "$0/in" "$0"';
+  await startNode("cutter", { split: ["sh", "-c", cut, "{out}", "{in}", program!, step!] });
+  const { answer } = await prove({ start: 7, length: 20 }, 2);
+  await stopNodes();
+  expect(answer).toMatchObject({ status: "SPLIT_ERROR" });
+  expect(answer.error).toMatch(/^task split by node \S*cutter\S* is not valid: /);
+});
+
 test("work that can't be done fails with the prover's words", { timeout: RUN_MS }, async () => {
   await startNode("c", commandsOf(buildDir));
   const { answer } = await prove({ start: 7, length: 10_001 }, 2);

@@ -2,13 +2,13 @@
  * Checks what the prover made:
  *
  *     node --import tsx verifier.ts keys FILE                 writes the verification keys
- *     node --import tsx verifier.ts step KEYS IN              a step's output, against what it was made of
+ *     node --import tsx verifier.ts step KEYS IN              a step's output, against what it was made of, and asked for
  *     node --import tsx verifier.ts proof KEYS FILE START LENGTH
  */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Field, verify } from "o1js";
-import { ChainProof, chain, FinishedProof, finished } from "./chain.ts";
+import { ChainProof, chain, FinishedProof, finished, type Part } from "./chain.ts";
 
 interface Keys {
   readonly chain: { readonly data: string; readonly hash: string };
@@ -42,22 +42,32 @@ function readKeys(file: string): Keys {
   return JSON.parse(readFileSync(file, "utf8")) as Keys;
 }
 
+/** Against whatever is there of its segment, of what it was made of, and of what was asked for. */
 async function checkStep(keys: Keys, input: string): Promise<void> {
-  const read = (name: string): string => readFileSync(join(input, name), "utf8");
-  const kind = process.env.GEVULOT_KIND;
-  if (kind === "snark") return void (await readFinished(keys, read("proof")));
-  const { publicOutput: part } = await readPart(keys, read("proof"));
-  if (kind === "prove") {
-    const { first, length } = JSON.parse(read("segment")) as { first: string; length: number };
-    demand(part.first.toString() === first && part.length.toString() === String(length), "the segment");
-    return;
+  const read = (name: string): string | null =>
+    existsSync(join(input, name)) ? readFileSync(join(input, name), "utf8") : null;
+  const proof = read("proof") ?? "";
+  const part =
+    process.env.GEVULOT_KIND === "snark"
+      ? (await readFinished(keys, proof)).publicInput
+      : (await readPart(keys, proof)).publicOutput;
+  const [segment, left, right, work] = ["segment", "inputs/0", "inputs/1", "public_input"].map(read);
+  if (!segment && !left && !work)
+    throw new Error("not valid: neither segment nor inputs nor public_input says what it must be about");
+  if (segment) {
+    const { first, length } = JSON.parse(segment) as { first: string; length: number };
+    demand(part, { first, length }, "the segment");
   }
-  const names = readdirSync(join(input, "inputs")).sort((left, right) => Number(left) - Number(right));
-  const parts = [];
-  for (const name of names) parts.push((await readPart(keys, read(`inputs/${name}`))).publicOutput);
-  const [left, right] = parts;
-  demand(part.first.toString() === left!.first.toString(), "its first input");
-  demand(part.last.toString() === right!.last.toString(), "its second input");
+  if (left) {
+    const before = (await readPart(keys, left)).publicOutput;
+    const after = right ? (await readPart(keys, right)).publicOutput : null;
+    const length = after ? before.length.add(after.length) : before.length;
+    demand(part, { first: before.first, last: (after ?? before).last, length }, "what it was made of");
+  }
+  if (work) {
+    const { start, length } = JSON.parse(work) as { start: number; length: number };
+    demand(part, { first: start, length }, "the chain that was asked for");
+  }
 }
 
 async function checkProof(keys: Keys, file: string, start: string, length: string): Promise<void> {
@@ -82,6 +92,11 @@ async function genuine<P extends ChainProof | FinishedProof>(key: Keys["chain"],
   return proof;
 }
 
-function demand(holds: boolean, what: string): void {
+type Claim = Readonly<Partial<Record<"first" | "last" | "length", Field | string | number>>>;
+
+function demand(part: Part, claim: Claim, what: string): void {
+  const holds = Object.entries(claim).every(
+    ([name, value]) => String(part[name as keyof Part]) === String(value),
+  );
   if (!holds) throw new Error(`not valid: it is not about ${what}`);
 }

@@ -1,7 +1,7 @@
 import type { Queryable } from "../../store/database.ts";
 import type { BlobStore } from "../data/blobStore.ts";
 import { type PipelineTask, readDoneTasks } from "../store/tasks.ts";
-import type { VerifyStep } from "./verifyStep.ts";
+import { readCheckable, type VerifyStep } from "./verifyStep.ts";
 
 /** A task whose output is not valid, though the node said that it did it. */
 export interface Liar {
@@ -28,19 +28,11 @@ export async function findLiar(
   const { blobs } = deps;
   const limited = AbortSignal.any([signal, AbortSignal.timeout(deps.limitMs)]);
   const done = await readDoneTasks(deps.database, failed.proofId);
-  const outputs = new Map(done.map((task) => [task.planned.key, task.outputHash]));
+  const made = new Map(done.map((task) => [task.planned.key, task]));
   for (const task of done) {
     if (task.kind === "split" || task.kind === "verify" || task.outputHash === null) continue;
-    const inputs = task.planned.needs.flatMap((key) => outputs.get(key) ?? []);
-    const result = await deps.verify(
-      {
-        kind: task.kind,
-        proof: await blobs.readAll(task.outputHash),
-        inputs: await Promise.all(inputs.map((hash) => blobs.readAll(hash))),
-        segment: task.kind === "prove" && task.inputHash ? await blobs.readAll(task.inputHash) : null,
-      },
-      limited,
-    );
+    const inputs = task.planned.needs.flatMap((key) => made.get(key) ?? []);
+    const result = await deps.verify(await readCheckable(blobs, task, inputs), limited);
     if (result.kind === "invalid") return { task, reason: result.reason };
     if (result.kind !== "valid") return null;
   }

@@ -22,7 +22,7 @@ import {
   type TaskInput,
   taskRequest,
 } from "./taskRequest.ts";
-import type { VerifyStep } from "./verifyStep.ts";
+import { type Checkable, readCheckable, type VerifyStep } from "./verifyStep.ts";
 
 export type TaskEnd =
   | { readonly kind: "done"; readonly output: TaskOutput }
@@ -81,9 +81,9 @@ export function createTaskCaller(
 
   return {
     async call(task, run, node, signal) {
-      const data = await readData(task, run);
-      if (task.kind === "verify") return verifyTask(deps, run, data, signal);
+      if (task.kind === "verify") return verifyTask(deps, task, run, signal);
       const { kind } = task;
+      const data = await readData(task, run);
       if (!node.client)
         return { kind: "failed", reason: "the node gave no address under which it can be called" };
       const stepMs = deadlineMsOf(kind, options);
@@ -118,20 +118,19 @@ export function createTaskCaller(
 
 /** The last step: the finished proof is checked here, at the stage. */
 async function verifyTask(
-  { verify, blobs }: TaskCallerDeps,
+  { verify, blobs, database }: TaskCallerDeps,
+  task: PipelineTask,
   run: PipelineRun,
-  data: TaskData,
   signal: AbortSignal,
 ): Promise<TaskEnd> {
   if (!verify) return { kind: "failed", reason: "this stage has no [steps] verify any more: configure it" };
-  const { shape, context } = run;
-  const path = context.public_input_path;
-  const given = path === "" ? {} : { publicInput: await blobs.readAll(context.files[path]!) };
-  const kind = shape.singleNode ? "single" : shape.target === "agg" ? "agg" : "snark";
-  const result = await verify(
-    { kind, proof: data.inputs[0]!.bytes, inputs: [], segment: null, ...given },
-    signal,
-  );
+  const [made] = await readInputs(database, task);
+  const path = run.context.public_input_path;
+  const checkable: Checkable = {
+    ...(await readCheckable(blobs, made!, await readInputs(database, made!))),
+    ...(path !== "" && { publicInput: await blobs.readAll(run.context.files[path]!) }),
+  };
+  const result = await verify(checkable, signal);
   if (result.kind === "valid") return { kind: "done", output: NOTHING };
   return result.kind === "invalid" ? { kind: "failed", reason: result.reason } : result;
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use chain_pipeline::chain::{first_of, format_state, Segment, Statement};
+use chain_pipeline::chain::{first_of, format_state, Segment, Statement, Work};
 use chain_pipeline::files::{read, report};
 use chain_pipeline::keys::Keys;
 use chain_pipeline::receipt::{join, Receipt};
@@ -12,7 +12,8 @@ use chain_pipeline::wrapped::Wrapped;
 const USAGE: &str = "usage:
   chain-verifier proof KEYS FILE [START LENGTH]   a finished proof, of the chain that was asked for
   chain-verifier step KEYS IN                     IN/proof, an output of the step that GEVULOT_KIND names,
-                                                  against IN/segment or IN/inputs";
+                                                  against what is there of IN/segment, IN/inputs and
+                                                  IN/public_input, the chain that was asked for";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -55,33 +56,40 @@ fn step(kind: &str, keys: &Path, input: &Path) -> Result<Statement, String> {
         _ => return Err(format!("GEVULOT_KIND must be prove, agg or snark, not {kind:?}")),
     };
     let made = made.map_err(|reason| format!("refused: {reason}"))?;
-    let matches = match kind {
-        "prove" => is_of_segment(&made, &input.join("segment"))?,
-        _ => is_of_inputs(&made, &input.join("inputs"), &keys)?,
+    let mut checks = 0;
+    let mut demand = |holds: bool, what: &str| {
+        checks += 1;
+        if holds { Ok(()) } else { Err(format!("refused: it is not of {what}")) }
     };
-    if matches {
-        return Ok(made);
+    if let Some(bytes) = read_some(&input.join("segment"))? {
+        let segment: Segment = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+        demand(format_state(&made.first) == segment.first && made.length == segment.length, "its segment")?;
     }
-    Err("refused: it is not of what it was made of".to_string())
+    if let Some(of_inputs) = statement_of_inputs(&input.join("inputs"), &keys)? {
+        demand(of_inputs == made, "what it was made of")?;
+    }
+    if let Some(bytes) = read_some(&input.join("public_input"))? {
+        let work = Work::parse(&bytes)?;
+        demand(made.first == work.first() && made.length == work.length, "the chain that was asked for")?;
+    }
+    if checks == 0 {
+        return Err("refused: neither segment nor inputs nor public_input says what it must be of".to_string());
+    }
+    Ok(made)
 }
 
-fn is_of_segment(made: &Statement, path: &Path) -> Result<bool, String> {
-    let segment: Segment = serde_json::from_slice(&read(path)?).map_err(|error| error.to_string())?;
-    Ok(format_state(&made.first) == segment.first && made.length == segment.length)
-}
-
-/// One input is wrapped, two are aggregated; a finished proof is checked without them.
-fn is_of_inputs(made: &Statement, folder: &Path, keys: &Keys) -> Result<bool, String> {
+/// One input is wrapped, two are aggregated; none are there of what was begun with a given receipt.
+fn statement_of_inputs(folder: &Path, keys: &Keys) -> Result<Option<Statement>, String> {
     let input = |index: &str| -> Result<Option<Statement>, String> {
-        let path = folder.join(index);
-        if !path.exists() {
-            return Ok(None);
-        }
-        Receipt::check(&read(&path)?, keys).map(|receipt| Some(receipt.statement()))
+        let bytes = read_some(&folder.join(index))?;
+        bytes.map(|bytes| Receipt::check(&bytes, keys).map(|receipt| receipt.statement())).transpose()
     };
     Ok(match (input("0")?, input("1")?) {
-        (Some(left), Some(right)) => join(&left, &right)? == *made,
-        (Some(only), None) => only == *made,
-        _ => true,
+        (Some(left), Some(right)) => Some(join(&left, &right)?),
+        (only, _) => only,
     })
+}
+
+fn read_some(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    if path.exists() { read(path).map(Some) } else { Ok(None) }
 }
