@@ -88,4 +88,17 @@ describe("nodes and databases that misbehave", () => {
     expect(ends).toMatchObject([{ status: 0 }, { status: 0 }]);
     expect(ends[0]!.proof_with_public_inputs).toEqual(ends[1]!.proof_with_public_inputs);
   });
+
+  it("joins what a node still does for a stage that died", async () => {
+    const [one, two] = [await net.stage("one"), await net.stage("two")];
+    const stages = [net.addrOf("one"), net.addrOf("two")];
+    // Longer than a stage must be silent to count as dead.
+    await net.prover("a", stages, { slots: 1, pauseSeconds: 30 });
+    const request = { public_input_stream: Buffer.from("1"), composite_proof: true };
+    const { proof_id: id } = await one.client.submit(request);
+    await expect.poll(() => startsOf(net.stepLog).size, { timeout: LIMIT_MS }).toBe(2);
+    await one.kill();
+    expect(await two.client.finished(id!, LIMIT_MS)).toMatchObject({ status: 0 });
+    expect([...startsOf(net.stepLog).values()]).toEqual([1, 1]);
+  });
 });
