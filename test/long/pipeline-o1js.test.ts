@@ -28,15 +28,21 @@ test("a chain of hashes is proved with o1js, and the proof checked", { timeout: 
   const end = await user.finished(id!, RUN_MS);
   expect(end).toMatchObject({ status: 0, error_message: "", total_steps: "301" });
 
-  const file = join(dir, "proof.json");
+  const file = join(dir, "proof");
   const check = (start: number, length: number): string => {
     const [program, ...args] = [...proofCommand(buildDir), file, String(start), String(length)];
     return execFileSync(program!, args, { encoding: "utf8", stdio: "pipe" }).trim();
+  };
+  const step = (asked: object): void => {
+    writeFileSync(join(dir, "public_input"), JSON.stringify(asked));
+    const [program, ...args] = verifyCommand(buildDir).map((word) => (word === "{in}" ? dir : word));
+    execFileSync(program!, args, { stdio: "pipe", env: { ...process.env, GEVULOT_KIND: "snark" } });
   };
   const proof = JSON.parse(String(end.proof_with_public_inputs));
   writeFileSync(file, JSON.stringify(proof));
   expect(check(42, 301)).toBe(`valid: 301 hashes from 42 end in ${end.output_stream}`);
   expect(() => check(42, 300)).toThrow("it is about 301 hashes from 42");
+  expect(() => step({ start: 42, length: 300 })).toThrow("it is not about the chain that was asked for");
   const [first, last, length] = proof.publicInput;
   writeFileSync(file, JSON.stringify({ ...proof, publicInput: [first, last, String(Number(length) + 1)] }));
   expect(() => check(42, 302)).toThrow("the proof does not verify");
