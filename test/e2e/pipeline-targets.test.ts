@@ -76,8 +76,8 @@ describe("where a run begins and ends", () => {
   it("single_node: one call does it all", async () => {
     const given = { single_node: true, private_input_stream: bytes("secret"), receipt_inputs: [bytes("r")] };
     const { end, counts, proof } = await runTo({ ...work(5), ...given });
-    expect(end).toMatchObject({ status: SUCCESS, step: STEP.Snark });
-    expect(proof).toBe("single(an ELF,secret)");
+    expect(end).toMatchObject({ status: SUCCESS, step: STEP.Snark, total_steps: "7" });
+    expect(proof).toBe('single(an ELF,{"segments":5},secret)');
     expect(counts).toEqual({ single: 1 });
     expect(checks()).toContain(`single ${proof} of {"segments":5}`);
   });

@@ -146,7 +146,13 @@ async function placeInputs(
     for (const [index, receipt] of receipts.entries()) await written(`receipts/${index}`, receipt);
     return;
   }
-  await named("public_input_path", "public_input");
+  if (method === "SplitElf") await named("public_input_path", "public_input");
+  else {
+    // The contract's request does not name it; where it lies is the contract's too.
+    const inputs = `${request.base_dir}/proof/${request.proof_id}/input_stream`;
+    const path = (await files.below(inputs)).find((file) => basename(file) === "public_input");
+    if (path) await files.place(path, join(folder.input, "public_input"));
+  }
   await named("private_input_path", "private_input");
   await named("receipt_inputs_path", "receipt_inputs");
   const block = `${request.base_dir}/proof/${request.proof_id}/0_${request.block_no ?? 0}`;

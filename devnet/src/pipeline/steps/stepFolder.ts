@@ -12,7 +12,7 @@ import { removeTree } from "../../removeTree.ts";
  * | prove | `elf`, `segment`, `receipts/0` … | `receipt` |
  * | agg | `inputs/0`, `inputs/1`; `vk` | `receipt` |
  * | snark | `receipt` | `proof` |
- * | single | as split | `proof`, `total_steps` |
+ * | single | as split, but for `block/…` | `proof`, `total_steps` |
  * | verify | `proof`; with a finished one `public_input`, with others `inputs/0` …, `segment` | – (exit code 0: valid) |
  * | each of these | `keys/0`, `keys/1`, … | – |
  *
