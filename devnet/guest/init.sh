@@ -17,6 +17,8 @@ leave() {
   for point in $mounted; do umount "$point" || umount -l "$point"; done
   [ -z "$shared" ] || umount "$shared" || umount -l "$shared"
   sync
+  [ -z "$mounted" ] || ! dmesg | grep -q 'I/O error, dev vd.*WRITE' ||
+    tell 'failed a volume did not take all that was written to it: the disk of the host may be full'
   # Waits until the console's last bytes have left: QEMU ends at once.
   stty -F /dev/ttyS0 -echo 2>/dev/null
   # isa-debug-exit, where QEMU has it: ten times faster than a power-off.

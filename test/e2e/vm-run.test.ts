@@ -128,10 +128,11 @@ test("a deployed program finds its volume on the node, or fails with the reason"
   const net: Devnet = await startDevnet({ volumesDirectory: volumes, memGb: 2 });
   try {
     const client = net.client();
+    const without = await image("without", "lost");
     const { prover, verifier } = await client.deploy({
       name: "volumes",
       prover: await image("with", "params"),
-      verifier: await image("without", "lost"),
+      verifier: without,
     });
     const good = await client.run({ steps: [{ program: prover.hash, args: [] }] });
     const { proofs } = await good.result();
@@ -139,7 +140,7 @@ test("a deployed program finds its volume on the node, or fails with the reason"
     const writer = await client.deploy({
       name: "writes",
       prover: await image("writes", "params", ""),
-      verifier: await image("without", "lost"),
+      verifier: without,
     });
     const bad: readonly (readonly [string, string])[] = [
       [verifier.hash, "There is no volume lost"],

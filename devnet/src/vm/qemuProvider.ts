@@ -8,6 +8,7 @@ import { startOf } from "../processTable.ts";
 import { type Cgroups, createCgroups, findCgroup, laterGroup } from "./cgroups.ts";
 import { createEarlyBoot } from "./earlyBoot.ts";
 import { findQemu, type Qemu } from "./findQemu.ts";
+import { canReadAttributes } from "./guestFile.ts";
 import { imageOutcome } from "./imageOutcome.ts";
 import { openForChild } from "./inheritedFiles.ts";
 import { createLauncher, type Launcher, type RunAs } from "./launcher.ts";
@@ -100,6 +101,8 @@ interface Host {
   readonly launcher: Launcher;
   readonly accelerator: Accelerator;
   readonly vsock: VsockHost;
+  /** Found out before a task waits for it. */
+  readonly canReadAttributes: boolean;
   /** Or why the host does not limit what QEMU takes. */
   readonly cgroups: Cgroups | string;
 }
@@ -120,7 +123,14 @@ export async function createQemuProvider(
   const runAs = options.dropPrivileges === false ? null : accelerator.runAs;
   const vsock = await createVsockHost({ log: deps.log, launcher, runAs }, options.vsock);
   const cgroups = await createCgroups(await findCgroup());
-  const host: Host = { qemu, launcher, accelerator: { ...accelerator, runAs }, vsock, cgroups };
+  const host: Host = {
+    qemu,
+    launcher,
+    accelerator: { ...accelerator, runAs },
+    vsock,
+    canReadAttributes: canReadAttributes(),
+    cgroups,
+  };
   announce(deps.log, host);
   const runs = createRunRegistry();
   const early = createEarlyBoot((imagePath) =>
@@ -303,7 +313,10 @@ async function spawnVm(
     sandbox: qemu.sandbox,
     memMib: task.memMib,
     cpus: task.cpus,
-    workspace: { path: sharePath, securityModel: await shareSecurityModel(workspaceDir) },
+    workspace: {
+      path: sharePath,
+      securityModel: await shareSecurityModel(workspaceDir, host.canReadAttributes),
+    },
     gpuDevices: task.gpuDevices,
     volumes: volumes.disks.map((disk, index) => ({
       fd: FIRST_FILE_FD + files.fds.length + index,

@@ -57,6 +57,11 @@ test.each<[string, VmInput[], object]>([
       reason: expect.stringContaining("did not finish writing back what it wrote within 30 s"),
     },
   ],
+  [
+    "success that a volume did not take",
+    [...run, exited0, { kind: "guest", message: { kind: "failed", reason: "the volume is full" } }],
+    { kind: "vmDied", reason: "the program ended well, but the volume is full." },
+  ],
   ["memory", [...run, oom, gone(1)], { kind: "outOfMemory" }],
   ["deadline", [...run, deadline, gone(null, "SIGKILL")], { kind: "deadline" }],
   ["a limit", [...run, limit, gone(0)], { kind: "outputLimit", reason: "too much" }],

@@ -78,7 +78,11 @@ function isStarted({ stage }: VmState): boolean {
 }
 
 function afterMessage(state: VmState, message: GuestMessage): VmState {
-  if (state.stage === "leaving") return state;
+  if (state.stage === "leaving") {
+    return message.kind === "failed" && isSuccess(state.lastWord)
+      ? ended({ kind: "vmDied", reason: `the program ended well, but ${message.reason}.` })
+      : state;
+  }
   switch (message.kind) {
     case "booted":
       return state.stage === "program" ? state : at("booted");
@@ -93,9 +97,13 @@ function afterMessage(state: VmState, message: GuestMessage): VmState {
   }
 }
 
+function isSuccess(lastWord: VmOutcome | null): boolean {
+  return lastWord?.kind === "exited" && lastWord.exitCode === 0;
+}
+
 /** What a program that failed says of it counts all the same. */
 function cutOff(lastWord: VmOutcome, limitMs: number): VmOutcome {
-  if (lastWord.kind !== "exited" || lastWord.exitCode !== 0) return lastWord;
+  if (!isSuccess(lastWord)) return lastWord;
   const reason = `the program ended, and its machine did not finish writing back what it wrote within ${limitMs / 1_000} s`;
   return { kind: "vmDied", reason };
 }

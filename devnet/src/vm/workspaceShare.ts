@@ -1,6 +1,5 @@
 import { lchown, readdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { canReadAttributes } from "./guestFile.ts";
 
 /** File systems that keep extended attributes of users, by their magic number. */
 const WITH_XATTRS = new Set([
@@ -15,10 +14,14 @@ const WITH_XATTRS = new Set([
 /**
  * Where QEMU notes owners, modes and links that the guest makes: in extended attributes, or, where those may be
  * missing (tmpfs, network file systems), in files of its own (`.virtfs_metadata`).
+ *
+ * @param canReadAttributes what is a link must be known here too
  */
-export async function shareSecurityModel(workspaceDir: string): Promise<"mapped-xattr" | "mapped-file"> {
-  // What a link is must be known here too.
-  if (!canReadAttributes()) return "mapped-file";
+export async function shareSecurityModel(
+  workspaceDir: string,
+  canReadAttributes: boolean,
+): Promise<"mapped-xattr" | "mapped-file"> {
+  if (!canReadAttributes) return "mapped-file";
   if (process.platform === "darwin") return "mapped-xattr";
   const { type } = await statfs(workspaceDir);
   return WITH_XATTRS.has(type) ? "mapped-xattr" : "mapped-file";
