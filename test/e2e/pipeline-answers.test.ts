@@ -30,7 +30,7 @@ const WRONG: Readonly<Record<string, WrongAnswer>> = {
     at: "SplitElf",
     answer: { ...ok, total_steps: "7", total_segments: 5 },
     status: STATUS.SPLIT_ERROR,
-    reason: "",
+    reason: "made 5 segments, but segment 0 is not in base_dir",
   },
   "bytes that are no answer": {
     at: "SnarkProof",

@@ -38,6 +38,7 @@ interface Split {
 }
 
 const MAX_SEGMENTS = 1_000_000;
+const LOOKS = 10;
 
 interface CollectorDeps {
   readonly blobs: BlobStore;
@@ -139,13 +140,15 @@ async function startOver(driver: RunDriver, split: Split): Promise<void> {
   split.again = new Map();
 }
 
-async function readShared(deps: CollectorDeps, split: Split, count: number): Promise<void> {
+/** @returns the first segment that isn't there; null where all are */
+async function readShared(deps: CollectorDeps, split: Split, count: number): Promise<number | null> {
   const folder = folderOf(split.run);
   for (let index = split.hashes.length; index < count; index += 1) {
-    await deps.base.fetch(folder.segment(index));
+    if (!(await deps.base.fetch(folder.segment(index)))) return index;
     note(split, index, (await deps.blobs.putFile(folder.segment(index))).hash);
   }
   await tell(deps, split);
+  return null;
 }
 
 async function watch(deps: CollectorDeps, split: Split, signal: AbortSignal): Promise<void> {
@@ -162,6 +165,15 @@ async function watch(deps: CollectorDeps, split: Split, signal: AbortSignal): Pr
   }
 }
 
+/** Another machine's file may be seen late on NFS. */
+async function readWhole(deps: CollectorDeps, split: Split, total: number): Promise<number | null> {
+  for (let looks = 1; ; looks += 1) {
+    const lacking = await readShared(deps, split, total);
+    if (lacking === null || looks === LOOKS) return lacking;
+    await delay(deps.base.lookEveryMs);
+  }
+}
+
 /** Takes what the split left and is not known yet. */
 async function finish(
   deps: CollectorDeps,
@@ -175,7 +187,9 @@ async function finish(
   if (totalSteps === 0n) return failed("the split answered without steps");
   if (total === 0 && split.run.shape.target !== "split") return failed("the split made no segments");
   if (total > MAX_SEGMENTS) return failed(`the split made ${total} segments; the limit is ${MAX_SEGMENTS}`);
-  if (sharesBase) await readShared(deps, split, total);
+  const lacking = sharesBase ? await readWhole(deps, split, total) : null;
+  if (lacking !== null)
+    return failed(`the split says that it made ${total} segments, but segment ${lacking} is not in base_dir`);
   await tell(deps, split);
   // Also those of an earlier attempt: a node that did the split before a crash does not send them again.
   const countKnown = () => deps.driver.addSegments(split.run.id, [], 0);
