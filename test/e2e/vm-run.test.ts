@@ -118,7 +118,7 @@ test("refused: another workspace for an image", async () => {
   expect(ended.code).toBe(1);
 });
 
-test("a deployed program finds its volume on the node, or fails with the reason", async () => {
+test("a deployed program finds its volume on the node, or fails with the reason; task run looks there too", async () => {
   const image = async (name: string, label: string, access = ":ro") => {
     const file = join(dir, `${name}.img`);
     const manifest = { Args: ["cat", "/params/params"], Mounts: { [label]: `/params${access}` }, Exec: true };
@@ -155,6 +155,10 @@ test("a deployed program finds its volume on the node, or fails with the reason"
         message: expect.stringContaining(reason),
       });
     }
+    await mkdir(join(dir, "ws"));
+    await writeFile(join(dir, "ws", "task.json"), '{"id": "1", "args": [], "files": []}');
+    const alone = await cli("task", "run", without.file, "--workspace", "ws");
+    expect(alone.stderr).toContain(`There is no volume lost in ${volumes}`);
   } finally {
     await net.close();
   }

@@ -81,7 +81,8 @@ export async function readHolders(folder: string): Promise<VolumeHolder[]> {
     const holder = await readHolder(file);
     if (holder === null) continue;
     if (startOf(holder.pid) === holder.startTime) holders.push(holder);
-    else await rm(file, { force: true });
+    // It may be in a folder that is only to be read.
+    else await rm(file, { force: true }).catch(() => {});
   }
   return holders;
 }
