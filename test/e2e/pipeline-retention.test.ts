@@ -63,8 +63,8 @@ describe("what a stage keeps", () => {
     await ended(kept, 29);
     const blobs = createBlobStore(join(base, "blob"));
     await blobs.put(Buffer.from("put, and never used"));
-    await age("blob", 2);
-    await age("elf", 2);
+    await age("blob", 31);
+    await age("elf", 31);
     await blobs.put(Buffer.from("put just now"));
 
     await clean();
@@ -83,8 +83,8 @@ describe("what a stage keeps", () => {
 
     await net.database.query("delete from stage_task where id = $1", [going]);
     await ended(kept, 31);
-    await age("blob", 2);
-    await age("elf", 2);
+    await age("blob", 31);
+    await age("elf", 31);
     await clean();
     expect(await filesBelow("blob")).toEqual([]);
     // Folders without a row are another database's, or of nobody: they stay.

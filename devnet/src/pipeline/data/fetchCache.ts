@@ -1,25 +1,36 @@
+import { join } from "node:path";
 import type { Logger } from "pino";
 import { type BlobStore, createBlobStore } from "./blobStore.ts";
-import { removeUnfinished, trimBlobs } from "./oldBlobs.ts";
+import { removeUnfinished, trimFolders } from "./oldBlobs.ts";
 
 /** What a node fetched, for the next task that needs it. */
 export interface FetchCache extends AsyncDisposable {
   readonly blobs: BlobStore;
 }
 
+export interface FetchCacheOptions {
+  /** The base folder, or the folder that mirrors the bucket. */
+  readonly baseDir: string;
+  /** All that lies there can be fetched from a bucket again. */
+  readonly isMirror: boolean;
+  readonly maxGib: number;
+}
+
 const LOOK_EVERY_MS = 60_000;
 const GIB = 2 ** 30;
 
 /** Kept below its size, but for what is in use: looked at now and then. */
-export function createFetchCache(
-  deps: { readonly log: Logger; readonly root: string },
-  { cache_gib: gib }: { readonly cache_gib: number },
-): FetchCache {
-  const { log, root } = deps;
+export function createFetchCache(deps: { readonly log: Logger }, options: FetchCacheOptions): FetchCache {
+  const { baseDir, isMirror, maxGib } = options;
+  const root = join(baseDir, "fetched");
+  const mirrored = isMirror ? [join(baseDir, "proof"), join(baseDir, "elf")] : [];
   const round = (): Promise<void> =>
-    trimBlobs(root, gib * GIB)
-      .then(() => removeUnfinished(root))
-      .catch((error: Error) => log.warn({ reason: error.message }, "the cache can't be trimmed"));
+    trimFolders([root, ...mirrored], maxGib * GIB)
+      .then(() => Promise.all([removeUnfinished(root), removeUnfinished(baseDir)]))
+      .then(
+        () => {},
+        (error: Error) => deps.log.warn({ reason: error.message }, "the cache can't be trimmed"),
+      );
   let working = round();
   const timer = setInterval(() => {
     working = working.then(round);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type BlobStore, createBlobStore } from "./blobStore.ts";
-import { removeUnfinished, trimBlobs } from "./oldBlobs.ts";
+import { removeUnfinished, trimFolders } from "./oldBlobs.ts";
 
 const HOUR_S = 3_600;
 let root: string;
@@ -30,22 +30,22 @@ const store = (...hours: readonly number[]): Promise<string[]> =>
 const kept = async (hashes: readonly string[]): Promise<boolean[]> =>
   Promise.all(hashes.map(async (hash) => (await blobs.size(hash)) !== null));
 
-describe("trimBlobs", () => {
+describe("trimFolders", () => {
   it("removes what was asked for longest ago until the rest has room", async () => {
     const hashes = await store(4, 3, 2, 1);
     await blobs.size(hashes[0]!);
-    await trimBlobs(root, 250);
+    await trimFolders([root], 250);
     expect(await kept(hashes)).toEqual([true, false, false, true]);
   });
 
   it("leaves what is in use, although it has no room", async () => {
     const hashes = await store(2, 0, 0);
-    await trimBlobs(root, 10);
+    await trimFolders([root], 10);
     expect(await kept(hashes)).toEqual([false, true, true]);
   });
 
   it("is content with a store that is not there yet", async () => {
-    await trimBlobs(join(root, "none"), 0);
+    await trimFolders([join(root, "none")], 0);
   });
 });
 

@@ -4,6 +4,7 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { GevulotError } from "gevulot-sdk";
 import type { Client } from "minio";
+import { INCOMING } from "./blobStore.ts";
 import { pathInside, type SharedBase } from "./sharedBase.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -65,7 +66,7 @@ export async function createS3Base(options: S3BaseOptions): Promise<SharedBase> 
       }),
     async fetch(path) {
       // No folders for what is asked for and isn't there.
-      const arriving = join(dir, "arriving", randomUUID());
+      const arriving = join(dir, INCOMING, randomUUID());
       try {
         await attempt("read", () => client.fGetObject(bucket, keyOf(path), arriving));
         await mkdir(dirname(path), { recursive: true });

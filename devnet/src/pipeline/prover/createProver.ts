@@ -19,6 +19,7 @@ import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import { listenAt } from "../wire/listenAt.ts";
 import type { WireNodeHello } from "../wire/messages.ts";
 import { loadProtos } from "../wire/protos.ts";
+import { S3_URL } from "../wire/s3Url.ts";
 import { emptyWorkFolder } from "../workFolder.ts";
 import { attendStage } from "./attend.ts";
 import { computeStep } from "./computeStep.ts";
@@ -53,7 +54,12 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   const credentials = await clientCredentials(config);
   const nodeId = config.name ?? `${hostname()}/${config.addr}`;
   const results = createResultStore(join(base.dir, "results"));
-  const cache = stack.use(createFetchCache({ log, root: join(base.dir, "fetched") }, config));
+  const cache = stack.use(
+    createFetchCache(
+      { log },
+      { baseDir: base.dir, isMirror: S3_URL.test(config.base_dir), maxGib: config.cache_gib },
+    ),
+  );
   const data = stack.use(
     createDataClients({ ...{ credentials, stageData: protos.stageData }, blobs: cache.blobs }),
   );

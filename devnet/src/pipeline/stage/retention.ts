@@ -6,7 +6,7 @@ import type { Database } from "../../store/database.ts";
 import { isFileName } from "../admit/fileName.ts";
 import { listBlobs, removeUnfinished } from "../data/oldBlobs.ts";
 import { elfPath, runFolder } from "../runFolder.ts";
-import { lockOldRuns, removeRuns, unusedBlobs, unusedPrograms } from "../store/oldRuns.ts";
+import { isProgramUsed, lockOldRun, removeRun, unusedBlobs } from "../store/oldRuns.ts";
 
 export interface RetentionDeps {
   readonly log: Logger;
@@ -15,14 +15,15 @@ export interface RetentionDeps {
   readonly baseDir: string;
 }
 
-/** How long a run is kept after its end. */
 export interface RetentionOptions {
+  /** How long a run is kept after its end, and data that none names after somebody asked for it. */
   readonly keepRunsDays: number;
 }
 
 const EVERY_MS = 3_600_000;
-/** Data is there before the run that names it. */
-const UNUSED_MS = 86_400_000;
+/** At least: data is there before the run that names it. */
+const KEEP_DATA_DAYS = 1;
+const DAY_MS = 86_400_000;
 const BLOBS_AT_ONCE = 50_000;
 
 /** Removes once an hour what is kept no longer: runs, and data that none of the kept ones names. */
@@ -52,43 +53,46 @@ export async function removeOldData(
   signal: AbortSignal,
 ): Promise<void> {
   const root = join(deps.baseDir, "blob");
+  const unusedSinceMs = Date.now() - Math.max(keepRunsDays, KEEP_DATA_DAYS) * DAY_MS;
   let runs = 0;
-  for (let removed = 1; removed > 0 && !signal.aborted; runs += removed) {
-    removed = await removeSomeRuns(deps, keepRunsDays);
-  }
-  const old = await listBlobs(root, Date.now() - UNUSED_MS);
+  while (!signal.aborted && (await removeOldRun(deps, keepRunsDays, unusedSinceMs))) runs += 1;
+  const old = await listBlobs(root, unusedSinceMs, signal);
   let blobs = 0;
   for (let at = 0; at < old.length && !signal.aborted; at += BLOBS_AT_ONCE) {
     const some = old.slice(at, at + BLOBS_AT_ONCE);
     const unused = await unusedBlobs(
       deps.database,
-      some.map(({ hash }) => hash),
+      some.map(({ name }) => name),
     );
-    for (const { hash, path } of some) if (unused.has(hash) && (await removeUnused(path))) blobs += 1;
+    for (const { name, path } of some)
+      if (unused.has(name) && (await removeUnused(path, unusedSinceMs))) blobs += 1;
   }
   await removeUnfinished(root);
+  await removeUnfinished(deps.baseDir);
   if (runs + blobs > 0) deps.log.info({ runs, blobs }, "runs and data that are kept no longer were removed");
 }
 
-/** The folders go before the rows: what a crash leaves is found by its row again. */
-async function removeSomeRuns({ database, baseDir }: RetentionDeps, days: number): Promise<number> {
+/** The folder goes before the row: what a crash leaves is found by its row again. */
+async function removeOldRun(
+  { database, baseDir }: RetentionDeps,
+  days: number,
+  unusedSinceMs: number,
+): Promise<boolean> {
   return database.transaction(async (client) => {
-    const runs = await lockOldRuns(client, days);
-    for (const { id } of runs) if (isFileName(id)) await removeTree(runFolder(baseDir, id, undefined).root);
-    await removeRuns(
-      client,
-      runs.map(({ id }) => id),
-    );
-    const programs = new Set(runs.map(({ programId }) => programId));
-    for (const id of await unusedPrograms(client, [...programs])) await removeUnused(elfPath(baseDir, id));
-    return runs.length;
+    const run = await lockOldRun(client, days);
+    if (!run) return false;
+    if (isFileName(run.id)) await removeTree(runFolder(baseDir, run.id, undefined).root);
+    await removeRun(client, run.id);
+    const isElfUsed = await isProgramUsed(client, run.programId);
+    if (!isElfUsed) await removeUnused(elfPath(baseDir, run.programId), unusedSinceMs);
+    return true;
   });
 }
 
 /** Unless somebody asked for it meanwhile. */
-async function removeUnused(path: string): Promise<boolean> {
+async function removeUnused(path: string, sinceMs: number): Promise<boolean> {
   const found = await stat(path).catch(() => null);
-  if (!found || found.mtimeMs > Date.now() - UNUSED_MS) return false;
+  if (!found || found.mtimeMs >= sinceMs) return false;
   await rm(path, { force: true });
   return true;
 }

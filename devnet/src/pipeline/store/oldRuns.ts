@@ -5,31 +5,30 @@ export interface OldRun {
   readonly programId: string;
 }
 
-const RUNS_AT_ONCE = 20;
-
-/** Some of the runs that ended so long ago, locked: none of them is retried until the transaction ends. */
-export async function lockOldRuns(client: Queryable, days: number): Promise<OldRun[]> {
+/** A run that ended so long ago, locked: it is not retried until the transaction ends. Null where there is none. */
+export async function lockOldRun(client: Queryable, days: number): Promise<OldRun | null> {
   const found = await client.query<{ id: string; program_id: string }>(
     `select id, context::jsonb ->> 'program_id' as program_id from stage_task
-     where finished_at < now() - make_interval(secs => $1) order by finished_at limit ${RUNS_AT_ONCE}
+     where finished_at < now() - make_interval(secs => $1) order by finished_at limit 1
      for update skip locked`,
     [days * 86_400],
   );
-  return found.rows.map((row) => ({ id: row.id, programId: row.program_id }));
+  const [row] = found.rows;
+  return row ? { id: row.id, programId: row.program_id } : null;
 }
 
 /** With their tasks. */
-export async function removeRuns(client: Queryable, ids: readonly string[]): Promise<void> {
-  await client.query("delete from stage_task where id = any ($1)", [ids]);
+export async function removeRun(client: Queryable, id: string): Promise<void> {
+  await client.query("delete from stage_task where id = $1", [id]);
 }
 
-/** Of these programs those that no run is of. */
-export async function unusedPrograms(client: Queryable, ids: readonly string[]): Promise<string[]> {
-  const found = await client.query<{ id: string }>(
-    "select unnest($1::text[]) as id except select context::jsonb ->> 'program_id' from stage_task",
-    [ids],
+/** Whether a run is of that program. */
+export async function isProgramUsed(client: Queryable, programId: string): Promise<boolean> {
+  const found = await client.query(
+    "select 1 from stage_task where context::jsonb ->> 'program_id' = $1 limit 1",
+    [programId],
   );
-  return found.rows.map(({ id }) => id);
+  return found.rowCount === 1;
 }
 
 /** Of these blobs those that no run and no task names. */
