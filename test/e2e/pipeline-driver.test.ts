@@ -59,7 +59,9 @@ beforeAll(async () => {
     onRoom: () => {},
   };
   // Nobody is called here: what nodes would answer is told to the driver.
-  pool = starting.use(createNodePool(about, { proverAddrs: ["127.0.0.1:1"], baseId: "", verifies: false }));
+  pool = starting.use(
+    createNodePool(about, { proverAddrs: ["127.0.0.1:1"], baseId: "", verifies: false, needs: {} }),
+  );
   driver = createRunDriver(
     { log: quiet, database, queue, onChanged: () => {}, publish: () => publish() },
     { maxFailures: 4, maxLosses: 20, busyLimitMs: () => HOUR_MS },

@@ -1,17 +1,16 @@
-import { execFileSync } from "node:child_process";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
+import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createNodePool } from "../../devnet/src/pipeline/nodes/nodePool.ts";
+import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
 import { createExistingNode, GOOD_METHODS } from "../fixtures/pipeline/existingNode.ts";
-import { createPipelineNet, type PipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
+import { createPipelineNet, type PipelineNet, quiet } from "../fixtures/pipeline/pipelineNet.ts";
+import { freePort } from "../fixtures/pipeline/pipelineProcesses.ts";
 import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
 
 const SUCCESS = 0;
-const MIB = 2 ** 20;
-const work = (segments: number, pad = 0) => ({
-  public_input_stream: Buffer.from(JSON.stringify({ segments, pad })),
-});
+const COMPUTING = 2;
+const TWO = { public_input_stream: Buffer.from('{"segments":2}') };
 
 let net: PipelineNet;
 beforeAll(async () => {
@@ -19,86 +18,108 @@ beforeAll(async () => {
 });
 afterAll(() => net?.[Symbol.asyncDispose]());
 
-/** A stage of its own database and base folder. */
-async function startStage(name: string, change: Parameters<PipelineNet["stage"]>[0]) {
+/** A stage with a database and a base folder of its own. */
+async function stageOf(name: string, change: Parameters<PipelineNet["stage"]>[0] = {}) {
   const own = { database_url: await net.postgres.createDatabase(name), base_dir: join(net.dir, name) };
-  return net.stage({ ...own, ...change });
+  return { own, stage: await net.stage({ ...own, ...change }) };
 }
 
-describe("how nodes and stage get at the data", () => {
-  it("zkm2: a listed node of ours shares the base folder, the split's key too", async () => {
-    const base_dir = join(net.dir, "listed");
-    const node = await net.prover("listed", "", { base_dir, stage_addrs: [] }, createReadableProver());
-    const listed = { prover_version: "zkm2" as const, prover_addrs: [`127.0.0.1:${node.port}`] };
-    await using stage = await startStage("listed", listed);
+describe("which nodes get work", () => {
+  it("says while a run goes on that no node can do its step, and why; one that can does it", async () => {
+    const { stage } = await stageOf("needs", { needs: { prove: { gpu: 1 } } });
     const client = net.client(stage.addr);
-    const { proof_id: id } = await client.submit(work(2));
-    const end = await client.finished(id!);
-    expect(end).toMatchObject({ status: SUCCESS, error_message: "" });
-    expect(String(end.proof_with_public_inputs)).toBe("wrap(final-agg(first(p0,key),leaf(p1,key)))");
-    const values = join(base_dir, "proof", id!, "wrap", "public_values.bin");
-    expect(await readFile(values, "utf8")).toBe('{"segments":2}');
-  });
-
-  it("registered nodes that share the base folder read and leave their files there", async () => {
-    await using stage = await startStage("registered", {});
-    const own = { base_dir: join(net.dir, "registered") };
-    const begun: string[] = [];
-    for (const name of ["one", "two"]) {
-      const run = createReadableProver({ onStep: (step) => begun.push(`${name} ${step}`) });
-      await net.prover(name, stage.addr, own, run);
-    }
-    const client = net.client(stage.addr);
-    const { proof_id: id } = await client.submit({
-      ...work(4),
-      block_no: "7",
-      block_data: [{ file_name: "extra", file_content: Buffer.from("block") }],
-    });
-    const end = await client.finished(id!);
-    expect(end).toMatchObject({ status: SUCCESS, error_message: "" });
-    expect(String(end.proof_with_public_inputs)).toBe("wrap(final-agg(agg(p0,p1),agg(p2,p3)))");
-    expect(new Set(begun.map((line) => line.split(" ")[0])).size).toBe(2);
-    const folder = join(own.base_dir, "proof", id!);
-    expect(await readFile(join(folder, "segment", "segments.txt"), "utf8")).toBe("4");
-    expect(await readFile(join(folder, "0_7", "extra"), "utf8")).toBe("block");
-  });
-
-  it("messages beyond the 4 MiB that a gRPC server takes unless told otherwise", async () => {
-    await using stage = await startStage("large", {});
-    await net.prover("large", stage.addr, {}, createReadableProver());
-    const client = net.client(stage.addr);
-    const pad = 5 * MIB;
-    const { proof_id: id } = await client.submit({
-      ...work(2, pad),
-      elf_data: Buffer.alloc(6 * MIB, 1),
-      private_input_stream: Buffer.alloc(5 * MIB, 2),
-    });
-    const end = await client.finished(id!, 60_000, 200);
-    expect(end).toMatchObject({ status: SUCCESS, error_message: "" });
-    const proof = String(end.proof_with_public_inputs);
-    expect(proof.replace(/_+/g, (run) => `<${run.length}>`)).toBe(`wrap(final-agg(p0<${pad}>,p1<${pad}>))`);
-  });
-
-  it("a listed node over TLS shows its certificate, and asks the stage for one", async () => {
-    const tls = createCertificates();
-    const [ca, key, cert] = await Promise.all(
-      [tls.ca_cert_path, tls.key_path, tls.cert_path].map((path) => readFile(path)),
+    const { proof_id: id } = await client.submit(TWO);
+    const waiting = async () => (await client.status(id!)).error_message;
+    await expect.poll(waiting, { timeout: 10_000 }).toMatch(/^no node is here that does split: start one/);
+    await using _small = await net.prover("small", stage.addr, {}, createReadableProver());
+    await expect
+      .poll(waiting, { timeout: 20_000 })
+      .toBe("no node has what [needs.prove] asks for: small lacks gpu 1 (has 0)");
+    expect(await client.status(id!)).toMatchObject({ status: COMPUTING });
+    const proved: string[] = [];
+    await using _large = await net.prover(
+      "large",
+      stage.addr,
+      { gpu: 1 },
+      createReadableProver({ onStep: (step) => proved.push(step) }),
     );
-    const secure = ServerCredentials.createSsl(ca!, [{ private_key: key!, cert_chain: cert! }], true);
-    await using node = await createExistingNode(GOOD_METHODS, { credentials: secure });
-    await using stage = await startStage("tls", { ...tls, prover_addrs: [node.addr] });
-    const client = net.client(stage.addr, ChannelCredentials.createSsl(ca!, key!, cert!));
-    const { proof_id: id } = await client.submit();
-    expect(await client.finished(id!)).toMatchObject({ status: SUCCESS, error_message: "" });
-    expect(node.calls).toHaveLength(5);
+    expect(await client.finished(id!, 30_000)).toMatchObject({ status: SUCCESS, error_message: "" });
+    expect(proved).toEqual(expect.arrayContaining(["prove 0", "prove 1"]));
+  });
+
+  it("a listed node that registers too is one node, by its address or by its name", async () => {
+    const status = () => ({ status: 3, prover_id: "twice", number_of_cores: "4", total_memory: "1" });
+    await using listed = await createExistingNode({ GetStatus: status });
+    const { prover } = loadProtos();
+    const about = {
+      log: quiet,
+      prover,
+      credentials: credentials.createInsecure(),
+      now: Date.now,
+      onRoom: () => {},
+    };
+    const proverAddrs = [listed.addr, "127.0.0.1:1"];
+    await using pool = createNodePool(about, { proverAddrs, baseId: "", verifies: false, needs: {} });
+    const ids = () => pool.nodes().map(({ id }) => id);
+    expect(ids()).toEqual(proverAddrs);
+    const hello = {
+      can: ["prove"],
+      slots: 2,
+      waiting_room: 0,
+      cores: 4,
+      mem_mib: "1",
+      gpus: 0,
+      labels: [],
+      base_id: "",
+    };
+    const byName = pool.join({ ...hello, node_id: "twice", name: "", addr: "10.0.0.1:1" });
+    await expect.poll(ids).toEqual(["127.0.0.1:1", "twice"]);
+    pool.join({ ...hello, node_id: "other", name: "", addr: "127.0.0.1:1" });
+    expect(ids()).toEqual(["twice", "other"]);
+    byName.leave();
+    expect(ids()).toEqual([listed.addr, "other"]);
+  });
+
+  it("a listed node that is down gets its work when it is there", async () => {
+    const port = await freePort();
+    const { stage } = await stageOf("late", { prover_addrs: [`127.0.0.1:${port}`] });
+    const client = net.client(stage.addr);
+    const { proof_id: id } = await client.submit(TWO);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const status = {
+      GetStatus: () => ({ status: 3, prover_id: "late", number_of_cores: "4", total_memory: "1" }),
+    };
+    await using _node = await createExistingNode({ ...GOOD_METHODS, ...status }, { port });
+    expect(await client.finished(id!, 60_000)).toMatchObject({ status: SUCCESS });
   });
 });
 
-function createCertificates() {
-  const request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  const about = ["-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"];
-  const files = ["-keyout", "key.pem", "-out", "cert.pem"];
-  execFileSync("openssl", [...request, ...about, ...files], { cwd: net.dir, stdio: "pipe" });
-  const path = (name: string) => join(net.dir, name);
-  return { ca_cert_path: path("cert.pem"), cert_path: path("cert.pem"), key_path: path("key.pem") };
-}
+describe("stages of one database", () => {
+  it("have one base folder", async () => {
+    const { own } = await stageOf("bases");
+    await expect(net.stage({ ...own, base_dir: join(net.dir, "elsewhere") })).rejects.toMatchObject({
+      code: "PIPELINE_CONFIG",
+      message: expect.stringMatching(
+        /^base_dir .*elsewhere is not that of the stage .*127\.0\.0\.1:\d+, which has/,
+      ),
+    });
+    await (await net.stage(own))[Symbol.asyncDispose]();
+  });
+
+  it("a second start of a stage by mistake takes nothing from the first", async () => {
+    const { own, stage } = await stageOf("twice");
+    const slow = createReadableProver();
+    let starts = 0;
+    await net.prover("a", stage.addr, {}, async (...step) => {
+      starts += 1;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await slow(...step);
+    });
+    const client = net.client(stage.addr);
+    const { proof_id: id } = await client.submit(TWO);
+    await expect.poll(() => starts, { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect(net.stage({ ...own, addr: stage.addr })).rejects.toMatchObject({ code: "PIPELINE_LISTEN" });
+    expect(await client.finished(id!, 30_000)).toMatchObject({ status: SUCCESS });
+    expect(starts).toBe(5);
+  });
+});

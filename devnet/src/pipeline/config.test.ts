@@ -70,6 +70,8 @@ agg = { program = "${"ab".repeat(32)}" }
       `${STAGE}\nproving_key_paths = ["sha256:ab"]`,
       "proving_key_paths.0 must be a path",
     ],
+    ["a need that is none", `${STAGE}\n[needs.prove]\ngpus = 1`, "unknown key gpus in needs.prove"],
+    ["needs of the stage's own step", `${STAGE}\n[needs.verify]\ngpu = 1`, "unknown key verify in needs"],
     ["a step that is neither", `${STAGE}\n[steps]\nprove = { comand = ["x"] }`, "steps.prove"],
   ])("refuses %s", (_, text, message) => {
     expect(messageOf(text, "stage")).toContain(message);

@@ -35,6 +35,13 @@ const step = z.union([
   }),
 ]);
 const stepName = z.enum(["split", "prove", "agg", "snark", "single", "verify"]);
+/** What a node must have to get a step's tasks. */
+const needs = z.strictObject({
+  gpu: z.number().int().min(0).optional(),
+  mem_gib: z.number().positive().optional(),
+  cores: z.number().int().min(1).optional(),
+  labels: z.array(z.string().max(63)).optional(),
+});
 
 const schema = z.strictObject({
   // Of the existing service (its published samples start as they stand).
@@ -60,6 +67,7 @@ const schema = z.strictObject({
   /** Deadline of each step's task; the existing service waits two hours. */
   deadline_seconds: z.partialRecord(stepName, seconds).default({}),
   max_attempts: z.number().int().min(1).max(20).default(4),
+  needs: z.partialRecord(stepName.exclude(["verify"]), needs).default({}),
   /** After its end. */
   /** Nodes register themselves; else only those of prover_addrs get work. */
   accept_nodes: z.boolean().default(true),

@@ -6,6 +6,8 @@ import type { TaskKind } from "../plan/planTasks.ts";
  */
 export interface NodeWork {
   readonly count: number;
+  /** Whether this stage has that task there, or had it a moment ago. */
+  knows(taskId: string): boolean;
   add(taskId: string, kind: TaskKind): void;
   /** @returns how long it ran, or null where it never had a slot. A done one counts for what is expected of the next. */
   remove(taskId: string, isDone: boolean): number | null;
@@ -20,6 +22,8 @@ export interface NodeWork {
 const AHEAD_BELOW_MS = 10_000;
 /** How much the last task says about the next. */
 const WEIGHT = 0.3;
+/** What a node says that it runs is older than what it answered, by less than this. */
+const KNOWN_FOR_MS = 5_000;
 
 interface Place {
   readonly kind: TaskKind;
@@ -34,6 +38,16 @@ export function createNodeWork(
 ): NodeWork {
   const places = new Map<string, Place>();
   const usualMs = new Map<TaskKind, number>();
+  /** When they left, the first first. */
+  const left = new Map<string, number>();
+  const leave = (taskId: string): void => {
+    for (const [id, at] of left) {
+      if (at > deps.now() - KNOWN_FOR_MS) break;
+      left.delete(id);
+    }
+    left.delete(taskId);
+    left.set(taskId, deps.now());
+  };
   const beginNext = (): void => {
     for (const place of [...places.values()].slice(0, slots)) place.begunAt ??= deps.now();
   };
@@ -41,13 +55,15 @@ export function createNodeWork(
     get count() {
       return places.size;
     },
+    knows: (taskId) =>
+      places.has(taskId) || (left.get(taskId) ?? Number.NEGATIVE_INFINITY) > deps.now() - KNOWN_FOR_MS,
     add(taskId, kind) {
       places.set(taskId, { kind, begunAt: null });
       beginNext();
     },
     remove(taskId, isDone) {
       const place = places.get(taskId);
-      places.delete(taskId);
+      if (places.delete(taskId)) leave(taskId);
       beginNext();
       if (!place || place.begunAt === null) return null;
       const tookMs = deps.now() - place.begunAt;

@@ -66,7 +66,7 @@ export function createNodesService(
         silence.refresh();
         const refusal = beat.hello && place === null ? join(beat.hello) : null;
         if (refusal) return void call.emit("error", refusal);
-        if (beat.alive) place?.drain(beat.alive.draining);
+        if (beat.alive) place?.hear(beat.alive);
         void answer(beat.alive?.running ?? []);
       });
       call.on("end", () => {

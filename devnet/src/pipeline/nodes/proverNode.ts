@@ -3,6 +3,7 @@ import type { NodeLoad } from "../schedule/choosePlace.ts";
 import { TASK_TYPE } from "../store/statuses.ts";
 import type { WireNodeHello } from "../wire/messages.ts";
 import type { NodeClient } from "./nodeClient.ts";
+import { lacks, type NeedsByKind, type Resources } from "./nodeNeeds.ts";
 import { createNodeWork, type NodeWork } from "./nodeWork.ts";
 
 /** What is known of a prover node. */
@@ -18,10 +19,11 @@ export interface NodeFacts {
   readonly sharesBase: boolean;
   /** By itself, not by the configuration's list. */
   readonly isRegistered: boolean;
+  /** Null where it does not say; so the next three. */
   readonly cores: number | null;
   readonly memMib: number | null;
   readonly gpus: number | null;
-  readonly labels: readonly string[];
+  readonly labels: readonly string[] | null;
 }
 
 /** A prover node at work. */
@@ -32,7 +34,14 @@ export interface ProverNode extends NodeFacts, NodeLoad {
   readonly gone: AbortSignal;
   /** Tasks that this stage has there. */
   readonly work: NodeWork;
+  /** What it does where it has what that needs: those are in `can`. */
+  readonly offers: ReadonlySet<TaskKind>;
+  lacks(kind: TaskKind): readonly string[];
   drain(draining: boolean): void;
+  /** The tasks that it has, also of other stages. */
+  hear(running: readonly string[]): void;
+  /** What an existing node says of itself when it is asked. */
+  learn(known: Partial<Resources>): void;
   /** It gets nothing for a while, longer each time; gives how many milliseconds. */
   rest(longestMs: number): number;
   /** A call was answered. */
@@ -47,9 +56,15 @@ const MAX_SLOTS = 1_024;
 const FIRST_REST_MS = 500;
 
 export function createProverNode(
-  deps: { readonly now: () => number; readonly client: NodeClient | null },
+  deps: { readonly now: () => number; readonly client: NodeClient | null; readonly needs: NeedsByKind },
   facts: NodeFacts,
 ): ProverNode {
+  let resources: Resources = facts;
+  const lacksOf = (kind: TaskKind): readonly string[] => lacks(deps.needs[kind], resources);
+  const able = (): ReadonlySet<TaskKind> =>
+    new Set([...facts.can].filter((kind) => lacksOf(kind).length === 0));
+  let can = able();
+  let heard: readonly string[] = [];
   const work = createNodeWork(deps, { slots: facts.slots, room: facts.waitingRoom });
   const gone = new AbortController();
   let isDraining = false;
@@ -57,11 +72,16 @@ export function createProverNode(
   let restsUntil = 0;
   return {
     ...facts,
+    offers: facts.can,
+    lacks: lacksOf,
+    get can() {
+      return can;
+    },
     work,
     client: deps.client,
     gone: gone.signal,
     get running() {
-      return work.count;
+      return work.count + heard.filter((id) => !work.knows(id)).length;
     },
     ahead: work.ahead,
     get isOpen() {
@@ -69,6 +89,13 @@ export function createProverNode(
     },
     drain(draining) {
       isDraining = draining;
+    },
+    hear(running) {
+      heard = running;
+    },
+    learn(known) {
+      resources = { ...resources, ...known };
+      can = able();
     },
     rest(longestMs) {
       const restMs = Math.min(longestMs, FIRST_REST_MS * 2 ** rests);
@@ -121,5 +148,5 @@ const UNKNOWN = {
   cores: null,
   memMib: null,
   gpus: null,
-  labels: [],
+  labels: null,
 };

@@ -6,7 +6,7 @@ import { choosePlace } from "../schedule/choosePlace.ts";
 import { chooseReleases } from "../schedule/chooseReleases.ts";
 import { orderKinds } from "../schedule/orderKinds.ts";
 import type { TaskQueue } from "../schedule/taskQueue.ts";
-import { readOpenWork, readQueueLevels, takeReleases } from "../store/releases.ts";
+import { lockReleases, readOpenWork, readQueueLevels, takeReleases } from "../store/releases.ts";
 import { findUnfinishedRuns, type PipelineRun } from "../store/runs.ts";
 import { TASK_TYPE } from "../store/statuses.ts";
 import { lockReadyTasks, type PipelineTask, requeueTasks, startTasks } from "../store/tasks.ts";
@@ -51,12 +51,15 @@ export async function releaseTasks({ database, pool, queue }: ClaimDeps): Promis
   };
   const low = kinds.filter(isLow);
   if (low.length > 0) {
-    const runs = await readOpenWork(database);
     const room = new Map(
       low.map((kind) => [kind, slots.get(kind)! * FILL_TO_PER_SLOT - levels.get(kind)!.queued] as const),
     );
-    const releases = chooseReleases(runs, room);
-    await takeReleases(database, releases, queue.add);
+    const releases = await database.transaction(async (client) => {
+      await lockReleases(client);
+      const chosen = chooseReleases(await readOpenWork(client), room);
+      await takeReleases(client, chosen, queue.add);
+      return chosen;
+    });
     const empty = kinds.filter((kind) => levels.get(kind)!.head === null);
     if (releases.some(({ kind }) => empty.includes(kind))) levels = await readQueueLevels(database, kinds);
   }

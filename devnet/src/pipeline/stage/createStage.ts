@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
+import { GevulotError } from "gevulot-sdk";
 import type { Logger } from "pino";
 import { createStack } from "../../disposeStack.ts";
-import { createDatabase } from "../../store/database.ts";
+import { createDatabase, type Database } from "../../store/database.ts";
 import { ensureBaseId } from "../baseFolder.ts";
 import type { PipelineConfig } from "../config.ts";
 import { type BlobStore, createBlobStore } from "../data/blobStore.ts";
@@ -16,7 +17,7 @@ import type { TaskKind } from "../plan/planTasks.ts";
 import { createTaskQueue } from "../schedule/taskQueue.ts";
 import { migratePipeline } from "../store/migratePipeline.ts";
 import type { PipelineRun } from "../store/runs.ts";
-import { replaceStage } from "../store/stages.ts";
+import { findOtherBase, replaceStage } from "../store/stages.ts";
 import { TASK_TYPE } from "../store/statuses.ts";
 import type { PipelineTask } from "../store/tasks.ts";
 import { bindServer } from "../wire/bindServer.ts";
@@ -71,7 +72,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const pool = stack.use(
     createNodePool(
       { log, credentials, prover: protos.prover, now: Date.now, onRoom: wake },
-      { proverAddrs: config.prover_addrs, baseId, verifies: verify !== null },
+      { proverAddrs: config.prover_addrs, baseId, verifies: verify !== null, needs: config.needs },
     ),
   );
   const driver = createRunDriver(
@@ -88,29 +89,45 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const caller = createTaskCaller({ database, blobs, base, segments, dataAddr, verify }, config);
   const accuse = async (failed: PipelineTask, signal: AbortSignal) =>
     verify && findLiar({ database, blobs, verify, limitMs: deadlineMsOf("verify", config) }, failed, signal);
-  const active = stack.use(createDispatcher({ log, database, queue, pool, driver, caller, stageId, accuse }));
-  dispatcher = active;
-
   const options = { version: config.prover_version, baseDir: base.dir, verifies: verify !== null };
   const service = { ...options, fileServerUrl: config.fileserver_url ?? null, stageId, dataAddr };
   const server = createStageServer(
     { log, database, blobs, base, driver, pool, segments, protos, count: metrics.count },
     { ...service, acceptsNodes: config.accept_nodes },
   );
-  // An earlier process of this stage is gone: its tasks are taken back at once.
-  await replaceStage(database, stageId, place);
   const served = { log, database, blobs, driver, pool, metrics, base };
   const { ports } = stack.use(await createSideServers(served, options, config));
   port = await bindServer(server, config.addr, await serverCredentials(config));
   stack.defer(() => server.forceShutdown());
   warnIfOpen(log, config);
+  // Its address is this one's now, so an earlier process of this stage is gone: its tasks are taken back at once.
+  const addr = place.replace(/:\d+$/, `:${port}`);
+  await refuseOtherBase(database, { addr, baseId, baseDir: base.dir });
+  await replaceStage(database, stageId, { addr, baseId });
+  const active = stack.use(createDispatcher({ log, database, queue, pool, driver, caller, stageId, accuse }));
+  dispatcher = active;
   await emptyWorkFolder(base.dir, place);
   const old = { log, database, baseDir: base.dir };
   stack.use(createRetention(old, { keepRunsDays: config.keep_runs_days }));
-  stack.use(await createHousekeeping({ log, database, driver, dispatcher: active, stageId, addr: place }));
+  stack.use(await createHousekeeping({ log, database, driver, pool, dispatcher: active, stageId, addr }));
   active.wake();
   const running = stack.move();
   return { port, ...ports, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+}
+
+/** Outputs lie in the base folder: a stage that has another can't go on with the others' runs. */
+async function refuseOtherBase(
+  database: Database,
+  own: { readonly addr: string; readonly baseId: string; readonly baseDir: string },
+): Promise<void> {
+  const other = await findOtherBase(database, own);
+  if (other === null) return;
+  throw new GevulotError(
+    "PIPELINE_CONFIG",
+    `base_dir ${own.baseDir} is not that of the stage ${other}, which has the same database. Give all stages of a database ` +
+      "one base_dir, or this one a database_url of its own.",
+    { context: { path: own.baseDir } },
+  );
 }
 
 function warnIfOpen(log: Logger, { accept_nodes: accepts, ca_cert_path: ca, addr }: PipelineConfig): void {

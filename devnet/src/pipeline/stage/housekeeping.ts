@@ -1,5 +1,7 @@
 import type { Logger } from "pino";
 import type { Database } from "../../store/database.ts";
+import type { NodePool } from "../nodes/nodePool.ts";
+import type { TaskKind } from "../plan/planTasks.ts";
 import {
   beatRuns,
   beatStage,
@@ -11,15 +13,16 @@ import {
 import { RUN_STATUS } from "../store/statuses.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { RunDriver } from "./runDriver.ts";
+import { readUnservedKinds } from "./unserved.ts";
 
 const EVERY_MS = 2_000;
-const SILENT_SECONDS = 15;
 
 export interface HousekeepingDeps {
   readonly log: Logger;
   readonly database: Database;
   readonly driver: RunDriver;
   readonly dispatcher: Dispatcher;
+  readonly pool: Pick<NodePool, "whyNone">;
   readonly stageId: string;
   readonly addr: string;
 }
@@ -36,7 +39,7 @@ export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncD
     await beatStage(database, stageId, deps.addr);
     await beatRuns(database);
     const asks = { stageId, held: dispatcher.held() };
-    for (const task of await readOrphanedTasks(database, SILENT_SECONDS, asks)) {
+    for (const task of await readOrphanedTasks(database, asks)) {
       // It began while the database was asked.
       if (dispatcher.held().includes(task.id)) continue;
       log.warn({ run: task.proofId, task: task.planned.key }, "a task that no stage watches is taken back");
@@ -48,7 +51,18 @@ export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncD
     }
     await driver.succeedComplete();
     for (const runId of await readEndedRuns(database, dispatcher.runs())) dispatcher.abortRun(runId);
+    await tellUnserved();
     dispatcher.wake();
+  };
+  /** Kinds that waited for a node in the last round, and whether that is told. */
+  let unserved = new Map<TaskKind, boolean>();
+  const tellUnserved = async (): Promise<void> => {
+    const waiting = await readUnservedKinds(database, deps.pool);
+    for (const [kind, reason] of waiting) {
+      // Not at once: after a start nodes need a moment to register.
+      if (unserved.get(kind) === false) log.warn({ kind, reason }, "tasks wait that no node can do");
+    }
+    unserved = new Map([...waiting.keys()].map((kind) => [kind, unserved.has(kind)]));
   };
   const guarded = (): Promise<void> =>
     round().catch((error: Error) =>

@@ -15,13 +15,12 @@ import {
   setSegments,
   setStep,
 } from "../store/runs.ts";
+import { isSplitDone, readEarlierNodes } from "../store/splits.ts";
 import {
   completeTasks,
   hasUnfinishedTasks,
   insertTasks,
-  isSplitDone,
   type PipelineTask,
-  readEarlierNodes,
   readyTasks,
   reopenTasks,
   type TaskSetback,
@@ -91,38 +90,14 @@ export interface RunDriverDeps {
 
 export function createRunDriver(deps: RunDriverDeps, options: SetbackOptions): RunDriver {
   const { database, queue } = deps;
-  const changing = async (
-    runId: string,
-    work: (client: Queryable, run: PipelineRun) => Promise<void>,
-  ): Promise<boolean> => {
-    const found = await database.transaction(async (client) => {
-      const run = await lockUnfinishedRun(client, runId);
-      if (run) await work(client, run);
-      return run !== null;
-    });
-    if (found) deps.onChanged(runId);
-    return found;
-  };
+  const changing = (runId: string, work: Change): Promise<boolean> => change(deps, runId, work);
   const finished = createBatches<FinishedTask>(async (runId, tasks) => {
     let isComplete = false;
     await changing(runId, async (client, run) => {
       isComplete = await finishTasks(queue, client, run, tasks);
     });
-    if (isComplete) await succeed(runId);
+    if (isComplete) await succeed(deps, runId);
   });
-  /** The proof is placed before the run's row is locked: a write to S3 may take long. */
-  const succeed = async (runId: string): Promise<void> => {
-    try {
-      const end = await publishResult(database, deps.publish, runId);
-      if (end) await changing(runId, (client, run) => finishRun(client, run.id, end));
-    } catch (error) {
-      deps.log.warn(
-        { run: runId, reason: (error as Error).message },
-        "a proof can't be placed; trying again",
-      );
-    }
-  };
-
   return {
     async begin(run, inputs, place) {
       const isBegun = await database.transaction((client) => begin(client, run, inputs, place));
@@ -154,7 +129,7 @@ export function createRunDriver(deps: RunDriverDeps, options: SetbackOptions): R
     blame: async (task, culprit, reason) =>
       void (await changing(task.proofId, (client, run) => blame(client, queue, run, task, culprit, reason))),
     async succeedComplete() {
-      for (const runId of await readCompleteRuns(database)) await succeed(runId);
+      for (const runId of await readCompleteRuns(database)) await succeed(deps, runId);
     },
     async retry(runId) {
       const isRetried = await database.transaction((client) => reopen(client, queue, runId));
@@ -164,6 +139,30 @@ export function createRunDriver(deps: RunDriverDeps, options: SetbackOptions): R
     end: async (runId, status, error) =>
       changing(runId, (client, run) => endRun(client, queue, run, { status, step: run.step, error })),
   };
+}
+
+type Change = (client: Queryable, run: PipelineRun) => Promise<void>;
+
+/** @returns false where the run is over already */
+async function change({ database, onChanged }: RunDriverDeps, runId: string, work: Change): Promise<boolean> {
+  const found = await database.transaction(async (client) => {
+    const run = await lockUnfinishedRun(client, runId);
+    if (run) await work(client, run);
+    return run !== null;
+  });
+  if (found) onChanged(runId);
+  return found;
+}
+
+/** The proof is placed before the run's row is locked: a write to S3 may take long. */
+async function succeed(deps: RunDriverDeps, runId: string): Promise<void> {
+  try {
+    const end = await publishResult(deps.database, deps.publish, runId);
+    if (end) await change(deps, runId, (client, run) => finishRun(client, run.id, end));
+  } catch (error) {
+    const { message: reason } = error as Error;
+    deps.log.warn({ run: runId, reason }, "a proof can't be placed; trying again");
+  }
 }
 
 async function begin(

@@ -2,7 +2,8 @@ import type { Queryable } from "../../store/database.ts";
 import { addedTasks, type SegmentCount } from "../plan/planTasks.ts";
 import type { TaskQueue } from "../schedule/taskQueue.ts";
 import { type PipelineRun, setSegments } from "../store/runs.ts";
-import { insertTasks, readSegmentHashes, removeBehindSplit } from "../store/tasks.ts";
+import { readSegmentHashes, removeBehindSplit } from "../store/splits.ts";
+import { insertTasks } from "../store/tasks.ts";
 
 /**
  * @param hashes of segments `from` and on

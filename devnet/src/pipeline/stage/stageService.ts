@@ -12,6 +12,7 @@ import type { ProofRequest } from "../admit/proofRequest.ts";
 import { admit } from "../admit/refusal.ts";
 import type { BlobStore } from "../data/blobStore.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
+import type { NodePool } from "../nodes/nodePool.ts";
 import type { ProverVersion } from "../plan/planTasks.ts";
 import { elfPath } from "../runFolder.ts";
 import { findRun, type PipelineRun } from "../store/runs.ts";
@@ -26,6 +27,7 @@ import { proofUrls } from "./proofUrls.ts";
 import type { RunDriver } from "./runDriver.ts";
 import { takeRun } from "./takeRun.ts";
 import { folderOf } from "./taskRequest.ts";
+import { readUnservedKinds } from "./unserved.ts";
 
 export interface StageServiceDeps {
   readonly log: Logger;
@@ -33,6 +35,7 @@ export interface StageServiceDeps {
   readonly blobs: BlobStore;
   readonly base: SharedBase;
   readonly driver: RunDriver;
+  readonly pool: Pick<NodePool, "whyNone">;
   readonly count: (method: string) => () => void;
 }
 
@@ -102,22 +105,26 @@ async function generateProof(
 }
 
 async function getStatus(
-  { database, blobs, base }: StageServiceDeps,
+  { database, blobs, base, pool }: StageServiceDeps,
   options: StageServiceOptions,
   proofId: string,
 ): Promise<WireGetStatusResponse | null> {
   const run = await findRun(database, proofId);
   if (!run) return null;
   const isDone = run.status === RUN_STATUS.SUCCESS;
+  const result = isDone && run.resultHash ? await blobs.readAll(run.resultHash) : null;
+  // A composite proof's receipts are no finished proof; the contract has a place for the first.
+  const isReceipt = run.shape.target === "prove";
+  const unserved = run.finishedAt ? [] : [...(await readUnservedKinds(database, pool, run.id)).values()];
   return {
     proof_id: run.id,
     status: run.status,
     step: run.step,
-    error_message: run.error ?? "",
+    error_message: run.error ?? unserved.join("; "),
     total_steps: String(run.totalSteps ?? 0n),
     // Of a run that goes on the existing service gives its heartbeat here, which says nothing: 0.
     proving_time: String(run.finishedAt ? run.checkAt : 0),
-    ...(isDone && run.resultHash && { proof_with_public_inputs: await blobs.readAll(run.resultHash) }),
+    ...(result && (isReceipt ? { receipt: result } : { proof_with_public_inputs: result })),
     ...(isDone && { output_stream: await readOutputStream(base, run) }),
     ...proofUrls(options.fileServerUrl, run),
   };

@@ -88,7 +88,7 @@ export function createTaskCaller(
         return { kind: "failed", reason: "the node gave no address under which it can be called" };
       const stepMs = deadlineMsOf(kind, options);
       // It may wait there for one that takes as long.
-      const deadlineMs = node.work.count > node.slots ? 2 * stepMs : stepMs;
+      const deadlineMs = node.running > node.slots ? 2 * stepMs : stepMs;
       const collecting = kind === "split" ? deps.segments.collect(task, run, node.sharesBase) : null;
       try {
         const files = wirePaths(deps.base, filesOf(kind, task, run));

@@ -1,4 +1,4 @@
-import type { Database, Queryable } from "../../store/database.ts";
+import type { Queryable } from "../../store/database.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
 import type { Release, RunLoad } from "../schedule/chooseReleases.ts";
 import type { QueueHead } from "../schedule/orderKinds.ts";
@@ -48,6 +48,11 @@ export async function readQueueLevels(
   );
 }
 
+/** Of all stages one at a time decides what enters the queue, so that a run's cap is kept. */
+export async function lockReleases(client: Queryable): Promise<void> {
+  await client.query("select pg_advisory_xact_lock(hashtext('gevulot pipeline releases'))");
+}
+
 /** All runs that have tasks which can start or run. */
 export async function readOpenWork(client: Queryable): Promise<RunLoad[]> {
   const found = await client.query<{
@@ -92,14 +97,13 @@ export async function readOpenWork(client: Queryable): Promise<RunLoad[]> {
 
 /** Marks the chosen tasks as queued, the earliest of each run first, and gives them back. */
 export async function takeReleases(
-  database: Database,
+  client: Queryable,
   releases: readonly Release[],
   add: (client: Queryable, tasks: readonly QueuedTask[]) => Promise<void>,
-): Promise<number> {
-  if (releases.length === 0) return 0;
-  return database.transaction(async (client) => {
-    const taken = await client.query<{ id: string; itype: number; priority: number }>(
-      `with chosen as (
+): Promise<void> {
+  if (releases.length === 0) return;
+  const taken = await client.query<{ id: string; itype: number; priority: number }>(
+    `with chosen as (
          select task.id from unnest($1::text[], $2::int[], $3::int[]) as release (run, itype, count),
            lateral (select id from prove_task
                     where proof_id = release.run and prove_task.itype = release.itype
@@ -109,14 +113,12 @@ export async function takeReleases(
        update prove_task set is_queued = true, queued_at = now() from chosen, stage_task as run
        where prove_task.id = chosen.id and run.id = prove_task.proof_id
        returning prove_task.id, prove_task.itype, run.priority`,
-      [
-        releases.map((release) => release.runId),
-        releases.map((release) => TASK_TYPE[release.kind]),
-        releases.map((release) => release.count),
-      ],
-    );
-    const tasks = taken.rows.map(({ id, itype, priority }) => ({ id, kind: taskKindOf(itype), priority }));
-    if (tasks.length > 0) await add(client, tasks);
-    return tasks.length;
-  });
+    [
+      releases.map((release) => release.runId),
+      releases.map((release) => TASK_TYPE[release.kind]),
+      releases.map((release) => release.count),
+    ],
+  );
+  const tasks = taken.rows.map(({ id, itype, priority }) => ({ id, kind: taskKindOf(itype), priority }));
+  if (tasks.length > 0) await add(client, tasks);
 }

@@ -2,6 +2,9 @@ import type { Queryable } from "../../store/database.ts";
 import { TASK_STATUS } from "./statuses.ts";
 import { type PipelineTask, type TaskRow, toTask } from "./tasks.ts";
 
+/** A stage that does not beat for so long is gone. */
+const SILENT_SECONDS = 15;
+
 /** A stage says that it lives. */
 export async function beatStage(client: Queryable, id: string, addr: string): Promise<void> {
   await client.query(
@@ -11,9 +14,30 @@ export async function beatStage(client: Queryable, id: string, addr: string): Pr
 }
 
 /** Takes the place of earlier processes of the same stage. */
-export async function replaceStage(client: Queryable, id: string, addr: string): Promise<void> {
+export async function replaceStage(
+  client: Queryable,
+  id: string,
+  { addr, baseId }: { readonly addr: string; readonly baseId: string },
+): Promise<void> {
   await client.query("delete from pipeline_stage where addr = $1", [addr]);
-  await beatStage(client, id, addr);
+  await client.query("insert into pipeline_stage (id, addr, base_id) values ($1, $2, $3)", [
+    id,
+    addr,
+    baseId,
+  ]);
+}
+
+/** A stage that lives and has another base folder than this one: its address, or null. */
+export async function findOtherBase(
+  client: Queryable,
+  own: { readonly addr: string; readonly baseId: string },
+): Promise<string | null> {
+  const found = await client.query<{ addr: string }>(
+    `select addr from pipeline_stage where base_id <> $1 and addr <> $2 and seen_at > now() - make_interval(secs => $3)
+     limit 1`,
+    [own.baseId, own.addr, SILENT_SECONDS],
+  );
+  return found.rows[0]?.addr ?? null;
 }
 
 export async function removeStage(client: Queryable, id: string): Promise<void> {
@@ -26,7 +50,6 @@ export async function removeStage(client: Queryable, id: string): Promise<void> 
  */
 export async function readOrphanedTasks(
   client: Queryable,
-  silentSeconds: number,
   asks: { readonly stageId: string; readonly held: readonly string[] },
 ): Promise<PipelineTask[]> {
   const found = await client.query<TaskRow>(
@@ -34,7 +57,7 @@ export async function readOrphanedTasks(
      where status = ${TASK_STATUS.running} and case when stage_id = $2 then id <> all ($3::text[]) else not exists (
        select 1 from pipeline_stage as stage
        where stage.id = task.stage_id and stage.seen_at > now() - make_interval(secs => $1)) end`,
-    [silentSeconds, asks.stageId, asks.held],
+    [SILENT_SECONDS, asks.stageId, asks.held],
   );
   return found.rows.map(toTask);
 }

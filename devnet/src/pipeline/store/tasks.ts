@@ -262,40 +262,6 @@ export async function reopenTasks(client: Queryable, proofId: string): Promise<T
   return reopened.rows.map(toRef);
 }
 
-/**
- * Takes out all tasks but the split.
- * @returns as which the queue knows them
- */
-export async function removeBehindSplit(client: Queryable, proofId: string): Promise<TaskRef[]> {
-  const removed = await client.query<{ id: string; itype: number }>(
-    `delete from prove_task where proof_id = $1 and itype <> ${TASK_TYPE.split} returning id, itype`,
-    [proofId],
-  );
-  return removed.rows.map(toRef);
-}
-
-/** SHA-256 of the segments of these proves, by key. */
-export async function readSegmentHashes(
-  client: Queryable,
-  proofId: string,
-  keys: readonly string[],
-): Promise<ReadonlyMap<string, string | null>> {
-  const found = await client.query<{ key: string; input_hash: string | null }>(
-    "select key, input_hash from prove_task where proof_id = $1 and key = any ($2)",
-    [proofId, keys],
-  );
-  return new Map(found.rows.map((row) => [row.key, row.input_hash]));
-}
-
-/** The nodes of a task's starts before this one, the last first. */
-export async function readEarlierNodes(client: Queryable, task: Pick<PipelineTask, "id">): Promise<string[]> {
-  const found = await client.query<{ node: string }>(
-    `select node from pipeline_attempt where task_id = $1 and finished_at is not null order by id desc`,
-    [task.id],
-  );
-  return [...new Set(found.rows.map(({ node }) => node))];
-}
-
 /** In the order in which they were made. */
 export async function readDoneTasks(client: Queryable, proofId: string): Promise<PipelineTask[]> {
   const found = await client.query<TaskRow>(
@@ -303,14 +269,6 @@ export async function readDoneTasks(client: Queryable, proofId: string): Promise
     [proofId],
   );
   return found.rows.map(toTask);
-}
-
-export async function isSplitDone(client: Queryable, proofId: string): Promise<boolean> {
-  const found = await client.query(
-    `select 1 from prove_task where proof_id = $1 and itype = ${TASK_TYPE.split} and status = ${TASK_STATUS.done}`,
-    [proofId],
-  );
-  return found.rowCount === 1;
 }
 
 /** SHA-256 of a done task's output, or null. */
@@ -324,6 +282,21 @@ export async function readOutputHash(
     [proofId, key],
   );
   return found.rows[0]?.output_hash ?? null;
+}
+
+/** Of these kinds those of which a task can start; of one run, or of all. */
+export async function readReadyKinds(
+  client: Queryable,
+  kinds: readonly TaskKind[],
+  proofId: string | null,
+): Promise<TaskKind[]> {
+  const found = await client.query<{ itype: number }>(
+    `select itype from unnest($1::int[]) as kind (itype) where exists (
+       select 1 from prove_task as task
+       where task.itype = kind.itype and status = ${TASK_STATUS.ready} and ($2::text is null or proof_id = $2))`,
+    [kinds.map((kind) => TASK_TYPE[kind]), proofId],
+  );
+  return found.rows.map(({ itype }) => taskKindOf(itype));
 }
 
 export async function hasUnfinishedTasks(client: Queryable, proofId: string): Promise<boolean> {
@@ -382,7 +355,7 @@ export interface TaskRow {
   readonly busy_since: Date | null;
 }
 
-function toRef({ id, itype }: { readonly id: string; readonly itype: number }): TaskRef {
+export function toRef({ id, itype }: { readonly id: string; readonly itype: number }): TaskRef {
   return { id, kind: taskKindOf(itype) };
 }
 
