@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { type BlobStore, createBlobStore } from "./blobStore.ts";
 import { removeUnfinished, trimFolders } from "./oldBlobs.ts";
 
-/** What a node fetched, for the next task that needs it. */
+/** What a node fetched, for the next task that needs it; answers that it keeps count too. */
 export interface FetchCache extends AsyncDisposable {
   readonly blobs: BlobStore;
 }
@@ -25,7 +25,7 @@ export function createFetchCache(deps: { readonly log: Logger }, options: FetchC
   const root = join(baseDir, "fetched");
   const mirrored = isMirror ? [join(baseDir, "proof"), join(baseDir, "elf")] : [];
   const round = (): Promise<void> =>
-    trimFolders([root, ...mirrored], maxGib * GIB)
+    trimFolders([root, join(baseDir, "results"), ...mirrored], maxGib * GIB)
       .then(() => Promise.all([removeUnfinished(root), removeUnfinished(baseDir)]))
       .then(
         () => {},
