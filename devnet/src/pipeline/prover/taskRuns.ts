@@ -62,12 +62,8 @@ export function createTaskRuns(deps: TaskRunsDeps, options: TaskRunsOptions): Ta
     const compute = async (turn: Turn): Promise<Answer> => {
       const answer = await deps.compute(method, asked, turn);
       const done = { ...answer, proof_id, computed_request_id: id };
-      if (done.result.code === RESULT_CODE.OK) {
-        const bytes = deps.prover[method]!.responseSerialize(done) as Buffer;
-        await results
-          .keep(id, { method, request, answer: bytes })
-          .catch((error: Error) => deps.onNotKept(id, error.message));
-      } else if (draining && !run.hasBegun) return refused(RESULT_CODE.BUSY, "draining");
+      if (done.result.code === RESULT_CODE.OK) await keep(deps, id, method, request, done);
+      else if (draining && !run.hasBegun) return refused(RESULT_CODE.BUSY, "draining");
       else deps.onFailed(id, method, done.result.message);
       return done;
     };
@@ -88,11 +84,9 @@ export function createTaskRuns(deps: TaskRunsDeps, options: TaskRunsOptions): Ta
       }
       const joined = running.get(id);
       if (joined && joined.request !== request && joined.waiters === 0) joined.abort.abort();
-      if (joined && (joined.request !== request || joined.abort.signal.aborted))
-        return refused(RESULT_CODE.BUSY, `another request with the id ${id} has not ended here`);
-      if (!joined && draining) return refused(RESULT_CODE.BUSY, "draining");
-      if (!joined && running.size >= slots + waitingRoom)
-        return refused(RESULT_CODE.BUSY, "all slots are taken");
+      const isFull = running.size >= slots + waitingRoom;
+      const reason = joined ? whyApart(joined, request) : whyClosed({ draining, isFull });
+      if (reason !== null) return refused(RESULT_CODE.BUSY, reason);
       const run = joined ?? start(method, asked, request);
       run.latest = asked;
       waitFor(call, run, yieldSlots);
@@ -116,6 +110,28 @@ export function createTaskRuns(deps: TaskRunsDeps, options: TaskRunsOptions): Ta
       await Promise.all(runs.map(({ answer }) => answer.catch(() => {})));
     },
   };
+}
+
+async function keep(
+  { results, prover, onNotKept }: TaskRunsDeps,
+  id: string,
+  method: TaskMethod,
+  request: string,
+  done: Answer,
+): Promise<void> {
+  const answer = prover[method]!.responseSerialize(done) as Buffer;
+  await results.keep(id, { method, request, answer }).catch((error: Error) => onNotKept(id, error.message));
+}
+
+/** Why a request doesn't join a task of its id. */
+function whyApart(joined: TaskRun, request: string): string | null {
+  const isJoinable = joined.request === request && !joined.abort.signal.aborted;
+  return isJoinable ? null : "another request with its computed_request_id has not ended here";
+}
+
+function whyClosed({ draining, isFull }: { readonly draining: boolean; readonly isFull: boolean }) {
+  if (draining) return "draining";
+  return isFull ? "all slots are taken" : null;
 }
 
 export function refused(code: number, message: string): Answer {

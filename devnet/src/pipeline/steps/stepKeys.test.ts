@@ -37,7 +37,7 @@ describe("createStepKeys", () => {
   });
 
   it.each([
-    ["no file", "nowhere", /nowhere is not a file\. Mend the path/],
+    ["no file", "nowhere", /nowhere of proving_key_paths is not a file\. Mend the path/],
     ["a folder", "", /is not a file/],
     ["another file", `wrong#sha256=${HASH}`, /wrong has the SHA-256 [0-9a-f]{64} instead of abab/],
   ])("refuses %s", async (_, name, message) => {

@@ -58,18 +58,17 @@ export async function createStepKeys(names: readonly string[]): Promise<StepKeys
 async function check({ path, sha256 }: StepKey): Promise<void> {
   if (path === null) return;
   const found = await stat(path).catch(() => null);
-  if (!found?.isFile()) throw problem(path, `${path} is not a file. Mend the path, or take it out`);
+  if (!found?.isFile())
+    throw problem(path, `${path} of proving_key_paths is not a file. Mend the path, or take it out.`);
   if (sha256 === null) return;
   const actual = await sha256File(path);
   if (actual === sha256) return;
   throw problem(
     path,
-    `${path} has the SHA-256 ${actual} instead of ${sha256}. Get the right file, or mend the SHA-256`,
+    `${path} has the SHA-256 ${actual} instead of ${sha256}. Get the right file, or mend proving_key_paths.`,
   );
 }
 
-function problem(path: string, what: string): GevulotError {
-  return new GevulotError("PIPELINE_KEY", `${what} in proving_key_paths of the configuration.`, {
-    context: { path },
-  });
+function problem(path: string, message: string): GevulotError {
+  return new GevulotError("PIPELINE_KEY", message, { context: { path } });
 }
