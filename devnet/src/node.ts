@@ -341,6 +341,7 @@ async function createProvider(log: Logger, layout: FileLayout, options: NodeOpti
       cacheDir: layout.cacheDir,
       inspect: inspectOf(options),
       volumesDir: options.volumesDirectory,
+      bootLimitMs: options.bootSeconds === undefined ? undefined : options.bootSeconds * 1_000,
       vsock: { listenPort: options.vsockListenPort, vhostDevicePath: options.vhostDeviceVsock },
     },
   );

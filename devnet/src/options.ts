@@ -188,6 +188,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     undefined,
     "A task that did nothing for so long is stopped; default never",
   ),
+  spec("boot-seconds", "GEVULOT_BOOT_SECONDS", "number", undefined, "For a VM to start; default 60 and more"),
   spec("max-output-gb", "GEVULOT_MAX_OUTPUT_GB", "number", 16, "GiB that a task may leave in its workspace"),
   spec(
     "max-output-files",
@@ -334,6 +335,7 @@ const schema = z.object({
   cpuFactor: positive,
   taskDeadlineSeconds: positive,
   taskIdleSeconds: positive.optional(),
+  bootSeconds: positive.optional(),
   maxOutputGb: positive,
   maxOutputFiles: positive.int(),
   volumesDirectory: z.string().min(1).optional(),

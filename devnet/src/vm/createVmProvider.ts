@@ -21,8 +21,9 @@ export interface VmProviderOptions {
   readonly vsock?: VsockOptions;
   /** Folder of the volumes. Default: the user's own. */
   readonly volumesDir?: string | undefined;
-  /** See `QemuProviderOptions`. */
+  /** These two: see `QemuProviderOptions`. */
   readonly ownPrograms?: boolean;
+  readonly bootLimitMs?: number | undefined;
   /** For volumes that others use; see `QemuProviderOptions`. */
   readonly volumeWaitMs?: number;
   readonly signal?: AbortSignal;

@@ -68,7 +68,7 @@ export interface QemuProviderOptions {
    * For the guest to start its program. Default 60,000, twenty times what it takes without KVM on a quiet machine, and a
    * second for each GiB, which the host may have to find and to clear for a GPU.
    */
-  readonly bootLimitMs?: number;
+  readonly bootLimitMs?: number | undefined;
   /** As root, run QEMU as a user without rights. Default true. */
   readonly dropPrivileges?: boolean;
   /** For volumes that others use. Default: the task's deadline. */
