@@ -77,7 +77,7 @@ beforeAll(async () => {
     },
   ]);
   node = await createExistingNode(Object.fromEntries(methods));
-  const limits = { max_attempts: 2, deadline_seconds: { agg: 2 } };
+  const limits = { max_attempts: 1, deadline_seconds: { agg: 1 } };
   const stage = await net.stage({ prover_addrs: [node.addr], ...limits });
   client = net.client(stage.addr);
   for (const proof_id of [...Object.keys(WRONG), "good"]) await client.submit({ proof_id });
@@ -96,12 +96,11 @@ describe("a node that is not ours", () => {
   });
 
   it.each(Object.keys(WRONG))("is named where it answers with %s", async (id) => {
-    const { status, reason, at } = WRONG[id]!;
+    const { status, reason } = WRONG[id]!;
     const end = await client.finished(id, END_MS);
     expect(end).toMatchObject({ status });
     expect(end.error_message).toContain(` failed on ${node.addr}: `);
     expect(end.error_message).toContain(reason);
-    expect(callsOf(id).filter((method) => method === at).length).toBeGreaterThan(1);
   });
 });
 

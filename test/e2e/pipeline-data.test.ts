@@ -30,20 +30,6 @@ async function startStage(name: string, change: Parameters<PipelineNet["stage"]>
 }
 
 describe("how nodes and stage get at the data", () => {
-  it("zkm2: a listed node of ours shares the base folder, the split's key too", async () => {
-    const base_dir = join(net.dir, "listed");
-    const node = await net.prover("listed", "", { base_dir, stage_addrs: [] }, createReadableProver());
-    const listed = { prover_version: "zkm2" as const, prover_addrs: [`127.0.0.1:${node.port}`] };
-    await using stage = await startStage("listed", listed);
-    const client = net.client(stage.addr);
-    const { proof_id: id } = await client.submit(work(2));
-    const end = await client.finished(id!);
-    expect(end).toMatchObject({ status: SUCCESS, error_message: "" });
-    expect(String(end.proof_with_public_inputs)).toBe("wrap(final-agg(first(p0,key),leaf(p1,key)))");
-    const values = join(base_dir, "proof", id!, "wrap", "public_values.bin");
-    expect(await readFile(values, "utf8")).toBe('{"segments":2}');
-  });
-
   it("registered nodes that share the base folder read and leave their files there", async () => {
     await using stage = await startStage("registered", {});
     const own = { base_dir: join(net.dir, "registered") };

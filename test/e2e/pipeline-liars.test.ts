@@ -115,11 +115,11 @@ describe("a retry after a lie", () => {
   };
 
   it("goes on from what is right, at other nodes, of which none is blamed", async () => {
-    const liar = await startNode("liar", () => true);
+    await using _liar = await startNode("liar", () => true);
     const { proof_id: id } = await client.submit(TWO);
     const failed = await client.finished(id!);
-    expect(failed.error_message).toMatch(/^the proof of segment 0 by node liar is not valid/);
-    const honest = await startNode("honest", () => false);
+    expect(failed.error_message).toMatch(/^the proof of segment \d by node liar is not valid/);
+    await using _honest = await startNode("honest", () => false);
     // Each time one more lie is found: the other segment's.
     for (let retries = 0; retries < 2; retries += 1) {
       await user.retry(id!);
@@ -130,12 +130,11 @@ describe("a retry after a lie", () => {
     const proves = tasks.filter(({ key }) => key.startsWith("prove/"));
     expect(proves.map(({ node }) => node)).toEqual(["honest", "honest"]);
     expect(tasks.find(({ key }) => key === "split")).toMatchObject({ node: "liar" });
-    for (const node of [liar, honest]) await node[Symbol.asyncDispose]();
   });
 
   it("asks the only node anew, instead of taking the answer that it kept", async () => {
     let lies = true;
-    const node = await startNode("mended", () => lies);
+    await using _node = await startNode("mended", () => lies);
     const { proof_id: id } = await client.submit(TWO);
     expect((await client.finished(id!)).error_message).toContain("by node mended is not valid");
     lies = false;
@@ -144,6 +143,5 @@ describe("a retry after a lie", () => {
       if ((await client.finished(id!)).status === SUCCESS) break;
     }
     expect(String((await client.status(id!)).proof_with_public_inputs)).toBe(RIGHT);
-    await node[Symbol.asyncDispose]();
   });
 });

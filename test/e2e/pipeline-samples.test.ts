@@ -44,7 +44,12 @@ base_dir = "${base}"
 proving_key_paths = ["${join(net.dir, "proving.key")}"]
 `;
     await writeFile(join(net.dir, "proving.key"), "a key");
-    const bare = await startPipelineProcess("prover", await writeConfig("bare.toml", sample));
+    const bareConfig = await writeConfig("bare.toml", sample);
+    const [stage, bare] = await Promise.all([
+      startPipelineProcess("stage", stageConfig, ["--stage"]),
+      startPipelineProcess("prover", bareConfig),
+    ]);
+    await using _stage = stage;
     await bare[Symbol.asyncDispose]();
     // A node of ours must be told what its steps run.
     const command = JSON.stringify([process.execPath, FAST_PROVER, "{in}", "{out}"]);
@@ -52,7 +57,6 @@ proving_key_paths = ["${join(net.dir, "proving.key")}"]
     const proverConfig = await writeConfig("prover.toml", `${sample}\n[steps]\n${steps.join("\n")}\n`);
 
     await using _node = await startPipelineProcess("prover", proverConfig);
-    await using _stage = await startPipelineProcess("stage", stageConfig, ["--stage"]);
     const client = net.client(`127.0.0.1:${stagePort}`);
     const { proof_id: id } = await client.submit({ public_input_stream: Buffer.from('{"segments":2}') });
     const end = await client.finished(id!, 60_000);
