@@ -87,7 +87,7 @@ describe("which nodes a stage takes", () => {
   };
 
   it("keeps a node's name for it, and takes none that it can't dial", async () => {
-    const stage = await net.stage({ base_dir: join(net.dir, "names") });
+    const stage = await net.stage();
     expect(await attend(stage.addr)).toBe("taken");
     expect(await attend(stage.addr, { addr: "127.0.0.1:2" })).toContain('another node is registered as "a"');
     expect(await attend(stage.addr, { node_id: "b" })).toBe("taken");
@@ -95,8 +95,7 @@ describe("which nodes a stage takes", () => {
   });
 
   it("keeps to the listed ones where it is told to", async () => {
-    const base_dir = join(net.dir, "listed");
-    const stage = await net.stage({ base_dir, prover_addrs: ["127.0.0.1:1"], accept_nodes: false });
+    const stage = await net.stage({ prover_addrs: ["127.0.0.1:1"], accept_nodes: false });
     expect(await attend(stage.addr)).toContain("prover_addrs only: set accept_nodes = true");
   });
 
