@@ -39,7 +39,9 @@ const step = () => ({ program, args: ["{in}", "{out}"] });
 const keys = () => ({ rpc_url: network.rpcUrl, key_file: network.keyFile });
 
 test("a run whose segments are proved, and whose proof is checked, by a deployed program", async () => {
-  const stage = await net.stage({ ...keys(), steps: { verify: step() } });
+  const key = join(dir, "verifying.key");
+  writeFileSync(key, "a key");
+  const stage = await net.stage({ ...keys(), steps: { verify: step() }, proving_key_paths: [key] });
   const commands = await net.prover("commands", stage.addr, { can: ["split", "agg", "snark"] });
   await net.prover("programs", stage.addr, { ...keys(), steps: { prove: step() }, slots: 2 });
   expect(commands.nodeId).toBe("commands");

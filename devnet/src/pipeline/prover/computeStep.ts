@@ -21,6 +21,8 @@ export async function computeStep(
     readonly latest: () => Asked;
     readonly keys: StepKeys;
     readonly run: StepRunner;
+    /** Tells requests apart: see requestHash.ts. */
+    readonly requestId: string;
     /** Of this node alone, also where its base folder is shared. */
     readonly workDir: string;
   },
@@ -43,10 +45,10 @@ export async function computeStep(
       data,
       signal,
     });
-    const folders = { workDir: deps.workDir, resumeDir: join(deps.base.dir, "sent-runs") };
+    const places = { workDir: deps.workDir, resumeFile: join(deps.base.dir, "sent-runs", deps.requestId) };
     const answer = await runStep(method, step, request, {
       ...{ files, data, keys: deps.keys, run: deps.run },
-      ...folders,
+      ...places,
       signal,
     });
     return { ...answer, result: { code: RESULT_CODE.OK, message: "" } };

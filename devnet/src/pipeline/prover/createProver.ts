@@ -70,12 +70,12 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
     createTaskRuns(
       {
         ...{ results, prover: protos.prover },
-        compute(method, asked, { latest, begin, signal }) {
+        compute(method, asked, { requestId, latest, begin, signal }) {
           const run: StepRunner = async (...step) => {
             await begin();
             await runStep(...step);
           };
-          const tools = { base, keys, workDir, dataClient: data.of, run };
+          const tools = { base, keys, workDir, dataClient: data.of, run, requestId };
           return computeStep({ ...tools, latest }, config, method, asked, signal);
         },
         onFailed: (task, method, reason) => log.warn({ task, method, reason }, "a step failed"),

@@ -20,7 +20,7 @@ export interface KeptResult {
 }
 
 /** Ids that are fit for a file's name. */
-export const TASK_ID = /^[\w-]{1,128}$/;
+const TASK_ID = /^[\w-]{1,128}$/;
 const MAX_RESULTS = 10_000;
 const KEEP_MS = 7 * 86_400_000;
 

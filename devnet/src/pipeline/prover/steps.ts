@@ -6,7 +6,6 @@ import type { TaskMethod } from "../nodes/nodeClient.ts";
 import { createStepFolder, type StepFolder } from "../steps/stepFolder.ts";
 import type { StepKeys } from "../steps/stepKeys.ts";
 import type { StepRunner } from "../steps/stepRunner.ts";
-import { TASK_ID } from "./resultStore.ts";
 import { createSegmentSender } from "./segmentSender.ts";
 import type { TaskFiles } from "./taskFiles.ts";
 
@@ -22,8 +21,8 @@ export interface StepContext {
   readonly data: DataClient | null;
   readonly run: StepRunner;
   readonly workDir: string;
-  /** Of Runs that were sent to a network and haven't ended. */
-  readonly resumeDir: string;
+  /** Of a Run that was sent to a network for this request and hasn't ended. */
+  readonly resumeFile: string;
   readonly signal: AbortSignal;
 }
 
@@ -54,13 +53,12 @@ export async function runStep(
 ): Promise<StepAnswer> {
   await using folder = await createStepFolder(context.workDir);
   const name = STEP_OF[method];
-  const taskId = request.computed_request_id;
   const answerFile = ANSWER_FILE[name];
   const run = () =>
     context.run(step, folder, {
       facts: { GEVULOT_STEP: name, ...environment(request) },
       ...(answerFile === undefined ? {} : { answerFile }),
-      ...(TASK_ID.test(taskId) ? { resumeFile: join(context.resumeDir, taskId) } : {}),
+      resumeFile: context.resumeFile,
       signal: context.signal,
     });
   await placeInputs(method, request, folder, context.files);

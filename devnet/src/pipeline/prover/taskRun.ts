@@ -15,6 +15,8 @@ export interface Asked extends Pick<Call, "request" | "metadata"> {
 
 /** What a task's computation is given. */
 export interface Turn {
+  /** `requestHash` of what is asked. */
+  readonly requestId: string;
   /** The call that came last for the task: from another stage, where the first is gone. */
   readonly latest: () => Asked;
   /** Waits for a slot, which the task has until its answer is kept. */
@@ -56,6 +58,7 @@ export function startTask(
   const abort = new AbortController();
   let leave = (): void => {};
   const turn: Turn = {
+    requestId: request,
     latest: () => run.latest,
     async begin() {
       leave = await deps.take(abort.signal);
