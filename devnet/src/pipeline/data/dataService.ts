@@ -29,7 +29,8 @@ export function createDataService(deps: DataServiceDeps): UntypedServiceImplemen
         if (head === null) {
           head = chunk.head ?? null;
           if (!head) throw new Error("the first message has no head");
-          if (deps.expects?.(head.computed_request_id) === false) throw new Error("no such split runs for this stage");
+          if (deps.expects?.(head.computed_request_id) === false)
+            throw new Error("no such split runs for this stage");
         }
         yield chunk.data;
       }
