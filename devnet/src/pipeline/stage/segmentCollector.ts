@@ -127,7 +127,8 @@ function tell(deps: CollectorDeps, split: Split): Promise<void> {
 
 /** Two splits that go differently can't be mixed: the later counts. */
 async function compare({ driver }: CollectorDeps, split: Split): Promise<void> {
-  const { again } = split;
+  // As it is now: more comes while the database is asked.
+  const again = new Map(split.again);
   if (again.size === 0) return;
   if (!(await driver.hasSegments(split.run.id, again))) await startOver(driver, split);
   // Those that came meanwhile stay.
