@@ -71,6 +71,11 @@ describe("where a run begins and ends", () => {
     expect(proof).toBe(`wrap(${TREE_OF_FIVE})`);
     expect(counts).toEqual({ snark: 1 });
     expect(checks()).toContain(`snark ${proof} of {"segments":5}`);
+    // Nothing else is left to do, wherever the request says to end.
+    for (const change of [{ target_step: STEP.Agg }, { composite_proof: true }]) {
+      const again = await runTo({ ...work(5), ...receipts, ...change });
+      expect(again).toMatchObject({ proof, end: { step: STEP.Snark } });
+    }
   });
 
   it("single_node: one call does it all", async () => {
@@ -80,6 +85,7 @@ describe("where a run begins and ends", () => {
     expect(proof).toBe('single(an ELF,{"segments":5},secret)');
     expect(counts).toEqual({ single: 1 });
     expect(checks()).toContain(`single ${proof} of {"segments":5}`);
+    expect((await runTo({ ...work(5), ...given, composite_proof: true })).proof).toBe(proof);
   });
 
   it("one segment is wrapped as it is", async () => {

@@ -70,11 +70,16 @@ export async function placeInputs(blobs: BlobStore, context: RunContext): Promis
 export function shapeOf(request: ProofRequest, version: ProverVersion, verifies: boolean): RunShape {
   const step = request.targetStep ?? STEP.Snark;
   const last: Target = step === STEP.Agg ? "agg" : "snark";
-  const target: Target = step === STEP.Split ? "split" : request.compositeProof ? "prove" : last;
+  // Proofs of segments are kept apart where there are any.
+  const isComposite = request.compositeProof && !request.singleNode;
+  const asked: Target = step === STEP.Split ? "split" : isComposite ? "prove" : last;
+  const fromAgg = request.fromStep === STEP.Agg;
+  // From there only the wrap is left, as with the existing service.
+  const target: Target = fromAgg ? "snark" : asked;
   return {
     version,
     target,
-    fromAgg: request.fromStep === STEP.Agg,
+    fromAgg,
     singleNode: request.singleNode,
     deferredProofs: version === "zkm2" ? request.receipts.length : 0,
     verifies: verifies && (target === "agg" || target === "snark"),
