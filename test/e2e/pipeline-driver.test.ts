@@ -15,6 +15,7 @@ import { createRunDriver, type RunDriver } from "../../devnet/src/pipeline/stage
 import { migratePipeline } from "../../devnet/src/pipeline/store/migratePipeline.ts";
 import { readQueueLevels } from "../../devnet/src/pipeline/store/releases.ts";
 import { findRun, type RunContext } from "../../devnet/src/pipeline/store/runs.ts";
+import { readOverTasks } from "../../devnet/src/pipeline/store/stages.ts";
 import type { PipelineTask } from "../../devnet/src/pipeline/store/tasks.ts";
 import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
 import { createDatabase, type Database } from "../../devnet/src/store/database.ts";
@@ -219,6 +220,7 @@ describe("a retry", () => {
     for (const task of [proves[0]!, agg, snark]) expect(await rowOf(task.id)).toBeUndefined();
     const { task: again } = await start("prove");
     expect(again).toMatchObject({ planned: proves[0]!.planned, notOn: ["liar"], failures: 0 });
+    expect(await readOverTasks(database, [proves[0]!.id, again.id])).toEqual([proves[0]!.id]);
     // The old call still goes on, and ends.
     await driver.complete(proves[0]!, output("3"), null);
     expect(await rowOf(again.id)).toMatchObject({ status: 2 });

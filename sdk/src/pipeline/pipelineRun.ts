@@ -9,7 +9,7 @@ export interface PipelineRun {
   readonly segments: number | null;
   readonly segmentsKnown: number;
   readonly priority: number;
-  /** SHA-256 of the proof. */
+  /** SHA-256 of the proof; of a composite proof the first segment's receipt. */
   readonly resultHash: string | null;
   readonly createdAt: Date;
   readonly finishedAt: Date | null;
@@ -28,6 +28,8 @@ export interface PipelineTask {
   readonly seconds: number | null;
   readonly failures: number;
   readonly error: string | null;
+  /** SHA-256 of what it made, e.g. of a receipt of a composite proof. */
+  readonly output: string | null;
 }
 
 export interface PipelineRunStatus extends PipelineRun {

@@ -35,6 +35,7 @@ import { createSideServers, type SidePorts } from "./sideServers.ts";
 import { createStageServer } from "./stageServer.ts";
 import { createTaskCaller } from "./taskCaller.ts";
 import { folderOf } from "./taskRequest.ts";
+import { createUnserved } from "./unserved.ts";
 import { createVerifyStep } from "./verifyStep.ts";
 
 /** A running stage: takes runs, and gives their tasks to prover nodes. */
@@ -91,8 +92,9 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
     verify && findLiar({ database, blobs, verify, limitMs: deadlineMsOf("verify", config) }, failed, signal);
   const options = { version: config.prover_version, baseDir: base.dir, verifies: verify !== null };
   const service = { ...options, fileServerUrl: config.fileserver_url ?? null, stageId, dataAddr };
+  const unserved = createUnserved(database, pool);
   const server = createStageServer(
-    { log, database, blobs, base, driver, pool, segments, protos, count: metrics.count },
+    { log, database, blobs, base, driver, pool, unserved, segments, protos, count: metrics.count },
     { ...service, acceptsNodes: config.accept_nodes },
   );
   const served = { log, database, blobs, driver, pool, metrics, base };
@@ -109,7 +111,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   await emptyWorkFolder(base.dir, place);
   const old = { log, database, baseDir: base.dir };
   stack.use(createRetention(old, { keepRunsDays: config.keep_runs_days }));
-  stack.use(await createHousekeeping({ log, database, driver, pool, dispatcher: active, stageId, addr }));
+  stack.use(await createHousekeeping({ log, database, driver, unserved, dispatcher: active, stageId, addr }));
   active.wake();
   const running = stack.move();
   return { port, ...ports, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };

@@ -12,12 +12,10 @@ import type { TaskCaller, TaskEnd } from "./taskCaller.ts";
 export interface Dispatcher extends AsyncDisposable {
   /** Something may start now. */
   wake(): void;
-  /** Runs of which tasks run now. */
-  runs(): string[];
   /** Tasks that this stage starts, watches or ends now. */
   held(): string[];
-  /** Ends this stage's calls for a run that is over. */
-  abortRun(runId: string): void;
+  /** Ends this stage's calls for tasks that nobody wants any more. */
+  abort(taskIds: readonly string[]): void;
 }
 
 export interface DispatcherDeps extends ClaimDeps {
@@ -40,7 +38,6 @@ const LONGEST_REST_MS = { lost: 60_000, busy: 5_000 } as const;
 const MAX_UNSTORED = 64;
 
 interface RunningTask {
-  readonly runId: string;
   readonly abort: AbortController;
   readonly ended: Promise<void>;
 }
@@ -59,7 +56,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       running.delete(task.id);
       wake();
     });
-    running.set(task.id, { runId: run.id, abort, ended });
+    running.set(task.id, { abort, ended });
   };
   const look = async (): Promise<void> => {
     while (isAwake && !isStopping) {
@@ -87,10 +84,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   return {
     wake,
-    runs: () => [...new Set([...running.values()].map((task) => task.runId))],
     held: () => [...starting, ...running.keys()],
-    abortRun(runId) {
-      for (const task of running.values()) if (task.runId === runId) task.abort.abort();
+    abort(taskIds) {
+      for (const id of taskIds) running.get(id)?.abort.abort();
     },
     async [Symbol.asyncDispose]() {
       isStopping = true;

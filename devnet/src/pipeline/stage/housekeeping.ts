@@ -1,19 +1,18 @@
 import type { Logger } from "pino";
 import type { Database } from "../../store/database.ts";
-import type { NodePool } from "../nodes/nodePool.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
 import {
   beatRuns,
   beatStage,
-  readEndedRuns,
   readLateRuns,
   readOrphanedTasks,
+  readOverTasks,
   removeStage,
 } from "../store/stages.ts";
 import { RUN_STATUS } from "../store/statuses.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { RunDriver } from "./runDriver.ts";
-import { readUnservedKinds } from "./unserved.ts";
+import type { Unserved } from "./unserved.ts";
 
 const EVERY_MS = 2_000;
 
@@ -22,16 +21,15 @@ export interface HousekeepingDeps {
   readonly database: Database;
   readonly driver: RunDriver;
   readonly dispatcher: Dispatcher;
-  readonly pool: Pick<NodePool, "whyNone">;
+  readonly unserved: Unserved;
   readonly stageId: string;
   readonly addr: string;
 }
 
 /**
- * Every few seconds: this stage's sign of life, tasks of dead stages taken back, runs past their deadline, and those of
- * which all is done, ended, calls for
- * runs that another stage ended aborted. The first round, which gives back what an earlier process of this stage left,
- * is done when this returns.
+ * Every few seconds: this stage's sign of life; tasks of dead stages taken back; runs ended that are past their deadline, or
+ * of which all is done; calls aborted for tasks that nobody wants any more. The first round, which gives back what an earlier
+ * process of this stage left, is done when this returns.
  */
 export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncDisposable> {
   const { log, database, driver, dispatcher, stageId } = deps;
@@ -50,19 +48,19 @@ export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncD
       await driver.end(runId, RUN_STATUS.INTERNAL_ERROR, "the run's deadline passed");
     }
     await driver.succeedComplete();
-    for (const runId of await readEndedRuns(database, dispatcher.runs())) dispatcher.abortRun(runId);
+    dispatcher.abort(await readOverTasks(database, dispatcher.held()));
     await tellUnserved();
     dispatcher.wake();
   };
   /** Kinds that waited for a node in the last round, and whether that is told. */
-  let unserved = new Map<TaskKind, boolean>();
+  let told = new Map<TaskKind, boolean>();
   const tellUnserved = async (): Promise<void> => {
-    const waiting = await readUnservedKinds(database, deps.pool);
+    const waiting = await deps.unserved.refresh();
     for (const [kind, reason] of waiting) {
       // Not at once: after a start nodes need a moment to register.
-      if (unserved.get(kind) === false) log.warn({ kind, reason }, "tasks wait that no node can do");
+      if (told.get(kind) === false) log.warn({ kind, reason }, "tasks wait that no node can do");
     }
-    unserved = new Map([...waiting.keys()].map((kind) => [kind, unserved.has(kind)]));
+    told = new Map([...waiting.keys()].map((kind) => [kind, told.has(kind)]));
   };
   const guarded = (): Promise<void> =>
     round().catch((error: Error) =>

@@ -12,7 +12,6 @@ import type { ProofRequest } from "../admit/proofRequest.ts";
 import { admit } from "../admit/refusal.ts";
 import type { BlobStore } from "../data/blobStore.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
-import type { NodePool } from "../nodes/nodePool.ts";
 import type { ProverVersion } from "../plan/planTasks.ts";
 import { elfPath } from "../runFolder.ts";
 import { findRun, type PipelineRun } from "../store/runs.ts";
@@ -27,7 +26,7 @@ import { proofUrls } from "./proofUrls.ts";
 import type { RunDriver } from "./runDriver.ts";
 import { takeRun } from "./takeRun.ts";
 import { folderOf } from "./taskRequest.ts";
-import { readUnservedKinds } from "./unserved.ts";
+import type { Unserved } from "./unserved.ts";
 
 export interface StageServiceDeps {
   readonly log: Logger;
@@ -35,7 +34,7 @@ export interface StageServiceDeps {
   readonly blobs: BlobStore;
   readonly base: SharedBase;
   readonly driver: RunDriver;
-  readonly pool: Pick<NodePool, "whyNone">;
+  readonly unserved: Unserved;
   readonly count: (method: string) => () => void;
 }
 
@@ -105,7 +104,7 @@ async function generateProof(
 }
 
 async function getStatus(
-  { database, blobs, base, pool }: StageServiceDeps,
+  { database, blobs, base, unserved }: StageServiceDeps,
   options: StageServiceOptions,
   proofId: string,
 ): Promise<WireGetStatusResponse | null> {
@@ -115,12 +114,12 @@ async function getStatus(
   const result = isDone && run.resultHash ? await blobs.readAll(run.resultHash) : null;
   // A composite proof's receipts are no finished proof; the contract has a place for the first.
   const isReceipt = run.shape.target === "prove";
-  const unserved = run.finishedAt ? [] : [...(await readUnservedKinds(database, pool, run.id)).values()];
+  const waits = run.finishedAt ? [] : await unserved.ofRun(run.id);
   return {
     proof_id: run.id,
     status: run.status,
     step: run.step,
-    error_message: run.error ?? unserved.join("; "),
+    error_message: run.error ?? waits.join("; "),
     total_steps: String(run.totalSteps ?? 0n),
     // Of a run that goes on the existing service gives its heartbeat here, which says nothing: 0.
     proving_time: String(run.finishedAt ? run.checkAt : 0),

@@ -1,4 +1,5 @@
 import type { Queryable } from "../../store/database.ts";
+import type { TaskKind } from "../plan/planTasks.ts";
 import { type PipelineRun, type RunRow, toRun } from "./runs.ts";
 import { RUN_STATUS, TASK_STATUS, taskKindOf } from "./statuses.ts";
 
@@ -28,13 +29,15 @@ export async function listRuns(client: Queryable, options: RunListOptions): Prom
 export interface TaskView {
   readonly id: string;
   readonly key: string;
-  readonly kind: string;
+  readonly kind: TaskKind;
   readonly state: "waiting" | "ready" | "running" | "done" | "failed";
   readonly node: string | null;
   /** Of a finished task how long it took, of a running one how long it runs. */
   readonly seconds: number | null;
   readonly failures: number;
   readonly error: string | null;
+  /** SHA-256 of what it made; of a composite proof the receipts are such. */
+  readonly output: string | null;
 }
 
 const STATES = ["waiting", "ready", "running", "done", "failed"] as const;
@@ -49,8 +52,9 @@ export async function listTasks(client: Queryable, proofId: string): Promise<Tas
     seconds: number | null;
     failures: number;
     error: string | null;
+    output: string | null;
   }>(
-    `select id, key, itype, status, node_info, failures, error,
+    `select id, key, itype, status, node_info, failures, error, output_hash as output,
        extract(epoch from coalesce(finished_at, case when status = ${TASK_STATUS.running} then now() end) - started_at)::float
          as seconds
      from prove_task where proof_id = $1 order by created_at, length(key), key`,

@@ -70,12 +70,14 @@ export async function readLateRuns(client: Queryable): Promise<string[]> {
   return found.rows.map((row) => row.id);
 }
 
-/** Of these runs those that are over: another stage, or a user, ended them. */
-export async function readEndedRuns(client: Queryable, runIds: readonly string[]): Promise<string[]> {
-  if (runIds.length === 0) return [];
+/** Of these tasks those whose run is over, and those that are gone, as their run was retried or its split repeated. */
+export async function readOverTasks(client: Queryable, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
   const found = await client.query<{ id: string }>(
-    "select id from stage_task where id = any ($1) and finished_at is not null",
-    [runIds],
+    `select id from unnest($1::text[]) as held (id) where not exists (
+       select 1 from prove_task as task join stage_task as run on run.id = task.proof_id
+       where task.id = held.id and run.finished_at is null)`,
+    [ids],
   );
   return found.rows.map((row) => row.id);
 }
