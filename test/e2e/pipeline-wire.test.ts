@@ -177,7 +177,10 @@ describe("the pipeline's wire", () => {
     await expect(stranger.status(id!)).rejects.toThrow();
 
     // Who calls the HTTP API signs instead.
-    const [api] = await once(get({ host: "127.0.0.1", port: stage.apiPort!, path: "/v1/runs", ca }), "response");
+    const [api] = await once(
+      get({ host: "127.0.0.1", port: stage.apiPort!, path: "/v1/runs", ca }),
+      "response",
+    );
     expect(api.statusCode).toBe(401);
 
     const files = `http://127.0.0.1:${stage.filePort}`;
