@@ -1,4 +1,5 @@
 import { writeFile } from "node:fs/promises";
+import { safeText } from "gevulot-sdk/node";
 import type { PipelineClient, PipelineRunStatus } from "gevulot-sdk/pipeline";
 import type { Argv, CommandModule } from "yargs";
 import { requireFileTarget } from "../requireFileTarget.ts";
@@ -50,7 +51,7 @@ export function untilEnded(
 ): Promise<PipelineRunStatus> {
   return client.wait(proofId, {
     timeoutMs: timeout * 1_000,
-    ...(!json && process.stderr.isTTY && { onStatus: showProgress }),
+    ...(!json && { onStatus: createProgress() }),
   });
 }
 
@@ -68,13 +69,21 @@ export async function saveProof(
   return { lines, data: run };
 }
 
-/** A line on a terminal that says how far it is. */
+/** Says on stderr why nothing goes on, and on a terminal how far it is. */
+function createProgress(): (run: PipelineRunStatus) => void {
+  let told = "";
+  return (run) => {
+    const why = run.unserved.join("; ");
+    if (why !== told && why !== "") process.stderr.write(`… ${safeText(why)}\n`);
+    told = why;
+    if (process.stderr.isTTY) showProgress(run);
+  };
+}
+
 function showProgress(run: PipelineRunStatus): void {
   const done = run.tasks.filter((task) => task.state === "done").length;
   const running = run.tasks.filter((task) => task.state === "running").length;
-  process.stderr.write(
-    `\r\x1b[K${done} of ${run.tasks.length} tasks, ${running} at work${leftText(run)}${unservedText(run)}`,
-  );
+  process.stderr.write(`\r\x1b[K${done} of ${run.tasks.length} tasks, ${running} at work${leftText(run)}`);
   if (run.status !== "COMPUTING") process.stderr.write("\n");
 }
 
@@ -82,8 +91,4 @@ function showProgress(run: PipelineRunStatus): void {
 export function leftText({ estimateSeconds: seconds, isEstimateWhole }: PipelineRunStatus): string {
   if (seconds === null) return "";
   return `, ${isEstimateWhole ? "about" : "at least"} ${Math.ceil(seconds)} s left`;
-}
-
-export function unservedText({ unserved }: PipelineRunStatus): string {
-  return unserved.length === 0 ? "" : `, no node can do what waits: ${unserved.join(", ")}`;
 }

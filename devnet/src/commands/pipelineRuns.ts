@@ -7,7 +7,7 @@ import {
   runOptions,
   withClient,
 } from "./pipelineClient.ts";
-import { leftText, pipelineResultCommand, unservedText } from "./pipelineResult.ts";
+import { leftText, pipelineResultCommand } from "./pipelineResult.ts";
 import { pipelineSubmitCommand } from "./pipelineSubmit.ts";
 
 const statusCommand: CommandModule<object, RunArguments> = {
@@ -22,8 +22,9 @@ const statusCommand: CommandModule<object, RunArguments> = {
 };
 
 function statusLines(status: PipelineRunStatus): string[] {
-  const lines = [`${status.proofId}  ${status.status}${leftText(status)}${unservedText(status)}`];
-  if (status.error) lines.push(`  ${status.error}`);
+  const lines = [`${status.proofId}  ${status.status}${leftText(status)}`];
+  for (const reason of [...(status.error ? [status.error] : []), ...status.unserved])
+    lines.push(`  ${reason}`);
   for (const task of status.tasks) {
     const took = task.seconds === null ? "" : `${task.seconds.toFixed(1)} s`;
     const about = [task.key.padEnd(12), task.state.padEnd(8), took.padStart(9), ` ${task.node ?? ""}`].join(

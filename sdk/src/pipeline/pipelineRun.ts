@@ -38,7 +38,7 @@ export interface PipelineRunStatus extends PipelineRun {
   readonly estimateSeconds: number | null;
   /** False where it leaves out kinds of tasks of which nothing is known: it takes at least so long. */
   readonly isEstimateWhole: boolean;
-  /** Kinds of tasks that can start, and that no node of the stage can do. */
+  /** Why tasks that could start don't: a sentence for each kind that no node of the stage can do. */
   readonly unserved: readonly string[];
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { estimateRest, type TaskTiming, unservedKinds } from "./estimate.ts";
+import { estimateRest, type TaskTiming } from "./estimate.ts";
 
 const task = (kind: string, state: TaskTiming["state"], seconds: number | null = null): TaskTiming => ({
   kind,
@@ -48,17 +48,5 @@ describe("estimateRest", () => {
     const splitting = [task("split", "running", 1), task("prove", "done", 3), task("prove", "ready")];
     expect(estimateRest(splitting, SLOTS, NOTHING)).toEqual({ seconds: 3, isWhole: false });
     expect(estimateRest([task("prove", "done", 3)], SLOTS, NOTHING)).toEqual({ seconds: 0, isWhole: true });
-  });
-});
-
-describe("unservedKinds", () => {
-  it("names once what can start and nobody does", () => {
-    const tasks = [
-      task("snark", "ready"),
-      task("snark", "ready"),
-      task("verify", "waiting"),
-      task("agg", "ready"),
-    ];
-    expect(unservedKinds(tasks, SLOTS)).toEqual(["snark"]);
   });
 });

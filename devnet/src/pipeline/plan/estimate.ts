@@ -50,9 +50,3 @@ function secondsOf(left: readonly TaskTiming[], kind: string, mean: number, plac
   );
   return (mean * ofKind.length - begun) / Math.min(places, ofKind.length);
 }
-
-/** Kinds of tasks that can start, and that nobody can do. */
-export function unservedKinds(tasks: readonly TaskTiming[], slots: ReadonlyMap<string, number>): string[] {
-  const ready = tasks.filter((task) => task.state === "ready").map((task) => task.kind);
-  return [...new Set(ready)].filter((kind) => !slots.has(kind));
-}

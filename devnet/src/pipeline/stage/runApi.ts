@@ -7,7 +7,7 @@ import { closeServer, listen } from "../../listen.ts";
 import { callerOf, MAX_CLOCK_SECONDS } from "../admit/callSignature.ts";
 import { refusalOfContent, refusalOfSegSize } from "../admit/refusal.ts";
 import type { NodePool } from "../nodes/nodePool.ts";
-import { estimateRest, unservedKinds } from "../plan/estimate.ts";
+import { estimateRest } from "../plan/estimate.ts";
 import { listRuns, listTasks, readUsualSeconds } from "../store/runLists.ts";
 import { findRun, type PipelineRun } from "../store/runs.ts";
 import { RUN_STATUS } from "../store/statuses.ts";
@@ -219,7 +219,8 @@ async function describe({ database, pool }: RunApiDeps, run: PipelineRun): Promi
   }
   const usual = await readUsualSeconds(database, run.context.program_id);
   const { seconds, isWhole } = estimateRest(tasks, slots, usual);
-  const unserved = unservedKinds(tasks, slots);
+  const ready = new Set(tasks.filter((task) => task.state === "ready").map((task) => task.kind));
+  const unserved = [...ready].flatMap((kind) => pool.whyNone(kind) ?? []);
   return { ...summary(run), tasks, estimate_seconds: seconds, is_estimate_whole: isWhole, unserved };
 }
 
