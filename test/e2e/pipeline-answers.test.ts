@@ -52,6 +52,18 @@ const WRONG: Readonly<Record<string, WrongAnswer>> = {
   },
   "BUSY for ever": { at: "Aggregate", answer: said(3), status: STATUS.AGG_ERROR, reason: "busy" },
   "no result": { at: "SnarkProof", answer: {}, status: STATUS.SNARK_ERROR, reason: "no result" },
+  "more steps than there are": {
+    at: "SplitElf",
+    answer: { ...ok, total_steps: "18446744073709551615", total_segments: 2 },
+    status: STATUS.SPLIT_ERROR,
+    reason: "no run has 18446744073709551615 steps",
+  },
+  "a reason that no text of the database holds": {
+    at: "Prove",
+    answer: said(2, `a\0b${"c".repeat(10_000)}`),
+    status: STATUS.PROVE_ERROR,
+    reason: "a bccc",
+  },
   "no steps": {
     at: "SplitElf",
     answer: { ...ok, total_steps: "0", total_segments: 2 },

@@ -93,6 +93,16 @@ describe("splits that fail or lie", () => {
     expect(end.error_message).toMatch(/^task split failed on lazy: .*no segments/);
   });
 
+  it("a split with a gap is none", async () => {
+    const skips: Misdeed = async (output) => {
+      for (const index of [0, 2]) await writeFile(join(output, `segments/${index}`), "{}");
+      await writeFile(join(output, "total_steps"), "7");
+    };
+    const { end } = await runWith({ skipping: skips });
+    expect(end).toMatchObject({ status: SPLIT_ERROR, step: STEP_SPLIT });
+    expect(end.error_message).toContain("out/segments has 2, but no 1");
+  });
+
   it("a split of something else is blamed on its node, not on those that proved it", async () => {
     const lies: Misdeed = async (output) => {
       await leaveSegments(output, 2);

@@ -75,6 +75,11 @@ export function createSegmentSender(options: SegmentSenderOptions): SegmentSende
       over.abort();
       await watching;
       await insist(send);
+      const beyond = (await readdir(from)).find((name) => /^\d+$/.test(name) && Number(name) > sent);
+      if (beyond !== undefined)
+        throw new Error(
+          `out/segments has ${beyond}, but no ${sent}: number the segments from 0, without gaps`,
+        );
       return sent;
     },
     sendFile: (path, file) => insist(() => options.data!.sendFile(path, { taskId: options.taskId, file })),

@@ -37,6 +37,8 @@ const LONGEST_REST_MS = { lost: 60_000, busy: 5_000 } as const;
 /** Nodes wait rather than that more answers than this wait for the database. */
 const MAX_UNSTORED = 64;
 
+const MAX_REASON_CHARS = 4_096;
+
 interface RunningTask {
   readonly abort: AbortController;
   readonly ended: Promise<void>;
@@ -120,7 +122,11 @@ async function runTask(
     const end = said.kind === "late" && ranMs === null ? IN_VAIN : said;
     await stored(() => handOver(deps, task, node, end, ranMs, signal), signal);
   } catch (error) {
-    deps.log.error({ task: task.id, reason: (error as Error).message }, "a task's end could not be stored");
+    const { message } = error as Error;
+    deps.log.error({ task: task.id, reason: message }, "a task's end could not be stored");
+    // What the database refuses once it refuses each time.
+    const setback = { outcome: "failed", error: told(message), node: node.id } as const;
+    if (!signal.aborted) await deps.driver.setBack(task, setback).catch(() => {});
   } finally {
     node.work.remove(task.id, false);
   }
@@ -163,8 +169,13 @@ async function handOver(
   const about = { run: task.proofId, task: task.planned.key, node: node.id, reason: end.reason };
   log.warn(about, `a task ${end.kind}`);
   const liar = isSuspicious(task, end) ? await accuse(task, signal) : null;
-  if (liar) return driver.blame(task, liar.task, liar.reason);
-  await driver.setBack(task, { outcome: end.kind, error: end.reason, node: node.id });
+  if (liar) return driver.blame(task, liar.task, told(liar.reason));
+  await driver.setBack(task, { outcome: end.kind, error: told(end.reason), node: node.id });
+}
+
+/** Others' words, as they are kept: PostgreSQL's text holds no NUL. */
+function told(reason: string): string {
+  return reason.replaceAll("\0", " ").slice(0, MAX_REASON_CHARS);
 }
 
 /** A step that takes others' outputs and fails, the check at once, others where another node failed too. */

@@ -159,11 +159,17 @@ function wirePaths(base: SharedBase, files: Readonly<Record<string, string>>): R
   return Object.fromEntries(Object.entries(files).map(([path, hash]) => [base.wirePath(path), hash]));
 }
 
+/** PostgreSQL's largest whole number. */
+const MAX_STEPS = 2n ** 63n - 1n;
+
 /** Null where the node says that it did it. */
 function endOf(response: WireTaskResponse): TaskEnd | null {
   const { result } = response;
   if (!result) return { kind: "failed", reason: "the answer has no result" };
-  if (result.code === RESULT_CODE.OK) return null;
+  if (result.code === RESULT_CODE.OK) {
+    const isStorable = BigInt(response.total_steps ?? 0) <= MAX_STEPS;
+    return isStorable ? null : { kind: "failed", reason: `no run has ${response.total_steps} steps` };
+  }
   if (result.code === RESULT_CODE.BUSY) return { kind: "busy", reason: result.message || "busy" };
   const unspecified =
     result.code === RESULT_CODE.UNSPECIFIED ? "the node answers UNSPECIFIED" : "no reason given";
