@@ -24,6 +24,7 @@ describe("the client", () => {
     [{ fileHost: { host: 7 } }, "fileHost.host: give a string"],
     [{ fileHost: { paths: "file" } }, "fileHost.paths: give"],
     [{ uploadUrl: "here" }, "uploadUrl: give an address"],
+    [{ pipelineUrl: "127.0.0.1:50020" }, "pipelineUrl: give an address"],
     [{ accessToken: "two words" }, "accessToken: give the token's text, without blanks."],
     [{ fetch: {} }, "fetch: give a function"],
     [{ signer: {} }, "signer.publicKey: give a string"],

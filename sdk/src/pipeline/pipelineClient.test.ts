@@ -85,6 +85,15 @@ describe("a pipeline's client", () => {
     await expect(user.result(finished as never)).rejects.toMatchObject(error);
   });
 
+  it("is told at once of options that can't be used", async () => {
+    const user = (options: object) =>
+      createPipelineClient({ url: "http://127.0.0.1:1", key: KEY, ...options });
+    const invalid = expect.objectContaining({ code: "OPTION_INVALID" });
+    expect(() => user({ url: "127.0.0.1:50020" })).toThrow(invalid);
+    expect(() => user({ timeoutMs: 0 })).toThrow(invalid);
+    await expect(user({}).wait("r", { timeoutMs: Number.NaN })).rejects.toEqual(invalid);
+  });
+
   it("knows what is no stage, and a run that goes on", async () => {
     const user = createPipelineClient({ url: await serve((_, to) => to.end("<html>")), key: KEY });
     await expect(user.status("r")).rejects.toMatchObject({

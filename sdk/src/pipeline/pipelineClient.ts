@@ -1,4 +1,5 @@
 import { sha256 } from "@noble/hashes/sha2.js";
+import { checkHttpUrl, checkMs, checkSignal } from "../context/checkOptions.ts";
 import { createSigner, type SecretKeySource, type Signer } from "../context/signer.ts";
 import { GevulotError, isGevulotError } from "../errors.ts";
 import { bytesToHex } from "../protocol/hex.ts";
@@ -103,9 +104,11 @@ export interface StageClientOptions {
   readonly fetch: typeof globalThis.fetch;
 }
 
-/** Throws `SECRET_KEY_INVALID`. */
+/** Throws `OPTION_INVALID`, `SECRET_KEY_INVALID`. */
 export function createPipelineClient(options: PipelineClientOptions): PipelineClient {
   const { url, timeoutMs, fetch = globalThis.fetch } = options;
+  checkHttpUrl("url", url);
+  checkMs({ timeoutMs });
   const signer = createSigner(options.key);
   return createStageClient({ url, getSigner: async () => signer, timeoutMs, fetch });
 }
@@ -196,6 +199,8 @@ async function untilDone(
   look: (signal: AbortSignal) => Promise<PipelineRunStatus>,
   { timeoutMs = WAIT_TIMEOUT_MS, signal, onStatus }: WaitOptions,
 ): Promise<PipelineRunStatus> {
+  checkMs({ timeoutMs });
+  checkSignal(signal);
   const deadline = createDeadline(timeoutMs, signal);
   let away: GevulotError | undefined;
   for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(LONGEST_LOOK_MS, waitMs * 2)) {
