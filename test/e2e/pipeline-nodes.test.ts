@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createNodePool } from "../../devnet/src/pipeline/nodes/nodePool.ts";
+import { createNodePool, type NodePoolOptions } from "../../devnet/src/pipeline/nodes/nodePool.ts";
 import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
 import { createExistingNode, GOOD_METHODS } from "../fixtures/pipeline/existingNode.ts";
 import { createPipelineNet, type PipelineNet, quiet } from "../fixtures/pipeline/pipelineNet.ts";
@@ -10,6 +10,9 @@ import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
 
 const SUCCESS = 0;
 const COMPUTING = 2;
+/** Of a node, as its GetStatus tells it. */
+const IDLE = 3;
+const HALT = 4;
 const TWO = { public_input_stream: Buffer.from('{"segments":2}') };
 
 let net: PipelineNet;
@@ -22,6 +25,11 @@ afterAll(() => net?.[Symbol.asyncDispose]());
 async function stageOf(name: string, change: Parameters<PipelineNet["stage"]>[0] = {}) {
   const own = { database_url: await net.postgres.createDatabase(name), base_dir: join(net.dir, name) };
   return { own, stage: await net.stage({ ...own, ...change }) };
+}
+
+function poolOf(options: NodePoolOptions) {
+  const deps = { log: quiet, prover: loadProtos().prover, credentials: credentials.createInsecure() };
+  return createNodePool({ ...deps, now: Date.now, onRoom: () => {} }, options);
 }
 
 describe("which nodes get work", () => {
@@ -50,16 +58,8 @@ describe("which nodes get work", () => {
   it("a listed node that registers too is one node, by its address or by its name", async () => {
     const status = () => ({ status: 3, prover_id: "twice", number_of_cores: "4", total_memory: "1" });
     await using listed = await createExistingNode({ GetStatus: status });
-    const { prover } = loadProtos();
-    const about = {
-      log: quiet,
-      prover,
-      credentials: credentials.createInsecure(),
-      now: Date.now,
-      onRoom: () => {},
-    };
     const proverAddrs = [listed.addr, "127.0.0.1:1"];
-    await using pool = createNodePool(about, { proverAddrs, baseId: "", verifies: false, needs: {} });
+    await using pool = poolOf({ proverAddrs, baseId: "", verifies: false, needs: {} });
     const ids = () => pool.nodes().map(({ id }) => id);
     expect(ids()).toEqual(proverAddrs);
     const hello = {
@@ -78,6 +78,23 @@ describe("which nodes get work", () => {
     expect(ids()).toEqual(["twice", "other"]);
     byName.leave();
     expect(ids()).toEqual([listed.addr, "other"]);
+  });
+
+  it("a listed node is asked what it has, and whether it works", async () => {
+    let state = HALT;
+    const status = () => ({ status: state, prover_id: "", number_of_cores: "4", total_memory: "1" });
+    await using listed = await createExistingNode({ GetStatus: status });
+    const needs = { prove: { cores: 8 } };
+    const options = { proverAddrs: [listed.addr], baseId: "", verifies: false, needs };
+    await using pool = poolOf(options);
+    const short = `no node has what [needs.prove] asks for: ${listed.addr} lacks cores 8 (has 4)`;
+    await expect.poll(() => pool.whyNone("prove")).toBe(short);
+    expect(pool.whyNone("snark")).toBeNull();
+    await expect.poll(() => pool.nodes()[0]!.isOpen).toBe(false);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(pool.nodes()[0]!.isOpen).toBe(false);
+    state = IDLE;
+    await expect.poll(() => pool.nodes()[0]!.isOpen, { timeout: 20_000 }).toBe(true);
   });
 
   it("a listed node that is down gets its work when it is there", async () => {

@@ -78,7 +78,7 @@ export function createNodePool(deps: NodePoolDeps, options: NodePoolOptions): No
     const node = add(listedNode(addr));
     deps.log.info({ node: addr }, "a node of prover_addrs; its base_dir must be this stage's");
     const onId = (id: string): void => void twins.set(node.id, id);
-    probes.push(probeNode({ log: deps.log, rest, onRoom: deps.onRoom, onId }, node));
+    probes.push(probeNode({ log: deps.log, onRoom: deps.onRoom, onId }, node));
   }
   if (options.verifies) add(stageAsNode());
   const here = (): ProverNode[] => [...nodes.values()].filter((node) => !isTwin(node));

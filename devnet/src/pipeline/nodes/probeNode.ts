@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { ProverNode } from "./proverNode.ts";
 
 const EVERY_MS = 10_000;
-const LONGEST_REST_MS = 15_000;
+const EVERY_WHILE_AWAY_MS = 2_000;
 const BYTES_PER_MIB = 2 ** 20;
 /** `prover.v1.GetStatusResponse.Status`. */
 const BOOTING = 1;
@@ -11,7 +11,6 @@ const HALT = 4;
 
 export interface ProbeDeps {
   readonly log: Logger;
-  readonly rest: (node: ProverNode, longestMs: number) => void;
   readonly onRoom: () => void;
   /** How the node calls itself. */
   readonly onId: (id: string) => void;
@@ -26,15 +25,13 @@ export function probeNode(deps: ProbeDeps, node: ProverNode): { stop(): void } {
   const { log } = deps;
   let isAway: boolean | null = null;
   const see = (isAwayNow: boolean, reason: string): void => {
-    if (isAwayNow) deps.rest(node, LONGEST_REST_MS);
     if (isAwayNow === isAway) return;
+    node.away(isAwayNow);
     if (isAwayNow)
       log.warn({ node: node.id, reason }, "a node of prover_addrs can't work; it is asked again");
     else log.info({ node: node.id }, "a node of prover_addrs answers");
     isAway = isAwayNow;
-    if (isAwayNow) return;
-    node.answered();
-    deps.onRoom();
+    if (!isAwayNow) deps.onRoom();
   };
   const probe = async (): Promise<void> => {
     try {
@@ -53,9 +50,17 @@ export function probeNode(deps: ProbeDeps, node: ProverNode): { stop(): void } {
       if (code === status.UNAVAILABLE && !node.gone.aborted) see(true, message);
     }
   };
-  let probing = probe();
-  const timer = setInterval(() => {
-    probing = probing.then(probe);
-  }, EVERY_MS);
-  return { stop: () => clearInterval(timer) };
+  let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
+  const again = (): void => {
+    if (!isStopped) timer = setTimeout(look, isAway ? EVERY_WHILE_AWAY_MS : EVERY_MS);
+  };
+  const look = (): void => void probe().finally(again);
+  look();
+  return {
+    stop() {
+      isStopped = true;
+      clearTimeout(timer);
+    },
+  };
 }

@@ -46,6 +46,8 @@ export interface ProverNode extends NodeFacts, NodeLoad {
   rest(longestMs: number): number;
   /** A call was answered. */
   answered(): void;
+  /** It can't be reached, or says that it does not work: it gets nothing until it is back. */
+  away(isAway: boolean): void;
   remove(): void;
 }
 
@@ -68,6 +70,7 @@ export function createProverNode(
   const work = createNodeWork(deps, { slots: facts.slots, room: facts.waitingRoom });
   const gone = new AbortController();
   let isDraining = false;
+  let isAway = false;
   let rests = 0;
   let restsUntil = 0;
   return {
@@ -85,7 +88,7 @@ export function createProverNode(
     },
     ahead: work.ahead,
     get isOpen() {
-      return !isDraining && restsUntil <= deps.now();
+      return !isDraining && !isAway && restsUntil <= deps.now();
     },
     drain(draining) {
       isDraining = draining;
@@ -104,6 +107,11 @@ export function createProverNode(
       return restMs;
     },
     answered() {
+      rests = 0;
+      restsUntil = 0;
+    },
+    away(isAwayNow) {
+      isAway = isAwayNow;
       rests = 0;
       restsUntil = 0;
     },
