@@ -10,6 +10,7 @@ import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
 
 const SUCCESS = 0;
 const COMPUTING = 2;
+const SNARK_ERROR = 8;
 /** Of a node, as its GetStatus tells it. */
 const IDLE = 3;
 const HALT = 4;
@@ -108,6 +109,19 @@ describe("which nodes get work", () => {
     };
     await using _node = await createExistingNode({ ...GOOD_METHODS, ...status }, { port });
     expect(await client.finished(id!, 60_000)).toMatchObject({ status: SUCCESS });
+  });
+});
+
+describe("a check that can't run", () => {
+  it("ends the run, and accuses no node", async () => {
+    const verify = { command: ["/no/such/verifier"] };
+    const { stage } = await stageOf("unchecked", { steps: { verify }, max_attempts: 2 });
+    await using _node = await net.prover("honest", stage.addr, {}, createReadableProver());
+    const client = net.client(stage.addr);
+    const { proof_id: id } = await client.submit(TWO);
+    const end = await client.finished(id!, 30_000);
+    expect(end).toMatchObject({ status: SNARK_ERROR });
+    expect(end.error_message).toMatch(/^task verify failed on stage: .*can't be started/);
   });
 });
 

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isGevulotError } from "gevulot-sdk";
 import type { Logger } from "pino";
-import { isConnectionLoss } from "../../store/database.ts";
 import type { ProverNode } from "../nodes/proverNode.ts";
 import type { PipelineTask } from "../store/tasks.ts";
 import { type ClaimDeps, claimTasks, releaseTasks, type Start } from "./claimTasks.ts";
@@ -135,9 +134,12 @@ async function runTask(
 /** What went wrong on this side: what it was is in the run's status, and does not repeat for ever. */
 function endOfError(error: Error, signal: AbortSignal): TaskEnd {
   if (signal.aborted) return { kind: "cancelled" };
-  // Only the database's own error: a file that is not there has a code of its own.
-  const isAway = isGevulotError(error, "DATABASE_UNREACHABLE");
-  return { kind: isAway ? "unwatched" : "failed", reason: error.message };
+  return { kind: isDatabaseAway(error) ? "unwatched" : "failed", reason: error.message };
+}
+
+/** Not a file that is missing, whose error looks like that of a socket. */
+function isDatabaseAway(error: unknown): boolean {
+  return isGevulotError(error, "DATABASE_UNREACHABLE");
 }
 
 /** The node did not even begin with it: what ran there before took too long. */
@@ -149,7 +151,7 @@ async function stored(store: () => Promise<void>, signal: AbortSignal): Promise<
     try {
       return await store();
     } catch (error) {
-      if (!isConnectionLoss(error) || signal.aborted) throw error;
+      if (!isDatabaseAway(error) || signal.aborted) throw error;
       await delay(STORE_AGAIN_MS, undefined, { signal });
     }
   }
@@ -168,7 +170,14 @@ async function handOver(
   if (end.kind === "cancelled") return;
   const about = { run: task.proofId, task: task.planned.key, node: node.id, reason: end.reason };
   log.warn(about, `a task ${end.kind}`);
-  const liar = isSuspicious(task, end) ? await accuse(task, signal) : null;
+  const liar = isSuspicious(task, end)
+    ? await accuse(task, signal).catch((error: Error) => {
+        // Without a check that runs nobody can be accused.
+        if (isDatabaseAway(error)) throw error;
+        log.warn({ ...about, reason: error.message }, "who made the wrong output can't be found out");
+        return null;
+      })
+    : null;
   if (liar) return driver.blame(task, liar.task, told(liar.reason));
   await driver.setBack(task, { outcome: end.kind, error: told(end.reason), node: node.id });
 }

@@ -75,7 +75,8 @@ export async function createVerifyStep(
       if (signal.aborted) return { kind: "cancelled" };
       if (late.aborted)
         return { kind: "late", reason: `the check did not end within ${deadlineMs / 1_000} s` };
-      if (isGevulotError(error, "STEP_FAILED")) return { kind: "invalid", reason: error.message };
+      if (isGevulotError(error, "STEP_FAILED") && !isNotStarted(error))
+        return { kind: "invalid", reason: error.message };
       throw error;
     }
   };
@@ -84,4 +85,9 @@ export async function createVerifyStep(
 async function write(path: string, bytes: Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, bytes);
+}
+
+/** Its program is not there: that says nothing of the output. */
+function isNotStarted({ cause }: Error): boolean {
+  return String((cause as NodeJS.ErrnoException | undefined)?.syscall ?? "").startsWith("spawn");
 }
