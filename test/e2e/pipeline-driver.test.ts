@@ -16,6 +16,7 @@ import { migratePipeline } from "../../devnet/src/pipeline/store/migratePipeline
 import { readQueueLevels } from "../../devnet/src/pipeline/store/releases.ts";
 import { findRun, type RunContext } from "../../devnet/src/pipeline/store/runs.ts";
 import { readOverTasks } from "../../devnet/src/pipeline/store/stages.ts";
+import { TASK_TYPE } from "../../devnet/src/pipeline/store/statuses.ts";
 import type { PipelineTask } from "../../devnet/src/pipeline/store/tasks.ts";
 import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
 import { createDatabase, type Database } from "../../devnet/src/store/database.ts";
@@ -60,9 +61,11 @@ beforeAll(async () => {
     onRoom: () => {},
   };
   // Nobody is called here: what nodes would answer is told to the driver.
-  pool = starting.use(
-    createNodePool(about, { proverAddrs: ["127.0.0.1:1"], baseId: "", verifies: false, needs: {} }),
-  );
+  pool = starting.use(createNodePool(about, { proverAddrs: [], baseId: "", verifies: false, needs: {} }));
+  pool.join({
+    ...{ node_id: "node", name: "node", addr: "127.0.0.1:1", can: Object.keys(TASK_TYPE), slots: 1 },
+    ...{ waiting_room: 0, cores: 1, mem_mib: "1", gpus: 0, labels: [], base_id: "" },
+  });
   driver = createRunDriver(
     { log: quiet, database, queue, onChanged: () => {}, publish: () => publish() },
     { maxFailures: 4, maxLosses: 20, busyLimitMs: () => HOUR_MS },
