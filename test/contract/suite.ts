@@ -93,7 +93,7 @@ export function describeContract(options: ContractOptions): void {
   describeNanos(nanos === null ? null : chosen, cases, (one) => proveInVm(NANOS, one));
 
   test("no two VMs have the same randomness", () => {
-    expect(entropies.length).toBeGreaterThan(2);
+    expect(entropies.length).toBeGreaterThan(1);
     expect(new Set(entropies).size).toBe(entropies.length);
   });
 }

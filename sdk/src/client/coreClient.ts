@@ -1,22 +1,18 @@
 import { cancel } from "../actions/cancel.ts";
 import { type Deployment, type DeployOptions, deploy } from "../actions/deploy.ts";
-import { type FoundHash, findHashes } from "../actions/findHashes.ts";
+import type { FoundHash } from "../actions/findHashes.ts";
 import { getProgram } from "../actions/getProgram.ts";
 import { getRunStatus } from "../actions/getRunStatus.ts";
-import { getRunTrace } from "../actions/getRunTrace.ts";
 import { getTransaction } from "../actions/getTransaction.ts";
 import { getTransactionTree } from "../actions/getTransactionTree.ts";
-import {
-  type ListedProgram,
-  type ListedRun,
-  type ListedTask,
-  type ListOptions,
-  type ListRunsOptions,
-  type ListTasksOptions,
-  listPrograms,
-  listRuns,
-  listTasks,
-  type Page,
+import type {
+  ListedProgram,
+  ListedRun,
+  ListedTask,
+  ListOptions,
+  ListRunsOptions,
+  ListTasksOptions,
+  Page,
 } from "../actions/lists.ts";
 import { type ProveOptions, prove } from "../actions/prove.ts";
 import { type RunOptions, run } from "../actions/run.ts";
@@ -183,7 +179,8 @@ export class CoreClient {
   }
 
   /** What the node did for a Run, and when. Throws as `getRunStatus` does. */
-  getRunTrace(run: Hash, options?: ActionOptions): Promise<RunTrace> {
+  async getRunTrace(run: Hash, options?: ActionOptions): Promise<RunTrace> {
+    const { getRunTrace } = await import("./later.ts");
     return getRunTrace(this.#context, run, options);
   }
 
@@ -212,22 +209,26 @@ export class CoreClient {
   }
 
   /** What the node keeps under hashes that begin with these 4 to 64 hex digits. Throws as `getProgram` does. */
-  findHashes(prefix: string, options?: ActionOptions): Promise<readonly FoundHash[]> {
+  async findHashes(prefix: string, options?: ActionOptions): Promise<readonly FoundHash[]> {
+    const { findHashes } = await import("./later.ts");
     return findHashes(this.#context, prefix, options);
   }
 
   /** The Runs that the node keeps, newest first, a page at a time. */
-  listRuns(options?: ListRunsOptions): Promise<Page<ListedRun>> {
+  async listRuns(options?: ListRunsOptions): Promise<Page<ListedRun>> {
+    const { listRuns } = await import("./later.ts");
     return listRuns(this.#context, options);
   }
 
   /** The programs that are deployed, likewise. */
-  listPrograms(options?: ListOptions): Promise<Page<ListedProgram>> {
+  async listPrograms(options?: ListOptions): Promise<Page<ListedProgram>> {
+    const { listPrograms } = await import("./later.ts");
     return listPrograms(this.#context, options);
   }
 
   /** The tasks of the node, likewise. */
-  listTasks(options?: ListTasksOptions): Promise<Page<ListedTask>> {
+  async listTasks(options?: ListTasksOptions): Promise<Page<ListedTask>> {
+    const { listTasks } = await import("./later.ts");
     return listTasks(this.#context, options);
   }
 }

@@ -1,14 +1,9 @@
-/**
- * What is done with a Run after it was sent. Loaded when it is first wanted, which keeps small what a page loads at once.
- */
 import type { SentRun } from "../actions/run.ts";
 import type { ClientContext } from "../context/context.ts";
 import type { RunStatus } from "../runStatus.ts";
 import { createProgressReader } from "./runProgress.ts";
 import { type RunResult, readRunResult } from "./runResult.ts";
 import { waitForRun } from "./waitForRun.ts";
-
-export { streamRunEvents } from "./runEvents.ts";
 
 export interface AwaitResultOptions {
   readonly minVerifications: number;

@@ -4,7 +4,7 @@ import type { PipelineClient, StageClientOptions } from "../pipeline/pipelineCli
 export function createLazyPipeline(options: StageClientOptions): PipelineClient {
   let loading: Promise<PipelineClient> | undefined;
   const load = (): Promise<PipelineClient> => {
-    loading ??= import("../pipeline/pipelineClient.ts").then((loaded) => loaded.createStageClient(options));
+    loading ??= import("./later.ts").then((loaded) => loaded.createStageClient(options));
     return loading;
   };
   return {

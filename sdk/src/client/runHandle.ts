@@ -57,7 +57,7 @@ export function createRunHandle(context: ClientContext, run: SentRun): RunHandle
     hash,
     status: (options = {}) => getRunStatus(context, hash, options),
     async *events(options) {
-      const { streamRunEvents } = await import("./followRun.ts");
+      const { streamRunEvents } = await import("./later.ts");
       yield* streamRunEvents(context, hash, options);
     },
     cancel: (options) => cancel(context, hash, options),
@@ -73,7 +73,7 @@ export function createRunHandle(context: ClientContext, run: SentRun): RunHandle
       checkCount("minVerifications", minVerifications);
       checkSignal(signal);
       checkFunction("onStatus", onStatus);
-      const { awaitResult } = await import("./followRun.ts");
+      const { awaitResult } = await import("./later.ts");
       return awaitResult(context, run, { timeoutMs, unreachableMs, signal, onStatus, minVerifications });
     },
   };

@@ -3,8 +3,8 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { GevulotClient } from "../index.ts";
+import { createPipelineClient } from "./createPipelineClient.ts";
 import { createEthereumKey } from "./ethereumKey.ts";
-import { createPipelineClient } from "./pipelineClient.ts";
 
 const KEY = new Uint8Array(32).fill(7);
 const HASH = "ab".repeat(32);

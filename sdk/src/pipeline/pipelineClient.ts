@@ -1,6 +1,6 @@
 import { sha256 } from "@noble/hashes/sha2.js";
-import { checkHttpUrl, checkMs, checkSignal } from "../context/checkOptions.ts";
-import { createSigner, type SecretKeySource, type Signer } from "../context/signer.ts";
+import { checkMs, checkSignal } from "../context/checkOptions.ts";
+import type { Signer } from "../context/signer.ts";
 import { GevulotError, isGevulotError } from "../errors.ts";
 import { bytesToHex } from "../protocol/hex.ts";
 import { cancelled } from "../transport/cancelled.ts";
@@ -22,16 +22,6 @@ declare module "../errors.ts" {
     /** A run of the pipeline goes on, but the time to wait for it is up. */
     PIPELINE_NOT_DONE: { proofId: string; timeoutMs: number };
   }
-}
-
-export interface PipelineClientOptions {
-  /** The stage's `api_addr`, e.g. `http://127.0.0.1:50020`. */
-  readonly url: string;
-  /** An Ethereum secret key of a user of the stage. */
-  readonly key: SecretKeySource;
-  /** How long the stage may be silent in a call; default 60,000. Data that is sent adds a second for each 128 kB. */
-  readonly timeoutMs?: number;
-  readonly fetch?: typeof globalThis.fetch;
 }
 
 export interface PipelineSubmit {
@@ -104,16 +94,7 @@ export interface StageClientOptions {
   readonly fetch: typeof globalThis.fetch;
 }
 
-/** Throws `OPTION_INVALID`, `SECRET_KEY_INVALID`. */
-export function createPipelineClient(options: PipelineClientOptions): PipelineClient {
-  const { url, timeoutMs, fetch = globalThis.fetch } = options;
-  checkHttpUrl("url", url);
-  checkMs({ timeoutMs });
-  const signer = createSigner(options.key);
-  return createStageClient({ url, getSigner: async () => signer, timeoutMs, fetch });
-}
-
-/** Likewise, whoever signs. */
+/** Of options that were checked, whoever signs. */
 export function createStageClient(options: StageClientOptions): PipelineClient {
   const { url, timeoutMs = CALL_TIMEOUT_MS, fetch } = options;
   const getSigner = async () => createEthereumSigner(await options.getSigner());
