@@ -43,7 +43,14 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ["options.ts"],
     ["listen.ts"],
     ["portOwner.ts", "nativeKeys.ts", "hostPort.ts"],
-    ["disposeStack.ts", "processTable.ts", "removeTree.ts", "requireFileTarget.ts", "claimFolder.ts"],
+    [
+      "disposeStack.ts",
+      "processTable.ts",
+      "removeTree.ts",
+      "requireFileTarget.ts",
+      "claimFolder.ts",
+      "rounds.ts",
+    ],
   ],
 };
 

@@ -2,6 +2,7 @@ import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { removeTree } from "../removeTree.ts";
+import { createRounds } from "../rounds.ts";
 import type { Database } from "../store/database.ts";
 import { type FileOwner, readFileOwners } from "../store/readFileOwners.ts";
 import type { FileLayout } from "./layout.ts";
@@ -111,23 +112,12 @@ export function createPruner(deps: PruneDeps, options: PruneOptions): AsyncDispo
   if (options.keepDays === undefined && options.maxDiskGb === undefined) {
     return { [Symbol.asyncDispose]: async () => {} };
   }
-  let round: Promise<void> = Promise.resolve();
-  const start = (): void => {
-    round = round
-      .then(() => prune(deps, options))
-      .then(
-        ({ removed, freedBytes }) => {
-          if (removed > 0) deps.log.info({ removed, freedBytes }, "old files were removed");
-        },
-        (error: Error) => deps.log.warn({ reason: error.message }, "old files were not removed"),
-      );
-  };
-  start();
-  const timer = setInterval(start, ROUND_MS);
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      await round;
-    },
-  };
+  const round = (): Promise<void> =>
+    prune(deps, options).then(
+      ({ removed, freedBytes }) => {
+        if (removed > 0) deps.log.info({ removed, freedBytes }, "old files were removed");
+      },
+      (error: Error) => deps.log.warn({ reason: error.message }, "old files were not removed"),
+    );
+  return createRounds(round, ROUND_MS);
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { createRounds } from "../../rounds.ts";
 import { type BlobStore, createBlobStore } from "./blobStore.ts";
 import { removeUnfinished, trimFolders } from "./oldBlobs.ts";
 
@@ -31,15 +32,6 @@ export function createFetchCache(deps: { readonly log: Logger }, options: FetchC
         () => {},
         (error: Error) => deps.log.warn({ reason: error.message }, "the cache can't be trimmed"),
       );
-  let working = round();
-  const timer = setInterval(() => {
-    working = working.then(round);
-  }, LOOK_EVERY_MS);
-  return {
-    blobs: createBlobStore(root),
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      await working;
-    },
-  };
+  const rounds = createRounds(round, LOOK_EVERY_MS);
+  return { blobs: createBlobStore(root), [Symbol.asyncDispose]: () => rounds[Symbol.asyncDispose]() };
 }

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { createRounds } from "../../rounds.ts";
 import type { Database } from "../../store/database.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
 import {
@@ -67,15 +68,12 @@ export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncD
       log.warn({ reason: error.message }, "the database can't be reached; waiting for it"),
     );
 
-  let working = round();
-  await working;
-  const timer = setInterval(() => {
-    working = working.then(guarded);
-  }, EVERY_MS);
+  const first = round();
+  await first;
+  const rounds = createRounds(guarded, EVERY_MS, first);
   return {
     async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      await working;
+      await rounds[Symbol.asyncDispose]();
       // So that others need not wait for its silence.
       await removeStage(database, stageId).catch(() => {});
     },

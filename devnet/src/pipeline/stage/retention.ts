@@ -2,6 +2,7 @@ import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { removeTree } from "../../removeTree.ts";
+import { createRounds } from "../../rounds.ts";
 import type { Database } from "../../store/database.ts";
 import { isFileName } from "../admit/fileName.ts";
 import { listBlobs, removeUnfinished } from "../data/oldBlobs.ts";
@@ -33,15 +34,11 @@ export function createRetention(deps: RetentionDeps, options: RetentionOptions):
     removeOldData(deps, options, stopped.signal).catch((error: Error) =>
       deps.log.warn({ reason: error.message }, "old data could not be removed; trying again in an hour"),
     );
-  let working = round();
-  const timer = setInterval(() => {
-    working = working.then(round);
-  }, EVERY_MS);
+  const rounds = createRounds(round, EVERY_MS);
   return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer);
+    [Symbol.asyncDispose]() {
       stopped.abort();
-      await working;
+      return rounds[Symbol.asyncDispose]();
     },
   };
 }
