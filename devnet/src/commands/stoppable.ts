@@ -1,12 +1,11 @@
 import { GevulotError } from "gevulot-sdk";
+import { STOP_SIGNALS } from "./untilSignal.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     STOPPED: { readonly signal: string };
   }
 }
-
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * Work that takes its time and leaves nothing half-made: the first signal that asks this process to stop aborts it.
@@ -15,7 +14,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
  */
 export async function stoppable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController();
-  const listeners = SIGNALS.map((signal) => {
+  const listeners = STOP_SIGNALS.map((signal) => {
     const message = `It was stopped by ${signal}, and nothing is left of it. Start it again.`;
     const listener = () => stop.abort(new GevulotError("STOPPED", message, { context: { signal } }));
     process.once(signal, listener);
