@@ -202,11 +202,12 @@ const statusAt = async (node: TestNode, tx: Transaction): Promise<RunStatus | nu
   readRunStatus(node.database, tx.hash, node.key);
 async function everywhere(tx: Transaction, wanted: (status: RunStatus) => boolean): Promise<RunStatus[]> {
   const up = () => nodes.filter(({ isUp }) => isUp);
+  // What a node sees that isn't there yet is what a failure of the test should show.
   const look = async () => {
     const seen = await Promise.all(up().map((node) => statusAt(node, tx)));
-    return seen.every((status) => status !== null && wanted(status));
+    return seen.filter((status) => status === null || !wanted(status));
   };
-  await expect.poll(look, { timeout: 15_000, interval: 100 }).toBe(true);
+  await expect.poll(look, { timeout: 15_000, interval: 100 }).toEqual([]);
   return (await Promise.all(up().map((node) => statusAt(node, tx)))) as RunStatus[];
 }
 const nodeOf = (key: string | undefined) => nodes.findIndex((node) => node.key === key);

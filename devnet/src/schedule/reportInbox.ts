@@ -3,7 +3,7 @@ import type { VerifyDeps } from "gevulot-sdk/protocol";
 import type { ReceiveVerdict } from "../p2p/peerNetwork.ts";
 import type { Database } from "../store/database.ts";
 import { unsettle } from "../store/sharedRuns.ts";
-import { reportId, storeReport } from "../store/taskReports.ts";
+import { hasReporter, reportId, storeReport } from "../store/taskReports.ts";
 import { openReport } from "./taskReport.ts";
 import { createWaitingRoom } from "./waitingRoom.ts";
 
@@ -39,15 +39,16 @@ export function createReportInbox(deps: ReportInboxDeps): ReportInbox {
     if (stored === "stored") onRunChanged(run);
     if (stored !== "unknown") return stored === "stored" ? "taken" : "known";
     const about = { key: reportId(bytes), needs: run, sender: peer, bytes: bytes.length };
-    return room.add(bytes, about) ? "waiting" : "refused";
+    if (!room.add(bytes, about)) return "refused";
+    // It may have come while we looked.
+    if (await hasReporter(database, report)) takeUp(run);
+    return "waiting";
+  };
+  const takeUp = (run: string): void => {
+    for (const { item, sender } of room.take(run)) receive(item, sender).catch(() => {});
   };
 
-  return {
-    receive,
-    runStored(run) {
-      for (const { item, sender } of room.take(run)) receive(item, sender).catch(() => {});
-    },
-  };
+  return { receive, runStored: takeUp };
 }
 
 function open(bytes: Uint8Array, crypto: VerifyDeps | undefined) {

@@ -11,6 +11,16 @@ export interface StoredReport {
   readonly bytes: Uint8Array;
 }
 
+/** Whether both the Run and the node of a report are known here. */
+export async function hasReporter(client: Queryable, report: { run: string; author: string }): Promise<boolean> {
+  const found = await client.query(
+    `select 1 where exists (select 1 from transaction where hash = $1 and kind = 'run')
+       and exists (select 1 from known_node where public_key = $2)`,
+    [report.run, report.author],
+  );
+  return found.rowCount === 1;
+}
+
 /** A Run has at most this many reports of one node. */
 const MAX_OF_AUTHOR = 1_000;
 
