@@ -1,10 +1,10 @@
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
-import { beaconCommand } from "./commands/nodeBeacon.ts";
-import { generateKeyCommand, migrateCommand, showPublicKeyCommand } from "./commands/nodeKeys.ts";
-import { peerCommand } from "./commands/nodePeer.ts";
-import { pruneCommand } from "./commands/nodePrune.ts";
-import { nodeRunCommand } from "./commands/nodeRun.ts";
+import { beaconCommand } from "./commands/node/beacon.ts";
+import { generateKeyCommand, migrateCommand, showPublicKeyCommand } from "./commands/node/keys.ts";
+import { peerCommand } from "./commands/node/peer.ts";
+import { pruneCommand } from "./commands/node/prune.ts";
+import { nodeRunCommand } from "./commands/node/run.ts";
 import { failUsage } from "./commands/usage.ts";
 import { readVersion } from "./commands/version.ts";
 

@@ -1,5 +1,5 @@
 import type { Argv, CommandModule } from "yargs";
-import { type ReportOptions, report } from "./report.ts";
+import { type ReportOptions, report } from "./terminal/report.ts";
 
 const NAME = "gevulot-devnet";
 const SHELLS = ["bash", "zsh", "fish"] as const;

@@ -2,10 +2,10 @@ import { resolve } from "node:path";
 import type { Argv, CommandModule, InferredOptionTypes, Options } from "yargs";
 import { examine } from "../doctor/examine.ts";
 import type { Finding } from "../doctor/finding.ts";
-import { report } from "./report.ts";
-import { EXIT_FAILURE } from "./reportError.ts";
-import { isFancy } from "./terminal.ts";
-import { commonOptions } from "./upOptions.ts";
+import { report } from "./terminal/report.ts";
+import { EXIT_FAILURE } from "./terminal/reportError.ts";
+import { isFancy } from "./terminal/terminal.ts";
+import { commonOptions } from "./up/upOptions.ts";
 
 const doctorOptions = {
   ...commonOptions,

@@ -2,10 +2,10 @@ import { GevulotError } from "gevulot-sdk";
 import type { Argv, CommandModule } from "yargs";
 import { createExplorer } from "../explorer/explorerServer.ts";
 import { parseHostPort } from "../hostPort.ts";
-import { checkNodeChoice, chooseNodes, type NodeChoice, nodeChoice } from "./chosenNodes.ts";
-import { errorEnvelope, okEnvelope, printEnvelope } from "./envelope.ts";
-import { EXIT_FAILURE, errorText } from "./reportError.ts";
-import { untilSignal } from "./untilSignal.ts";
+import { errorEnvelope, okEnvelope, printEnvelope } from "./terminal/envelope.ts";
+import { EXIT_FAILURE, errorText } from "./terminal/reportError.ts";
+import { untilSignal } from "./terminal/untilSignal.ts";
+import { checkNodeChoice, chooseNodes, type NodeChoice, nodeChoice } from "./up/chosenNodes.ts";
 
 type ExplorerArgs = NodeChoice & {
   readonly listen: string;

@@ -8,6 +8,10 @@ import { entryText, type LogEntry } from "../logs/logEntry.ts";
 import { type NodeLog, readNodeLogs } from "../logs/nodeLogs.ts";
 import { type ConsoleLine, type ConsoleNode, readRunConsoles } from "../logs/runConsoles.ts";
 import { createLineCutter, readTaskConsole } from "../logs/taskConsole.ts";
+import { okEnvelope, printEnvelope } from "./terminal/envelope.ts";
+import { type Output, report } from "./terminal/report.ts";
+import { isFancy } from "./terminal/terminal.ts";
+import { untilSignal } from "./terminal/untilSignal.ts";
 import {
   type ChosenNode,
   checkNodeChoice,
@@ -15,11 +19,7 @@ import {
   findRunOf,
   type NodeChoice,
   nodeChoice,
-} from "./chosenNodes.ts";
-import { okEnvelope, printEnvelope } from "./envelope.ts";
-import { type Output, report } from "./report.ts";
-import { isFancy } from "./terminal.ts";
-import { untilSignal } from "./untilSignal.ts";
+} from "./up/chosenNodes.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {

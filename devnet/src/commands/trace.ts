@@ -1,6 +1,7 @@
 import type { Argv, CommandModule } from "yargs";
 import { joinTraces, type NetworkTrace } from "../trace/joinTraces.ts";
 import { traceTable } from "../trace/traceTable.ts";
+import { report } from "./terminal/report.ts";
 import {
   askNodes,
   checkNodeChoice,
@@ -8,8 +9,7 @@ import {
   findRunOf,
   type NodeChoice,
   nodeChoice,
-} from "./chosenNodes.ts";
-import { report } from "./report.ts";
+} from "./up/chosenNodes.ts";
 
 type TraceArgs = NodeChoice & { hash: string };
 

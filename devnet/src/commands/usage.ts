@@ -1,6 +1,6 @@
 import { type HelpSource, usageText } from "gevulot-sdk/node";
-import { printEnvelope } from "./envelope.ts";
-import { EXIT_USAGE } from "./reportError.ts";
+import { printEnvelope } from "./terminal/envelope.ts";
+import { EXIT_USAGE } from "./terminal/reportError.ts";
 
 /** A wrong command line: one line what, one line what to do. */
 export function failUsage(script: string, json = false) {

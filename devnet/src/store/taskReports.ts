@@ -12,7 +12,10 @@ export interface StoredReport {
 }
 
 /** Whether both the Run and the node of a report are known here. */
-export async function hasReporter(client: Queryable, report: { run: string; author: string }): Promise<boolean> {
+export async function hasReporter(
+  client: Queryable,
+  report: { run: string; author: string },
+): Promise<boolean> {
   const found = await client.query(
     `select 1 where exists (select 1 from transaction where hash = $1 and kind = 'run')
        and exists (select 1 from known_node where public_key = $2)`,
