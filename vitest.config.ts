@@ -20,6 +20,8 @@ const alias = [
 
 const processors = availableParallelism();
 
+// Limits are for a machine that is slow and busy with other things: none of them is what a test is about.
+
 export default defineConfig({
   resolve: { alias },
   test: {
@@ -29,8 +31,9 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["*/src/**/*.test.ts", "test/*.test.ts", "test/sim/*.test.ts"],
-          testTimeout: 20_000,
-          hookTimeout: 30_000,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          expect: { poll: { timeout: 20_000 } },
           // Many of them wait for a server, a child process or a deadline, so one more than there are processors.
           maxWorkers: processors + 1,
           sequence: { groupOrder: 0 },
@@ -43,6 +46,7 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,
+          expect: { poll: { timeout: 60_000 } },
           // A virtual machine without KVM takes a processor for itself.
           maxWorkers: Math.max(1, Math.min(processors, 4)),
           sequence: { groupOrder: 1 },
@@ -56,6 +60,7 @@ export default defineConfig({
           include: ["test/long/**/*.test.ts"],
           testTimeout: 1_800_000,
           hookTimeout: 600_000,
+          expect: { poll: { timeout: 60_000 } },
           // These measure and count: nothing runs beside them.
           maxWorkers: 1,
           sequence: { groupOrder: 2 },
