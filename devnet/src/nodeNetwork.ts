@@ -75,14 +75,20 @@ export async function createNodeNetwork(
     notifyRun(run);
     settler.touch(run);
   };
-  const inbox = createReportInbox({ database, crypto: createNativeCrypto(), onRunChanged: runChanged });
   // Made before what it settles can come, but nothing settles before the network is there.
   let network: PeerNetwork | null = null;
   const others = createAliveNodes(() => network, publicKey);
   const nodes = () => [...(execute ? [own] : []), ...others.list()];
   const announce = (report: Uint8Array) => network?.announce(report);
+  const inbox = createReportInbox({
+    ...{ database, crypto: createNativeCrypto() },
+    ...{ onRunChanged: runChanged, onTakenUp: announce },
+  });
   const settler = stack.use(openSettler({ ...deps, nodes, announce }, options));
-  const remember = createNodeMemory(log, database, others, settler.touchAll);
+  const remember = createNodeMemory(log, database, others, (fresh) => {
+    for (const key of fresh) inbox.known(key);
+    settler.touchAll();
+  });
   network = stack.use(
     await createPeerNetwork(
       {
@@ -115,7 +121,7 @@ export async function createNodeNetwork(
       if (origin === "here") network?.broadcast(tx);
       network?.relay(tx.hash);
       noteUnreached(deps, network?.peers() ?? [], tx);
-      if (tx.payload.kind === "run") inbox.runStored(tx.hash);
+      if (tx.payload.kind === "run") inbox.known(tx.hash);
       runOf(tx).then(
         (run) => run !== null && settler.touch(run),
         // The next look at all open Runs finds it.
@@ -201,7 +207,7 @@ function createNodeMemory(
   log: Logger,
   database: Database,
   others: AliveNodes,
-  onChange: () => void,
+  onChange: (fresh: readonly string[]) => void,
 ): () => void {
   const known = new Set<string>();
   let last = "";
@@ -211,13 +217,16 @@ function createNodeMemory(
     const now = keys.sort().join();
     if (now === last) return;
     last = now;
-    if (fresh.length === 0) return onChange();
+    if (fresh.length === 0) return onChange([]);
     addKnownNodes(database, fresh).then(
       () => {
         for (const key of fresh) known.add(key);
-        onChange();
+        onChange(fresh);
       },
-      (error: Error) => log.warn({ reason: error.message }, "a new node is noted later"),
+      (error: Error) => {
+        last = "";
+        log.warn({ reason: error.message }, "a new node is noted later");
+      },
     );
   };
 }

@@ -39,7 +39,8 @@ export function followConsole(stream: EventStream, find: () => Promise<TaskConso
     while (!isClosed && !stream.isBehind) {
       const chunk = await reader.next();
       if (chunk === null) {
-        if (!found.hasEnded) break;
+        // What ended meanwhile may be in a file that was not looked at yet.
+        if ((await reader.isReplaced()) || !found.hasEnded) break;
         stream.send({ name: "end", data: {} });
         return stream.end();
       }
@@ -94,14 +95,16 @@ function createReader() {
       const skipped = position < 0 ? Math.max(0, size - FIRST_BYTES) : 0;
       if (position < 0) position = skipped;
       const { bytesRead, buffer } = await file.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, position);
-      if (bytesRead === 0) {
-        // An attempt is noted before the file of the one before is gone.
-        const now = await stat(path).catch(() => null);
-        if (now !== null && now.ino !== (await file.stat()).ino) await begin(path);
-        return null;
-      }
+      if (bytesRead === 0) return null;
       position += bytesRead;
       return { text: decoder.decode(buffer.subarray(0, bytesRead), { stream: true }), skipped };
+    },
+    /** An attempt is noted before the file of the one before is gone; then the new one is read from its begin. */
+    async isReplaced(): Promise<boolean> {
+      const now = await stat(path).catch(() => null);
+      if (file === null || now === null || now.ino === (await file.stat()).ino) return false;
+      await begin(path);
+      return true;
     },
   };
 }

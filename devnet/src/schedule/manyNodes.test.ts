@@ -13,7 +13,7 @@ import { createIntake, type Intake } from "../intake/intake.ts";
 import { createDatabase, type Database } from "../store/database.ts";
 import { migrate } from "../store/migrate.ts";
 import { readRunStatus } from "../store/readRunStatus.ts";
-import { findRun } from "../store/readTransactions.ts";
+import { findRun, readTransaction } from "../store/readTransactions.ts";
 import { addKnownNodes, type Sharing } from "../store/sharedRuns.ts";
 import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "../vm/provider.ts";
 import { rankNodes } from "./assignment.ts";
@@ -103,7 +103,7 @@ async function createTestNode(index: number, sharing: Sharing, deliveryMs: numbe
       files: createFileFetcher(layout.incomingDir),
       onStored: (tx, origin) => {
         const { payload } = tx;
-        if (payload.kind === "run") inbox.runStored(tx.hash);
+        if (payload.kind === "run") inbox.known(tx.hash);
         if (payload.kind === "cancel") {
           scheduler.cancelRun(payload.parent);
           settler.touch(payload.parent);
@@ -207,7 +207,7 @@ async function everywhere(tx: Transaction, wanted: (status: RunStatus) => boolea
     const seen = await Promise.all(up().map((node) => statusAt(node, tx)));
     return seen.filter((status) => status === null || !wanted(status));
   };
-  await expect.poll(look, { timeout: 15_000, interval: 100 }).toEqual([]);
+  await expect.poll(look, { timeout: 40_000, interval: 100 }).toEqual([]);
   return (await Promise.all(up().map((node) => statusAt(node, tx)))) as RunStatus[];
 }
 const nodeOf = (key: string | undefined) => nodes.findIndex((node) => node.key === key);
@@ -271,7 +271,7 @@ describe("who takes over", () => {
       return hang;
     };
     const tx = await send("prover", "verifier");
-    await expect.poll(() => gone, { timeout: 5_000 }).not.toBe(-1);
+    await expect.poll(() => gone).not.toBe(-1);
     await nodes[gone]?.[Symbol.asyncDispose]();
     for (const { isUp, settler } of nodes) if (isUp) settler.touchAll();
     await everywhere(tx, results(1, 2));
@@ -294,10 +294,17 @@ describe("who takes over", () => {
       };
     };
     const tx = await send("prover", "verifier");
-    await everywhere(tx, results(1, 3));
+    // On a slow machine the third may have been asked, too.
+    await everywhere(tx, (status) => status.proofs.length > 0 && status.verifications.length >= 3);
+    const lateKey = nodes[late]?.key;
+    const authors = async () => {
+      const [status] = await everywhere(tx, ({ state }) => state === "complete");
+      const proofs = status?.proofs.map((hash) => readTransaction(nodes[0]!.database, hash)) ?? [];
+      return (await Promise.all(proofs)).map((proof) => proof?.author);
+    };
+    expect(await authors()).not.toContain(lateKey);
     release();
-    const [status] = await everywhere(tx, ({ proofs }) => proofs.length === 2);
-    expect(status?.state).toBe("complete");
+    await expect.poll(authors).toContain(lateKey);
   });
 });
 

@@ -54,7 +54,7 @@ it("takes up a report that came before its Run", async () => {
   expect(await inbox.receive(reportOf(run.hash), "peer")).toBe("waiting");
   expect(await readReports(database, run.hash)).toEqual([]);
   await store(run);
-  inbox.runStored(run.hash);
+  inbox.known(run.hash);
   await expect.poll(() => changed).toEqual([run.hash]);
   expect(await readReports(database, run.hash)).toHaveLength(1);
 });
@@ -69,7 +69,7 @@ it("takes up a report whose Run is stored while it is looked for", async () => {
       const seen = await database.transaction(work);
       if (looks++ === 0) {
         await store(run);
-        inbox.runStored(run.hash);
+        inbox.known(run.hash);
       }
       return seen;
     },
@@ -79,11 +79,21 @@ it("takes up a report whose Run is stored while it is looked for", async () => {
   await expect.poll(() => changed).toEqual([run.hash]);
 });
 
-it("lets a report of a node that nobody knows wait", async () => {
+it("takes up a report that came before its node was known, and passes it on", async () => {
   const run = newRun(3n);
+  const stranger = new Uint8Array(32).fill(9);
+  const report = reportOf(run.hash, stranger);
+  const takenUp: Uint8Array[] = [];
+  const onTakenUp = (bytes: Uint8Array) => void takenUp.push(bytes);
+  const inbox = createReportInbox({ database, onRunChanged: () => {}, onTakenUp });
+  expect(await inbox.receive(report, "peer")).toBe("waiting");
   await store(run);
-  const inbox = createReportInbox({ database, onRunChanged: () => {} });
-  const stranger = reportOf(run.hash, new Uint8Array(32).fill(9));
-  expect(await inbox.receive(stranger, "peer")).toBe("waiting");
+  inbox.known(run.hash);
+  // It waits for its node now.
+  await expect.poll(() => inbox.receive(report, "peer")).toBe("waiting");
   expect(await readReports(database, run.hash)).toEqual([]);
+  await addKnownNodes(database, [publicKeyOf(stranger)]);
+  inbox.known(publicKeyOf(stranger));
+  await expect.poll(() => takenUp).toEqual([report]);
+  expect(await readReports(database, run.hash)).toHaveLength(1);
 });

@@ -3,7 +3,7 @@ import type { VerifyDeps } from "gevulot-sdk/protocol";
 import type { ReceiveVerdict } from "../p2p/peerNetwork.ts";
 import type { Database } from "../store/database.ts";
 import { unsettle } from "../store/sharedRuns.ts";
-import { hasReporter, reportId, storeReport } from "../store/taskReports.ts";
+import { missingFor, reportId, storeReport } from "../store/taskReports.ts";
 import { openReport } from "./taskReport.ts";
 import { createWaitingRoom } from "./waitingRoom.ts";
 
@@ -11,20 +11,22 @@ import { createWaitingRoom } from "./waitingRoom.ts";
 export interface ReportInbox {
   /** Rejects with `PEER_FAULT` where the report is not its node's. */
   receive(bytes: Uint8Array, peer: string): Promise<ReceiveVerdict>;
-  /** Takes up the reports that came before their Run. */
-  runStored(run: string): void;
+  /** Takes up the reports that came before their Run, or before their node was known: its hash, or key, is given. */
+  known(what: string): void;
 }
 
 export interface ReportInboxDeps {
   readonly database: Database;
   readonly crypto?: VerifyDeps;
   readonly onRunChanged: (run: string) => void;
+  /** A report that had to wait was kept. */
+  readonly onTakenUp?: (bytes: Uint8Array) => void;
 }
 
 const ROOM = { maxItems: 1_000, maxBytes: 8 * 2 ** 20, maxAgeMs: 3_600_000, now: Date.now };
 
 export function createReportInbox(deps: ReportInboxDeps): ReportInbox {
-  const { database, onRunChanged } = deps;
+  const { database, onRunChanged, onTakenUp } = deps;
   const room = createWaitingRoom<Uint8Array>(ROOM);
 
   const receive = async (bytes: Uint8Array, peer: string): Promise<ReceiveVerdict> => {
@@ -37,18 +39,23 @@ export function createReportInbox(deps: ReportInboxDeps): ReportInbox {
       return result;
     });
     if (stored === "stored") onRunChanged(run);
-    if (stored !== "unknown") return stored === "stored" ? "taken" : "known";
-    const about = { key: reportId(bytes), needs: run, sender: peer, bytes: bytes.length };
+    if (stored === "stored") return "taken";
+    if (stored === "old") return "known";
+    const { missing } = stored;
+    const about = { key: reportId(bytes), needs: missing, sender: peer, bytes: bytes.length };
     if (!room.add(bytes, about)) return "refused";
     // It may have come while we looked.
-    if (await hasReporter(database, report)) takeUp(run);
+    if ((await missingFor(database, report)) !== missing) known(missing);
     return "waiting";
   };
-  const takeUp = (run: string): void => {
-    for (const { item, sender } of room.take(run)) receive(item, sender).catch(() => {});
+  const takeUp = async (bytes: Uint8Array, peer: string): Promise<void> => {
+    if ((await receive(bytes, peer)) === "taken") onTakenUp?.(bytes);
+  };
+  const known = (what: string): void => {
+    for (const { item, sender } of room.take(what)) takeUp(item, sender).catch(() => {});
   };
 
-  return { receive, runStored: takeUp };
+  return { receive, known };
 }
 
 function open(bytes: Uint8Array, crypto: VerifyDeps | undefined) {

@@ -42,8 +42,11 @@ export function createSettler(deps: SettlerDeps, options: SettleOptions): Settle
   };
   const round = async (): Promise<void> => {
     const runs = [...touched];
-    touched.clear();
-    for (const run of runs) await settle(run);
+    for (const run of runs) {
+      // Before it is settled, so that what comes meanwhile counts.
+      touched.delete(run);
+      await settle(run);
+    }
     if (runs.length > 0) deps.onSettled();
     // What was touched may be open from now on.
     if (runs.length > 0) nextSweep = Math.min(nextSweep, Date.now() + sweepMs);

@@ -11,42 +11,38 @@ export interface StoredReport {
   readonly bytes: Uint8Array;
 }
 
-/** Whether both the Run and the node of a report are known here. */
-export async function hasReporter(
+/** What a report needs and is not known here: its Run's hash, or its node's key. */
+export async function missingFor(
   client: Queryable,
-  report: { run: string; author: string },
-): Promise<boolean> {
-  const found = await client.query(
-    `select 1 where exists (select 1 from transaction where hash = $1 and kind = 'run')
-       and exists (select 1 from known_node where public_key = $2)`,
-    [report.run, report.author],
+  { run, author }: Pick<StoredReport, "run" | "author">,
+): Promise<string | null> {
+  const found = await client.query<{ has_run: boolean; has_node: boolean }>(
+    `select exists (select 1 from transaction where hash = $1 and kind = 'run') as has_run,
+       exists (select 1 from known_node where public_key = $2) as has_node`,
+    [run, author],
   );
-  return found.rowCount === 1;
+  if (!found.rows[0]?.has_run) return run;
+  return found.rows[0].has_node ? null : author;
 }
 
 /** A Run has at most this many reports of one node. */
 const MAX_OF_AUTHOR = 1_000;
 
 /**
- * Keeps the report where its node is known and it is the task's newest.
- * @returns whether it was; `unknown` where its Run is not stored here.
+ * Keeps the report where it is the task's newest.
+ * @returns whether it was, or what it needs and is not known here
  */
 export async function storeReport(
   client: Queryable,
   report: StoredReport,
-): Promise<"stored" | "old" | "unknown"> {
+): Promise<"stored" | "old" | { readonly missing: string }> {
   const { author, run, sentAt, task, bytes } = report;
-  const known = await client.query<{ has_run: boolean; has_node: boolean; reports: number }>(
-    `select exists (select 1 from transaction where hash = $1 and kind = 'run') as has_run,
-       exists (select 1 from known_node where public_key = $2) as has_node,
-       (select count(*)::int from task_report where run = $1 and author = $2 and task <> $3) as reports`,
-    [run, author, task.id],
-  );
-  const facts = known.rows[0];
-  if (!facts?.has_run || !facts.has_node) return "unknown";
-  if (facts.reports >= MAX_OF_AUTHOR) return "old";
+  const missing = await missingFor(client, report);
+  if (missing !== null) return { missing };
   const stored = await client.query(
-    `insert into task_report (author, task, run, sent_at, status, bytes, id) values ($1, $2, $3, $4, $5, $6, $7)
+    `insert into task_report (author, task, run, sent_at, status, bytes, id)
+     select $1::text, $2::text, $3::text, $4::timestamptz, $5::jsonb, $6, $7
+     where (select count(*) from task_report where run = $3 and author = $1 and task <> $2) < $8
      on conflict (author, task) do update set sent_at = $4, status = $5, bytes = $6, id = $7,
        xact = pg_current_xact_id(), place = nextval('item_place')
      where task_report.sent_at < $4 and task_report.run = $3 returning 1`,
@@ -58,6 +54,7 @@ export async function storeReport(
       JSON.stringify(task).replaceAll("\\u0000", ""),
       Buffer.from(bytes),
       reportId(bytes),
+      MAX_OF_AUTHOR,
     ],
   );
   return stored.rowCount ? "stored" : "old";
