@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -9,6 +9,8 @@ import { USER, USER_KEY } from "../fixtures/pipeline/signRequest.ts";
 const fast = (...env: string[]) => ({
   command: ["env", ...env, process.execPath, FAST_PROVER, "{in}", "{out}"],
 });
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
 const NO_WRAPPER = "no node is here that does snark: start one whose configuration has [steps] snark";
 
@@ -94,7 +96,32 @@ describe("the commands of a pipeline's users", () => {
     });
   });
 
+  it("send the files of a block, and receipts that the program verifies", async () => {
+    for (const [name, text] of Object.entries({
+      header: "a header",
+      txs: "all of them",
+      other: "of another",
+    }))
+      await writeFile(path(name), text);
+    const block = ["--block", path("header"), path("txs"), "--block-no", "7"];
+    const args = [path("elf"), ...block, "--receipt", path("other"), "--target", "split"];
+    const { proofId } = (await asUser("submit", ...args)).data;
+    const { rows } = await net.database.query<{ context: string }>(
+      "select context from stage_task where id = $1",
+      [proofId],
+    );
+    const { files, receipts_path: receipts } = JSON.parse(rows[0]!.context);
+    const folder = path(`stage/proof/${proofId}/0_7`);
+    expect(files).toMatchObject({
+      [`${folder}/header`]: sha256("a header"),
+      [`${folder}/txs`]: sha256("all of them"),
+    });
+    expect(await readFile(receipts, "utf8")).toContain("of another");
+  });
+
   it.each<[string[], string]>([
+    [["submit", "elf", "--block", "a/one", "b/one"], "--block has two files named one: rename one."],
+    [["submit", "elf", "--block-no", "-1"], "--block-no wants a whole number."],
     [["submit", "elf", "-o", "proof"], "-o needs --wait; or fetch the proof later with 'pipeline result'."],
     [["submit", "elf", "--wait", "--timeout", "0"], "--timeout wants a number of seconds above 0."],
     [["result", "run"], "Name a file for the proof with -o."],

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
 import type { PipelineSubmit } from "gevulot-sdk/pipeline";
 import type { CommandModule } from "yargs";
 import { requireFileTarget } from "../../requireFileTarget.ts";
@@ -14,6 +15,9 @@ interface SubmitArguments extends ClientArguments, WaitArguments {
   target: "split" | "agg" | "snark";
   from: "init" | "agg";
   "receipt-input": string[] | undefined;
+  receipt: string[] | undefined;
+  block: string[] | undefined;
+  "block-no": string | undefined;
   composite: boolean;
   "single-node": boolean;
   priority: number;
@@ -40,7 +44,20 @@ const options = {
     default: "init" as const,
     describe: "Where to begin: agg wraps the --receipt-input of an earlier run",
   },
-  "receipt-input": { type: "string", array: true, requiresArg: true, describe: "Files with receipts" },
+  "receipt-input": {
+    type: "string",
+    array: true,
+    requiresArg: true,
+    describe: "Files with receipts that this run goes on from",
+  },
+  receipt: {
+    type: "string",
+    array: true,
+    requiresArg: true,
+    describe: "Files with receipts of other runs, which the program verifies",
+  },
+  block: { type: "string", array: true, requiresArg: true, describe: "Files of the block, by their names" },
+  "block-no": { type: "string", requiresArg: true, describe: "The block's number" },
   composite: { type: "boolean", default: false, describe: "End when all segments are proved" },
   "single-node": { type: "boolean", default: false, describe: "One node does all, in one step" },
   priority: { type: "number", default: 0, requiresArg: true, describe: "-100 to 100; higher goes first" },
@@ -55,11 +72,18 @@ export const pipelineSubmitCommand: CommandModule<object, SubmitArguments> = {
     waitOptions(clientOptions(yargs))
       .positional("elf", { type: "string", demandOption: true, describe: "The program to prove" })
       .options(options)
+      .check(({ block = [], "block-no": number }) => {
+        const names = block.map((path) => basename(path));
+        const twice = names.find((name, index) => names.indexOf(name) < index);
+        if (twice !== undefined) return `--block has two files named ${twice}: rename one.`;
+        return number === undefined || /^\d{1,20}$/.test(number) || "--block-no wants a whole number.";
+      })
       .check(
         ({ out, wait }) =>
           out === undefined || wait || "-o needs --wait; or fetch the proof later with 'pipeline result'.",
       )
-      .example("$0 pipeline submit guest.elf -i input.json --wait -o proof.json", ""),
+      .example("$0 pipeline submit guest.elf -i input.json --wait -o proof.json", "")
+      .example("$0 pipeline submit guest.elf --block header.json txs.json --block-no 17000000", ""),
   handler: (argv) =>
     withClient("submit", argv, async (client) => {
       if (argv.out !== undefined) await requireFileTarget(argv.out);
@@ -72,14 +96,19 @@ export const pipelineSubmitCommand: CommandModule<object, SubmitArguments> = {
 
 async function readRequest(argv: SubmitArguments): Promise<PipelineSubmit> {
   const { input, "private-input": privateInput, "proof-id": proofId, deadline } = argv;
-  const receipts = argv["receipt-input"] ?? [];
+  const { block = [], "block-no": blockNo } = argv;
+  const readAll = (paths: readonly string[] = []) => Promise.all(paths.map((path) => readFile(path)));
+  const files = await readAll(block);
   return {
     elf: await readFile(argv.elf),
     ...(input !== undefined && { publicInput: await readFile(input) }),
     ...(privateInput !== undefined && { privateInput: await readFile(privateInput) }),
     ...(proofId !== undefined && { proofId }),
     ...(deadline !== undefined && { deadlineSeconds: deadline }),
-    receiptInputs: await Promise.all(receipts.map((path) => readFile(path))),
+    ...(blockNo !== undefined && { blockNo: BigInt(blockNo) }),
+    block: Object.fromEntries(block.map((path, index) => [basename(path), files[index]!])),
+    receiptInputs: await readAll(argv["receipt-input"]),
+    receipts: await readAll(argv.receipt),
     segSize: argv["seg-size"],
     target: argv.target,
     from: argv.from,
