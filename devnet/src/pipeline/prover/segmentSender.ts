@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { DataClient } from "../data/dataClient.ts";
@@ -74,6 +74,8 @@ export function createSegmentSender(options: SegmentSenderOptions): SegmentSende
     async finish() {
       over.abort();
       await watching;
+      // Nothing that is tried again mends it.
+      await requireFiles(from);
       await insist(send);
       const beyond = (await readdir(from)).find((name) => /^\d+$/.test(name) && Number(name) > sent);
       if (beyond !== undefined)
@@ -84,4 +86,13 @@ export function createSegmentSender(options: SegmentSenderOptions): SegmentSende
     },
     sendFile: (path, file) => insist(() => options.data!.sendFile(path, { taskId: options.taskId, file })),
   };
+}
+
+async function requireFiles(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (entry.isFile() || !/^\d+$/.test(entry.name)) continue;
+    // A link to a file is one.
+    if (!(await stat(join(folder, entry.name))).isFile())
+      throw new Error(`out/segments/${entry.name} is no file: write each segment as one file`);
+  }
 }

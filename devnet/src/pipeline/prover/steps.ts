@@ -102,6 +102,7 @@ async function split(
   for (const [file, paths] of Object.entries(splitFiles(request))) {
     const path = join(folder.output, file);
     if (!(await isThere(path))) continue;
+    if (!(await stat(path)).isFile()) throw new Error(`out/${file} is no file: write it as one`);
     if (!context.files.isShared) await sender.sendFile(path, file);
     else for (const to of paths) await context.files.leave(to, { file: path });
   }
@@ -167,8 +168,9 @@ function environment(request: StepRequest): Record<string, string> {
 }
 
 async function readOutput(folder: StepFolder, name: string): Promise<Buffer> {
-  return readFile(join(folder.output, name)).catch((cause: Error) => {
-    throw new Error(`the step ended without an error, but left no out/${name}`, { cause });
+  return readFile(join(folder.output, name)).catch((cause: NodeJS.ErrnoException) => {
+    const what = cause.code === "EISDIR" ? `a folder as out/${name}, not a file` : `no out/${name}`;
+    throw new Error(`the step ended without an error, but left ${what}`, { cause });
   });
 }
 

@@ -72,7 +72,8 @@ async function answered(call: Call): Promise<string> {
   const { output_receipt: receipt, result } = await runs.run("Prove", call);
   return result.code === RESULT_CODE.OK ? String(receipt) : result.message;
 }
-const begun = (count: number) => vi.waitFor(() => expect(computations).toHaveLength(count));
+const begun = (count: number) =>
+  vi.waitFor(() => expect(computations).toHaveLength(count), { timeout: 20_000 });
 
 describe("createTaskRuns", () => {
   it("gives a kept answer to the same request only", async () => {
