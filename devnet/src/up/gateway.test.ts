@@ -118,7 +118,7 @@ test("an upload that the node cuts with its answer gets that, and nothing after 
       for (let parts = 0; parts < 64; parts++) socket.write("x".repeat(65_536));
     });
     socket.on("error", () => {}).once("close", () => resolve(text));
-    socket.setTimeout(2_000, () => socket.destroy());
+    socket.setTimeout(20_000, () => socket.destroy());
     socket.write(
       `PUT /full HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nContent-Length: 99999999\r\n\r\nx`,
     );

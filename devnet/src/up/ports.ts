@@ -15,8 +15,8 @@ declare module "gevulot-sdk/errors" {
 export const DEFAULT_PORTS = { rpc: 9944, http: 9995, p2p: 9999 } as const;
 
 /**
- * Below those that systems give to whoever asks for any (from 32,768 on Linux, 49,152 elsewhere): a node that is stopped
- * finds its port free when it is started again.
+ * Below those that systems give to whoever asks for any (from 32,768 on Linux, 49,152 elsewhere): who is stopped finds its
+ * port free when it is started again.
  */
 const FREE_PORTS = { first: 20_000, last: 31_999 } as const;
 const FREE_PORT_TRIES = 100;
@@ -91,7 +91,8 @@ export async function requireFreePort(port: number, option: string): Promise<voi
   );
 }
 
-async function freePort(): Promise<number> {
+/** One of {@link FREE_PORTS}; 0 where none of them was found free. */
+export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < FREE_PORT_TRIES; attempt++) {
     const port = randomInt(FREE_PORTS.first, FREE_PORTS.last + 1);
     if (await isPortFree(port)) return port;

@@ -1,9 +1,9 @@
 import { mkdir } from "node:fs/promises";
-import { createServer } from "node:net";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { GevulotError, isGevulotError } from "gevulot-sdk";
 import pg from "pg";
+import { freePort } from "./ports.ts";
 import { cannotStart, canStart, choosePostgresAccount, type PostgresAccount } from "./postgresAccount.ts";
 import { findPostgres, type PostgresBinaries, type PostgresChoice } from "./postgresBinaries.ts";
 import { clusterMajor, ensureCluster, POSTGRES_USER, postgresPaths } from "./postgresCluster.ts";
@@ -153,15 +153,6 @@ async function startSomewhere({ server: base }: Prepared, options: PostgresOptio
       if (!again || !isGevulotError(error, "POSTGRES_PORT_TAKEN")) throw error;
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done, failed) => server.once("error", failed).listen(0, "127.0.0.1", done));
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  if (address === null || typeof address === "string") throw new Error("no port on a listening TCP server");
-  return address.port;
 }
 
 interface HandleState extends Prepared {

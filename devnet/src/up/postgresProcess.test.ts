@@ -75,7 +75,7 @@ describe("in a process of its own", () => {
   async function kill({ child, pid }: Held): Promise<void> {
     child.kill("SIGKILL");
     await once(child, "exit");
-    await untilGone(pid, 5_000);
+    await untilGone(pid, 30_000);
   }
 
   it.each([

@@ -36,7 +36,7 @@ test("a VM without KVM shows a sign of life within its time, whoever it runs as"
   const qemu = await findQemu({ qemuPath });
   const launcher = await createLauncher();
   for (const runAs of new Set([launcher.unprivileged, null]))
-    expect(await trialReason(qemu, launcher, runAs, "tcg", { qemuPath, timeoutMs: 10_000 })).toBeNull();
+    expect(await trialReason(qemu, launcher, runAs, "tcg", { qemuPath, timeoutMs: 50_000 })).toBeNull();
 });
 
 test("a QEMU that starts and does nothing is found out", async () => {

@@ -1,5 +1,4 @@
 import type { SpawnOptions } from "node:child_process";
-import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startOf } from "../processTable.ts";
 import { startProcessGroup } from "./processGroup.ts";
@@ -33,10 +32,10 @@ test("everything written is there when it has ended", async () => {
 test("asked kindly, nothing else is done", async () => {
   const group = await startProcessGroup(
     "sh",
-    ["-c", "trap 'exit 9' USR1; while :; do sleep 0.02; done"],
-    IGNORE,
+    ["-c", "trap 'exit 9' USR1; echo ready; while :; do sleep 0.02; done"],
+    PIPED,
   );
-  await delay(200);
+  await new Promise((resolve) => group.child.stdout?.once("data", resolve));
   await group.stop(async () => process.kill(group.pid, "SIGUSR1"));
   expect(await group.ended).toMatchObject({ exitCode: 9, signal: null });
 });
@@ -52,9 +51,7 @@ test("one that takes no SIGTERM is killed, once, however often it is stopped", a
 test("what the leader started ends with it", async () => {
   const group = await startProcessGroup("sh", ["-c", "sleep 300 & echo $!"], PIPED);
   const child = Number(await new Promise((resolve) => group.child.stdout?.once("data", resolve)));
-  const begun = Date.now();
   await group.ended;
   expect(child).toBeGreaterThan(1);
-  while (startOf(child) !== null && Date.now() - begun < 2_000) await delay(10);
-  expect(startOf(child)).toBeNull();
+  await expect.poll(() => startOf(child)).toBeNull();
 });

@@ -83,7 +83,7 @@ describe("where the answer to a sending is lost", () => {
       if (body.includes('"sendTransaction"')) sends++;
       else others(response, body);
     };
-    await expect(run({ sendTimeoutMs: 100 })).rejects.toMatchObject({ context: { reason: "timeout" } });
+    await expect(run({ sendTimeoutMs: 1_000 })).rejects.toMatchObject({ context: { reason: "timeout" } });
     expect(sends).toBe(1);
   });
 

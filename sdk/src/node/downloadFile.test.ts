@@ -131,7 +131,7 @@ describe("a cut download", () => {
 describe("a server that sends nothing", () => {
   test("in the middle is asked again for the rest", async () => {
     serve({ cutAt: HALF, hangs: true }, {});
-    await download({ idleTimeoutMs: 200 });
+    await download({ idleTimeoutMs: 1_000 });
     await expectComplete();
     expect(rangesAsked()).toEqual([0, HALF]);
   });
@@ -149,11 +149,11 @@ describe("a server that sends nothing", () => {
       response.writeHead(200, { "content-length": CONTENT.length });
       for (let at = 0; at < CONTENT.length; at += 2 ** 20) {
         response.write(CONTENT.subarray(at, at + 2 ** 20));
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        await new Promise((resolve) => setTimeout(resolve, 500));
       }
       response.end();
     });
-    await download({ idleTimeoutMs: 400 });
+    await download({ idleTimeoutMs: 1_500 });
     await expectComplete();
   });
 });

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
+import { listenOn } from "../../../test/fixtures/listenOn.ts";
 import { GevulotClient } from "../index.ts";
 import { createPipelineClient } from "./createPipelineClient.ts";
 import { createEthereumKey } from "./ethereumKey.ts";
@@ -12,10 +13,9 @@ const servers: Server[] = [];
 afterEach(() => Promise.all(servers.splice(0).map(stop)));
 
 async function serve(answer: RequestListener, port = 0): Promise<string> {
-  const server = createServer(answer).listen(port, "127.0.0.1");
+  const server = createServer(answer);
   servers.push(server);
-  await once(server, "listening");
-  return `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+  return `http://127.0.0.1:${await listenOn(server, port)}`;
 }
 
 async function stop(server: Server): Promise<void> {
@@ -35,7 +35,7 @@ describe("a pipeline's client", () => {
     const url = await serve((_, response) => response.end(run({ status: "COMPUTING" })));
     const seen: string[] = [];
     const done = createPipelineClient({ url, key: KEY }).wait("r", {
-      timeoutMs: 20_000,
+      timeoutMs: 50_000,
       onStatus: ({ status }) => void seen.push(status),
     });
     await expect.poll(() => seen.length).toBe(1);
@@ -56,18 +56,18 @@ describe("a pipeline's client", () => {
   it("says in the end that the stage stayed away, that a run goes on, or that the caller gave up", async () => {
     const url = await serve((_, response) => response.end(run({ status: "COMPUTING" })));
     const user = createPipelineClient({ url, key: KEY });
-    await expect(user.wait("r", { timeoutMs: 300 })).rejects.toMatchObject({ code: "PIPELINE_NOT_DONE" });
+    await expect(user.wait("r", { timeoutMs: 1_500 })).rejects.toMatchObject({ code: "PIPELINE_NOT_DONE" });
     const signal = AbortSignal.timeout(100);
     await expect(user.wait("r", { signal })).rejects.toMatchObject({ code: "CANCELLED" });
     await stop(servers.shift()!);
-    await expect(user.wait("r", { timeoutMs: 300 })).rejects.toMatchObject({ code: "CANNOT_REACH_STAGE" });
+    await expect(user.wait("r", { timeoutMs: 1_500 })).rejects.toMatchObject({ code: "CANNOT_REACH_STAGE" });
   });
 
   it.each<[string, RequestListener, object]>([
     [
       "a body that stops",
       (_, response) => void response.writeHead(200, { "content-length": 9 }).write("half"),
-      { code: "CANNOT_REACH_STAGE", context: { reason: "nothing came for 200 ms" } },
+      { code: "CANNOT_REACH_STAGE", context: { reason: "nothing came for 1000 ms" } },
     ],
     [
       "another proof",
@@ -80,7 +80,7 @@ describe("a pipeline's client", () => {
       { code: "STAGE_REFUSED", context: { reason: "HTTP status 404" } },
     ],
   ])("gets no proof from %s", async (_name, answer, error) => {
-    const user = createPipelineClient({ url: await serve(answer), key: KEY, timeoutMs: 200 });
+    const user = createPipelineClient({ url: await serve(answer), key: KEY, timeoutMs: 1_000 });
     const finished = { proofId: "r", status: "SUCCESS", error: null, resultHash: HASH };
     await expect(user.result(finished as never)).rejects.toMatchObject(error);
   });

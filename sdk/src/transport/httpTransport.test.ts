@@ -15,7 +15,7 @@ const safe = { parse, isSafe: true } as const;
 const unsafe = { parse, isSafe: false } as const;
 
 function transport(options: Partial<HttpTransportOptions> = {}) {
-  const defaults = { url: node.url, timeoutMs: 2_000, retries: 0, maxReplyBytes: 1_000 };
+  const defaults = { url: node.url, timeoutMs: 20_000, retries: 0, maxReplyBytes: 1_000 };
   return createHttpTransport({ fetch }, { ...defaults, ...options });
 }
 

@@ -24,7 +24,7 @@ proving_key_paths = ["${join(dir, "first.key")}", "sha256:${hash}"]
     const check = (proof: string) =>
       verify!(
         { kind: "snark", proof: Buffer.from(proof), inputs: [], segment: null },
-        AbortSignal.timeout(20_000),
+        AbortSignal.timeout(50_000),
       );
     expect(await check("ab")).toEqual({ kind: "valid" });
     expect(await check("ac")).toMatchObject({ kind: "invalid" });

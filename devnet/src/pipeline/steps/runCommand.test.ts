@@ -2,7 +2,7 @@ import { tmpdir } from "node:os";
 import { expect, test } from "vitest";
 import { runCommand } from "./runCommand.ts";
 
-const options = (signal = AbortSignal.timeout(20_000)) => ({ cwd: tmpdir(), env: {}, signal });
+const options = (signal = AbortSignal.timeout(50_000)) => ({ cwd: tmpdir(), env: {}, signal });
 
 test("ends when the command has ended, also where that left something running which holds its output", async () => {
   const began = Date.now();
@@ -13,7 +13,7 @@ test("ends when the command has ended, also where that left something running wh
     code: "STEP_FAILED",
     message: expect.stringMatching(/exit code 3: no such segment$/),
   });
-  expect(Date.now() - began).toBeLessThan(15_000);
+  expect(Date.now() - began).toBeLessThan(45_000);
 });
 
 test("is cancelled at any time", async () => {

@@ -229,12 +229,12 @@ describe("a hostile client", () => {
     await start({ callsPerSecond: 5, connectionsPerSecond: 2 });
     const session = openSession();
     let answered = 0;
-    while (answered < 30 && (await call(session, {}, Buffer.alloc(0))) === "3") answered++;
+    while (answered < 300 && (await call(session, {}, Buffer.alloc(0))) === "3") answered++;
     expect(answered).toBeGreaterThanOrEqual(10);
-    expect(answered).toBeLessThan(30);
+    expect(answered).toBeLessThan(300);
     await expect.poll(() => session.destroyed).toBe(true);
     expect(await call(openSession(), {}, Buffer.alloc(0))).toBe("3");
-    for (let tries = 0; tries < 4; tries++) await ended(connect(path).end());
+    for (let tries = 0; tries < 20; tries++) await ended(connect(path).end());
     expect(await call(openSession(), {}, Buffer.alloc(0))).toBe("none");
   });
 
@@ -248,11 +248,11 @@ describe("a hostile client", () => {
   });
 
   test("keeps its connection through a long proof", async () => {
-    await start({ idleMs: 100 });
+    await start({ idleMs: 1_000 });
     const session = openSession();
     const asked = { ":path": "/vm_service.VMService/GetTask" };
     expect(await call(session, asked, Buffer.alloc(5))).toBe("0");
-    await delay(500);
+    await delay(2_000);
     expect(session.destroyed).toBe(false);
     // Answered, if with a refusal.
     expect(await call(session, {}, Buffer.alloc(0))).toBe("3");

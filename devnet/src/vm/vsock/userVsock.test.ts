@@ -93,7 +93,7 @@ test("a node that is killed leaves no process, and the next one no folder", asyn
   expect(await processesIn(folder)).toHaveLength(1);
   node.kill("SIGKILL");
   await once(node, "exit");
-  await expect.poll(() => processesIn(folder), { timeout: 5_000 }).toEqual([]);
+  await expect.poll(() => processesIn(folder)).toEqual([]);
   expect(await isThere(folder)).toBe(true);
   const launcher = await createLauncher();
   const host = await createUserVsock({ binary, launcher, runAs: launcher.unprivileged });
