@@ -192,11 +192,14 @@ describe("what it does beyond that", () => {
     const port = await freePort();
     const deployed = await onNet(
       ...["deploy", "-n", "x", "-p", "program.img", "-v", "program.img", "--provername", "p", "--json"],
-      ...["-l", `127.0.0.1:${port}`, "--advertise", "localhost"],
+      ...["-l", "127.0.0.1:0", "-l", `127.0.0.1:${port}`, "--advertise", "localhost"],
+      ...["--verifiervolume", "params:/tmp", "--verifiervolume", "more:/more:ro"],
     );
-    const { imageFileUrl } = JSON.parse(deployed.stdout).data.prover;
+    const { prover, verifier } = JSON.parse(deployed.stdout).data;
+    const { imageFileUrl } = prover;
     const pathHash = createHash("sha3-256").update("program.img").digest("hex");
     expect(imageFileUrl).toBe(`http://localhost:${port}/${pathHash}`);
+    expect(verifier.imageFileUrl).toBe(`${imageFileUrl}#volume=params:/tmp&volume=more:/more:ro`);
   });
 
   test("with --files upload the node keeps the files itself", async () => {
@@ -296,6 +299,16 @@ describe("what a new user may type", () => {
       ["deploy", "-n", "x", "-p", "empty", "-v", "empty", "--provermem", "2g"],
       2,
       /--provermem: give a whole/,
+    ],
+    [
+      ["deploy", "-n", "x", "-p", "program.img", "-v", UNKNOWN, "--verifiervolume", "params"],
+      2,
+      /--verifiervolume: "params" is no volume and its path; write it as params:/,
+    ],
+    [
+      ["deploy", "-n", "x", "-p", UNKNOWN, "-v", UNKNOWN, "--provervolume", "params:/tmp"],
+      1,
+      /The prover can't be deployed: its volumes are part of what was deployed/,
     ],
     [
       ["deploy", "-n", "x", "-p", "program.img", "-v", "program.img", "-k", "none.pki"],

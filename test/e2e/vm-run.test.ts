@@ -121,7 +121,8 @@ test("refused: another workspace for an image", async () => {
 test("a deployed program finds its volume on the node, or fails with the reason; task run looks there too", async () => {
   const image = async (name: string, label: string, access = ":ro") => {
     const file = join(dir, `${name}.img`);
-    const manifest = { Args: ["cat", "/params/params"], Mounts: { [label]: `/params${access}` }, Exec: true };
+    const Args = ["cat", "/params/params", "/tmp/params"];
+    const manifest = { Args, Mounts: { [label]: `/params${access}` }, Exec: true };
     await buildImage({ program: "/bin/busybox", manifest, outputPath: file });
     return { file, resources: { memMib: 128, cpus: 1 }, name };
   };
@@ -131,21 +132,30 @@ test("a deployed program finds its volume on the node, or fails with the reason;
     const without = await image("without", "lost");
     const { prover, verifier } = await client.deploy({
       name: "volumes",
-      prover: await image("with", "params"),
+      // One volume by the image, and one by the Deploy.
+      prover: {
+        ...(await image("with", "params")),
+        volumes: [{ name: "params", path: "/tmp", readonly: true }],
+      },
       verifier: without,
     });
     const good = await client.run({ steps: [{ program: prover.hash, args: [] }] });
     const { proofs } = await good.result();
-    expect(new TextDecoder().decode(proofs[0]?.data)).toBe("40 GB of parameters\n");
+    expect(new TextDecoder().decode(proofs[0]?.data)).toBe("40 GB of parameters\n".repeat(2));
     const writer = await client.deploy({
       name: "writes",
       prover: await image("writes", "params", ""),
-      verifier: without,
+      verifier: { ...without, volumes: [{ name: "absent", path: "/params" }] },
     });
+    const hidden = { ...without, volumes: [{ name: "params", path: "/workspace/x" }] };
+    await expect(client.deploy({ name: "hidden", prover: without, verifier: hidden })).rejects.toThrow(
+      /"params" at \/workspace\/x and the mount at \/workspace hide each other/,
+    );
     const bad: readonly (readonly [string, string])[] = [
       [verifier.hash, "There is no volume lost"],
       // Whoever may deploy must not change what others prove with.
       [writer.prover.hash, "The volume params is only to be read by tasks"],
+      [writer.verifier.hash, "There is no volume absent"],
     ];
     for (const [program, reason] of bad) {
       const run = await client.run({ steps: [{ program, args: [] }] });

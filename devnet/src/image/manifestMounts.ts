@@ -34,18 +34,11 @@ export function readMounts(
   if (shares.length > 1) throw refuse("two of them are the task's workspace, and a node has one: keep %1");
   const workspace = plain(shares[0]?.[1] ?? DEFAULT_WORKSPACE);
   if (workspace.endsWith(":ro")) throw refuse("a workspace can't be read-only: the result is written there");
-  checkPlace(workspace, SYSTEM, refuse);
   const volumes = Object.entries(mounts)
     .filter(([id]) => !SHARE.test(id))
     .map(([label, place]) => readVolume(label, place, refuse));
-  if (volumes.length > MAX_VOLUMES)
-    throw refuse(`it has ${volumes.length} volumes, and ${MAX_VOLUMES} are allowed`);
-  const taken = [workspace];
-  for (const { path, label } of volumes) {
-    const other = taken.find((one) => `${path}/`.startsWith(`${one}/`) || `${one}/`.startsWith(`${path}/`));
-    if (other !== undefined) throw refuse(`"${label}" at ${path} and the mount at ${other} hide each other`);
-    taken.push(path);
-  }
+  const problem = placeProblem(workspace, SYSTEM) ?? volumesProblem(volumes, workspace);
+  if (problem !== null) throw refuse(problem);
   return { workspace, volumes };
 }
 
@@ -54,9 +47,25 @@ function readVolume(label: string, place: string, refuse: (reason: string) => Er
     throw refuse(`"${label}" is neither the workspace, "%1", nor a volume's name (letters, digits, . _ -)`);
   }
   const isReadonly = place.endsWith(":ro");
-  const path = plain(isReadonly ? place.slice(0, -":ro".length) : place);
-  checkPlace(path, SYSTEM_BESIDE_TMP, refuse);
-  return { label, path, readonly: isReadonly };
+  return { label, path: plain(isReadonly ? place.slice(0, -":ro".length) : place), readonly: isReadonly };
+}
+
+/**
+ * Why volumes can't be mounted; null where they can.
+ *
+ * @param workspace null where it is not known yet
+ */
+export function volumesProblem(volumes: readonly VolumeMount[], workspace: string | null): string | null {
+  if (volumes.length > MAX_VOLUMES) return `it has ${volumes.length} volumes, and ${MAX_VOLUMES} are allowed`;
+  const taken = workspace === null ? [] : [workspace];
+  for (const { path, label } of volumes) {
+    const problem = placeProblem(path, SYSTEM_BESIDE_TMP);
+    if (problem !== null) return problem;
+    const other = taken.find((one) => `${path}/`.startsWith(`${one}/`) || `${one}/`.startsWith(`${path}/`));
+    if (other !== undefined) return `"${label}" at ${path} and the mount at ${other} hide each other`;
+    taken.push(path);
+  }
+  return null;
 }
 
 /** A slash at the end of a folder's path says nothing more. */
@@ -64,8 +73,8 @@ function plain(path: string): string {
   return path.replace(/(?<=[^/])\/+$/, "");
 }
 
-function checkPlace(path: string, system: RegExp, refuse: (reason: string) => Error): void {
+function placeProblem(path: string, system: RegExp): string | null {
   const isPlain = /^(\/[A-Za-z0-9._@+-]+)+$/.test(path) && !/\/\.\.?(\/|$)/.test(path);
-  if (!isPlain) throw refuse(`"${path}" is no plain absolute path such as ${DEFAULT_WORKSPACE}`);
-  if (system.test(path)) throw refuse(`"${path}" is used by the system; take ${DEFAULT_WORKSPACE}`);
+  if (!isPlain) return `"${path}" is no plain absolute path such as ${DEFAULT_WORKSPACE}`;
+  return system.test(path) ? `"${path}" is used by the system; take ${DEFAULT_WORKSPACE}` : null;
 }

@@ -29,7 +29,8 @@ function requestsOf(layout: FileLayout, { hash, payload }: Verified): FileReques
   if (payload.kind === "deploy") {
     return [payload.prover, payload.verifier].map((program: ProgramMetadata) => ({
       what: `the image of program "${program.name}"`,
-      url: program.imageFileUrl,
+      // Its fragment names volumes, and is no part of where the image is.
+      url: program.imageFileUrl.replace(/#.*/s, ""),
       checksum: program.imageFileChecksum,
       path: layout.imagePath(program.hash, program.imageFileName),
       atPeers: { path: `/images/${program.hash}/${encodePath(program.imageFileName)}`, isBinding: true },

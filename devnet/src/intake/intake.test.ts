@@ -108,7 +108,7 @@ describe("intake", () => {
     await expect(intake.accept(deploy(unmounted))).rejects.toMatchObject({ code: "IMAGE_UNMOUNTED" });
     const tx = deploy(unmounted);
     await intake.receive(tx, "a peer");
-    await vi.waitUntil(() => stored.some(({ hash }) => hash === tx.hash), { timeout: 10_000 });
+    await vi.waitUntil(() => stored.some(({ hash }) => hash === tx.hash), { timeout: 40_000 });
   });
 
   test("duplicates get the first one's answer: no second download, no second task", async () => {
@@ -239,6 +239,18 @@ describe("what the intake refuses", () => {
       () => deploy(program("third", { checksum: "xyz" })),
       "TX_REFUSED",
       /64 lowercase hex/,
+    ],
+    [
+      "a volume over the system's folders",
+      () => deploy(program("third", { url: `${host.url}/third#volume=v:/proc` })),
+      "TX_REFUSED",
+      /The prover's volumes can't be mounted: "\/proc" is used by the system/,
+    ],
+    [
+      "an image behind a URL that names volumes",
+      () => deploy(program("third", { url: `${host.url}/absent#volume=v:/v` })),
+      "FILE_UNAVAILABLE",
+      /third" from [^#]*\/absent: /,
     ],
     ["no steps", () => sign({ kind: "run", steps: [] }), "TX_REFUSED", /no steps/],
     [

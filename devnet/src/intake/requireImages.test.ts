@@ -20,7 +20,7 @@ damaged.fill(0xff, 520, 540);
 
 const none = /prover.*not an image made by `gevulot-devnet image build`/;
 
-test.each<[string, Uint8Array, object | null]>([
+test.each<[string, Uint8Array, object | null, string?]>([
   ["an image with the share", nanosRoot({ "%0": "/workspace" }), null],
   ["no image at all", Buffer.from("text"), { code: "IMAGE_REFUSED", message: expect.stringMatching(none) }],
   ["a damaged one", damaged, { code: "IMAGE_REFUSED" }],
@@ -37,20 +37,35 @@ test.each<[string, Uint8Array, object | null]>([
     nanosRoot({}),
     { code: "IMAGE_UNMOUNTED", message: expect.stringContaining("its mounts: none") },
   ],
-])("%s", async (_, image, wanted) => {
+  [
+    "one whose own volumes the Deploy names",
+    nanosRoot({ "%0": "/workspace", params: "/params:ro" }),
+    null,
+    "#volume=params:/params:ro",
+  ],
+  [
+    "one whose guest can't mount what the Deploy names",
+    nanosRoot({ "%0": "/workspace", params: "/params" }),
+    {
+      code: "IMAGE_REFUSED",
+      message: expect.stringMatching(/Nanos .*\(params:\/params\), and not params:\/params:ro; .* Mounts/),
+    },
+    "#volume=params:/params:ro",
+  ],
+])("%s", async (_, image, wanted, fragment = "") => {
   const layout = createFileLayout(dir);
-  const program = (name: string) =>
+  const program = (name: string, volumes = "") =>
     createProgramMetadata({
       name,
       imageFileName: "x.img",
-      imageFileUrl: "http://127.0.0.1/x",
+      imageFileUrl: `http://127.0.0.1/x${volumes}`,
       imageFileChecksum: "0".repeat(64),
       resources: null,
     });
   const payload = {
     kind: "deploy",
     name: "p",
-    prover: program("prover"),
+    prover: program("prover", fragment),
     verifier: program("verifier"),
   } as const;
   const tx = signTransaction({ payload, nonce: 1n, secretKey: new Uint8Array(32).fill(3) }) as Fetched;

@@ -1,6 +1,8 @@
 import { GevulotError, isGevulotError } from "gevulot-sdk";
+import type { ProgramMetadata } from "gevulot-sdk/protocol";
 import type { Logger } from "pino";
 import type { FileLayout } from "../files/layout.ts";
+import { deployedVolumes, nanosVolumesProblem } from "../image/deployedVolumes.ts";
 import { readNanosBoot } from "../image/nanos/nanosBoot.ts";
 import { readImage } from "../image/readImage.ts";
 import type { Fetched } from "./stages.ts";
@@ -27,7 +29,8 @@ export interface AllowedImages {
 
 /**
  * Refuses the Deploy of files that can't run here, or of a Nanos image that mounts no share of a node: its program would find
- * no task, and nobody would learn why. Looks at what an image says of itself, not at all its bytes.
+ * no task, and nobody would learn why. Also of volumes that the image can't mount. Looks at what an image says of itself, not
+ * at all its bytes.
  *
  * @throws GevulotError `IMAGE_UNMOUNTED`, `IMAGE_REFUSED`
  */
@@ -39,7 +42,7 @@ export async function requireImages(
   if (payload.kind !== "deploy") return;
   for (const program of [payload.prover, payload.verifier]) {
     const { name } = program;
-    const problem = await problemOf(layout.imagePath(program.hash, program.imageFileName));
+    const problem = await problemOf(layout, program);
     if (problem === null) continue;
     const { kind, reason } = problem;
     log.warn({ tx: hash, program: name, reason }, "an image's program will not run");
@@ -52,12 +55,19 @@ export async function requireImages(
   }
 }
 
-async function problemOf(path: string): Promise<{ kind: keyof AllowedImages; reason: string } | null> {
+async function problemOf(
+  layout: FileLayout,
+  { hash, imageFileName, imageFileUrl }: ProgramMetadata,
+): Promise<{ kind: keyof AllowedImages; reason: string } | null> {
+  const path = layout.imagePath(hash, imageFileName);
   try {
     const nanos = await readNanosBoot(path);
-    if (nanos === null) await readImage(path);
-    const reason = nanos?.problem ?? null;
-    return reason === null ? null : { kind: "unmounted", reason };
+    if (nanos !== null && nanos.problem !== null) return { kind: "unmounted", reason: nanos.problem };
+    const reason =
+      nanos === null
+        ? deployedVolumes(imageFileUrl, (await readImage(path)).program.workspace).problem
+        : nanosVolumesProblem(nanos.info.program.volumes, deployedVolumes(imageFileUrl).volumes);
+    return reason === null ? null : { kind: "unusable", reason };
   } catch (error) {
     if (isGevulotError(error, "IMAGE_INVALID")) return { kind: "unusable", reason: error.context.reason };
     throw error;

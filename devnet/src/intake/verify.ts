@@ -8,6 +8,7 @@ import {
   verifyTransaction,
 } from "gevulot-sdk/protocol";
 import { relativePathProblem, vmPathProblem } from "../files/layout.ts";
+import { deployedVolumes } from "../image/deployedVolumes.ts";
 import { MAX_TRANSACTION_BYTES } from "../result/createResultTransaction.ts";
 import type { Verified } from "./stages.ts";
 
@@ -74,6 +75,8 @@ function programProblem(role: string, program: ProgramMetadata): string | null {
   for (const [name, amount] of Object.entries(program.resources ?? {})) {
     if (amount > MAX_RESOURCE) return `The ${role} asks for ${amount} (${name}), which no machine has.`;
   }
+  const { problem: volumes } = deployedVolumes(program.imageFileUrl);
+  if (volumes !== null) return `The ${role}'s volumes can't be mounted: ${volumes}.`;
   return urlProblem(`the ${role}'s image`, program.imageFileUrl);
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { alterResult } from "../faults/alterResult.ts";
 import { type NodeFaults, slowDisk } from "../faults/nodeFaults.ts";
 import type { FileLayout } from "../files/layout.ts";
+import { deployedVolumes } from "../image/deployedVolumes.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { collectFiles } from "../result/collectFiles.ts";
 import { createResultTransaction } from "../result/createResultTransaction.ts";
@@ -103,6 +104,7 @@ export async function runAttempt(
       attemptId: attempt.id,
       imagePath,
       imageChecksum: program.imageFileChecksum,
+      volumes: deployedVolumes(program.imageFileUrl).volumes,
       exchange,
       workspaceDir,
       memMib: resources.memMib,

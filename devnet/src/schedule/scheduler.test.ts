@@ -12,11 +12,16 @@ import {
 } from "gevulot-sdk/protocol";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { finish, type Program, taskOf, untilAborted } from "../../../test/fixtures/taskPrograms.ts";
+import {
+  createGate,
+  finish,
+  type Program,
+  taskOf,
+  untilAborted,
+} from "../../../test/fixtures/taskPrograms.ts";
 import { createTestDatabase, type TestDatabase } from "../../../test/fixtures/testDatabase.ts";
 import { createFileFetcher } from "../files/fetchFile.ts";
 import { createFileLayout, type FileLayout } from "../files/layout.ts";
-import type { VolumeMount } from "../image/manifestMounts.ts";
 import { type AcceptOptions, createIntake, type Intake } from "../intake/intake.ts";
 import type { Database } from "../store/database.ts";
 import { readRunStatus } from "../store/readRunStatus.ts";
@@ -62,12 +67,12 @@ afterEach(async () => {
   await scheduler?.[Symbol.asyncDispose]();
   scheduler = null;
   programs.clear();
+  fragment = "";
   await rm(dir, { recursive: true, force: true });
 });
 
-const VOLUME = { label: "v", path: "/v", readonly: false };
-/** Volumes of the program "prover". */
-let mounts: readonly VolumeMount[] = [];
+/** Of the URL of the program "prover"; names its volumes. */
+let fragment = "";
 const turns = createVolumeTurns({ holders: async () => [] });
 
 /** A provider whose programs are functions of the test; everything around it is real. */
@@ -81,7 +86,7 @@ const provider: VmProvider = {
     const name = task.imagePath.replace(/^.*\/(.*)\.img$/, "$1");
     return (programs.get(name) as Program)(task, options);
   },
-  takeTurn: ({ imagePath }) => turns.take(imagePath.endsWith("/prover.img") ? mounts : []),
+  takeTurn: ({ volumes }) => turns.take(volumes ?? []),
   [Symbol.asyncDispose]: async () => {},
 };
 
@@ -106,7 +111,7 @@ const metadata = (name: string, memMib = 512n) =>
   createProgramMetadata({
     name,
     imageFileName: `${name}.img`,
-    imageFileUrl: `http://127.0.0.1:1/${dir}/${name}`,
+    imageFileUrl: `http://127.0.0.1:1/${dir}/${name}${name === "prover" ? fragment : ""}`,
     imageFileChecksum: "00".repeat(32),
     resources: { memMib, cpus: 1n, gpus: 0n },
   });
@@ -117,12 +122,8 @@ async function deploy(memMib?: bigint): Promise<void> {
     await mkdir(join(path, ".."), { recursive: true });
     await writeFile(path, "");
   }
-  const payload = {
-    kind: "deploy",
-    name: "t",
-    prover: metadata("prover", memMib),
-    verifier: metadata("verifier", memMib),
-  } as const;
+  const [prover, verifier] = [metadata("prover", memMib), metadata("verifier", memMib)];
+  const payload = { kind: "deploy", name: "t", prover, verifier } as const;
   await intake.accept(signTransaction({ payload, nonce: nonce++, secretKey }));
 }
 
@@ -176,12 +177,9 @@ describe("the scheduler", () => {
       parent: done.proofs[0],
       verification: new TextEncoder().encode("a b++ü"),
     });
-    expect(done.tasks[0]?.attempts[0]).toMatchObject({
-      number: 1,
-      provider: "process",
-      pid: 4_242,
-      failure: null,
-    });
+    expect(done.tasks[0]?.attempts).toMatchObject([
+      { number: 1, provider: "process", pid: 4_242, failure: null },
+    ]);
     const proof = (await readTransaction(db.database, done.proofs[0] as string)) as Transaction<"proof">;
     const file = proof.payload.files[0];
     expect(file).toMatchObject({ name: "/workspace/proof.bin", url: fileBaseUrl });
@@ -238,29 +236,36 @@ describe("the scheduler", () => {
     expect(done.failure).toMatchObject({ code: "CANNOT_FIT", message: expect.stringContaining("600 MiB") });
   });
 
-  test.each<[string, number, VolumeMount[], string]>([
-    ["that fits later", 1_000, [], "waits for 600 MiB of memory, 400 free"],
-    ["that writes what another writes", 2_000, [VOLUME], "waits for the volume v: another task has it"],
-  ])("a program %s waits, says for what, and holds nothing", async (_, memMib, volumes, waitsFor) => {
-    mounts = volumes;
-    await deploy(600n);
-    start({ memMib, cpus: 2, gpus: 0, cpuFactor: 1 });
-    let release = () => {};
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    programs.set("prover", async (task) => {
-      await released;
-      return finish(task, []);
-    });
-    programs.set("verifier", (task) => finish(task, []));
-    const [first, second] = [await run(), await run()];
-    const waiting = await until(second, ({ tasks }) => tasks[0]?.waitsFor != null);
-    expect(waiting.tasks[0]?.waitsFor).toBe(waitsFor);
-    expect(scheduler?.used().memMib).toBe(600);
-    release();
-    expect([(await ended(first)).state, (await ended(second)).state]).toEqual(["complete", "complete"]);
-  });
+  test.each<[string, number, string, object[], string]>([
+    ["that fits later", 1_000, "", [], "waits for 600 MiB of memory, 400 free"],
+    [
+      "that writes what another writes",
+      2_000,
+      "#volume=v:/v",
+      [{ label: "v", path: "/v", readonly: false }],
+      "waits for the volume v: another task has it",
+    ],
+  ])(
+    "a program %s waits, says for what, and holds nothing",
+    async (_, memMib, deployed, mounts, waitsFor) => {
+      fragment = deployed;
+      await deploy(600n);
+      start({ memMib, cpus: 2, gpus: 0, cpuFactor: 1 });
+      const gate = createGate();
+      programs.set("prover", async (task) => {
+        expect(task.volumes).toEqual(mounts);
+        await gate.opened;
+        return finish(task, []);
+      });
+      programs.set("verifier", (task) => finish(task, []));
+      const [first, second] = [await run(), await run()];
+      const waiting = await until(second, ({ tasks }) => tasks[0]?.waitsFor != null);
+      expect(waiting.tasks[0]?.waitsFor).toBe(waitsFor);
+      expect(scheduler?.used().memMib).toBe(600);
+      gate.open();
+      expect([(await ended(first)).state, (await ended(second)).state]).toEqual(["complete", "complete"]);
+    },
+  );
 
   test("a cancelled Run stops its task", async () => {
     await deploy();
@@ -303,13 +308,10 @@ describe("the scheduler", () => {
     const onRunChanged = (run: string) => void changed.push(run);
     await using deadlines = createRunDeadlines({ log, database: db.database, onRunChanged });
     const given: number[] = [];
-    let passDeadline = () => {};
-    const deadline = new Promise<void>((resolve) => {
-      passDeadline = resolve;
-    });
+    const deadline = createGate();
     programs.set("prover", async (task) => {
       given.push(task.deadlineMs);
-      await deadline;
+      await deadline.opened;
       return { kind: "deadline" };
     });
     const running = await run([], [], { runDeadlineMs: 40_000 });
@@ -322,7 +324,7 @@ describe("the scheduler", () => {
       message: "The Run's deadline passed before the task was begun.",
     });
     expect(changed).toEqual([waiting.hash]);
-    passDeadline();
+    deadline.open();
     expect((await ended(running)).failure).toMatchObject({
       code: "DEADLINE",
       message: "The program did not end before the deadline of its Run and was stopped.",

@@ -1,5 +1,7 @@
 import type { TaskFailure } from "gevulot-sdk";
 import type { ProgramMetadata } from "gevulot-sdk/protocol";
+import { deployedVolumes } from "../image/deployedVolumes.ts";
+import type { VolumeMount } from "../image/manifestMounts.ts";
 import { isConnectionLoss } from "../store/database.ts";
 import { readProgram } from "../store/readTransactions.ts";
 import { failTask, readQueuedTasks, setWaitsFor, type Task } from "../store/tasks.ts";
@@ -118,8 +120,8 @@ async function takeTurns(
   tasks: readonly WantingTask[],
   turns: Map<string, () => void>,
 ): Promise<void> {
-  for (const { task, imagePath } of tasks) {
-    const turn = (await provider.takeTurn?.(imagePath)) ?? (() => {});
+  for (const { task, imagePath, volumes } of tasks) {
+    const turn = (await provider.takeTurn?.({ imagePath, volumes })) ?? (() => {});
     if (typeof turn === "string") await setWaitsFor(database, task.id, turn);
     else turns.set(task.id, turn);
   }
@@ -128,6 +130,7 @@ async function takeTurns(
 interface WantingTask {
   readonly task: Task;
   readonly imagePath: string;
+  readonly volumes: readonly VolumeMount[];
   readonly wanted: ResourceAmount;
 }
 
@@ -139,9 +142,9 @@ async function dropUnfit(
 ): Promise<WantingTask[]> {
   const fitting: WantingTask[] = [];
   for (const task of queued) {
-    const { wanted, imagePath } = await wantedBy(deps, task);
-    const never = neverFits(capacity, wanted);
-    if (never === null) fitting.push({ task, wanted, imagePath });
+    const wants = await wantedBy(deps, task);
+    const never = neverFits(capacity, wants.wanted);
+    if (never === null) fitting.push({ task, ...wants });
     else {
       await failTask(deps.database, task.id, cannotFit(task, never));
       deps.onRunChanged?.(task.run);
@@ -156,6 +159,7 @@ async function wantedBy(deps: RunTaskDeps, task: Task): Promise<Omit<WantingTask
   const { memMib, cpus, gpus } = program.resources;
   return {
     imagePath: deps.layout.imagePath(program.hash, program.imageFileName),
+    volumes: deployedVolumes(program.imageFileUrl).volumes,
     // Beyond 2^53 nothing fits anyway.
     wanted: { memMib: Number(memMib), cpus: Number(cpus), gpus: Number(gpus) },
   };

@@ -18,7 +18,7 @@ export interface VmProvider extends AsyncDisposable {
    * Tasks that need the same thing alone, such as a volume to write, run one after the other. Rejects never.
    * @returns gives the turn back, or says what the task waits for.
    */
-  takeTurn?(imagePath: string): Promise<string | (() => void)>;
+  takeTurn?(task: Pick<VmTask, "imagePath" | "volumes">): Promise<string | (() => void)>;
   /** An image has come: what its first task would wait for can be done now. Never rejects. */
   prepare?(imagePath: string): Promise<void>;
 }
@@ -48,7 +48,7 @@ export interface VmTask {
   /** What the program may put into its workspace, besides what was there. Default: no limit. */
   readonly maxOutputBytes?: number;
   readonly maxOutputFiles?: number;
-  /** Volumes besides those that the image names. */
+  /** Volumes besides those that the image names, or instead of one at the same path. */
   readonly volumes?: readonly VolumeMount[];
   /** Leaves the guest's kernel log, system calls and file accesses in the workspace's `TRACE_FILE`. */
   readonly trace?: boolean;

@@ -2,6 +2,7 @@ import { open, realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { createStack, type DisposeStack } from "../disposeStack.ts";
+import { mountsOfTask } from "../image/deployedVolumes.ts";
 import type { VolumeMount } from "../image/manifestMounts.ts";
 import type { NanosBoot } from "../image/nanos/nanosBoot.ts";
 import { startOf } from "../processTable.ts";
@@ -151,7 +152,7 @@ export async function createQemuProvider(
         return await runInQemu(deps, options, host, task, { ...how, signal });
       }),
     prepare: early.begin,
-    takeTurn: async (imagePath) => turns.take(await mountsOf(imagePath)),
+    takeTurn: async ({ imagePath, volumes }) => turns.take(mountsOfTask(await mountsOf(imagePath), volumes)),
     async [Symbol.asyncDispose]() {
       await runs[Symbol.asyncDispose]();
       await vsock[Symbol.asyncDispose]();

@@ -4,6 +4,7 @@ import type { ImageResources } from "../context/platform.ts";
 import { GevulotError } from "../errors.ts";
 import { isHash } from "../protocol/hash.ts";
 import { createProgramMetadata, DEFAULT_RESOURCES } from "../protocol/program.ts";
+import { formatVolume, type ProgramVolume, parseVolume, urlWithVolumes } from "../protocol/programVolumes.ts";
 import type { Hash, ProgramMetadata, Resources } from "../protocol/transaction.ts";
 import { getProgram } from "./getProgram.ts";
 
@@ -14,6 +15,8 @@ declare module "../errors.ts" {
 }
 
 const MAX_U64 = 2n ** 64n - 1n;
+/** What the existing nodes can store (protocol section 11). */
+const MAX_URL_CHARS = 1_024;
 
 /** A program to deploy: an image file of this machine, one that the node finds at a URL, or one deployed before. */
 export type ProgramSource = LocalProgram | RemoteProgram | DeployedProgram;
@@ -31,6 +34,11 @@ interface ProgramOptions {
    * 2 cores, no GPU.
    */
   readonly resources?: Partial<Readonly<Record<keyof Resources, number | bigint>>>;
+  /**
+   * Volumes of the nodes' machines, such as parameters that are too large to travel; besides those that the image names, or
+   * instead of one at the same path. Part of the program's identity. An extension of the devnet: others don't mount them.
+   */
+  readonly volumes?: readonly ProgramVolume[] | undefined;
 }
 
 export interface LocalProgram extends ProgramOptions {
@@ -58,7 +66,12 @@ export async function resolveProgram(
 ): Promise<ProgramMetadata> {
   if (typeof source !== "object" || source === null)
     throw programInvalid(role, `it is missing; give { file }, { url, checksum } or { hash }`);
-  if ("hash" in source) return getProgram(context, source.hash, { signal });
+  if ("hash" in source) {
+    if ("volumes" in source)
+      throw programInvalid(role, "its volumes are part of what was deployed; deploy its image for others");
+    return getProgram(context, source.hash, { signal });
+  }
+  const volumes = volumeTexts(role, source.volumes);
   const resources = resolveResources(role, source.resources, await imageResources(context, source));
   if ("file" in source) {
     if (typeof source.file !== "string")
@@ -71,7 +84,8 @@ export async function resolveProgram(
             url: source.url,
             checksum: await hosted.checksum(source.file),
           };
-    return metadata(source.name ?? imageFileName, imageFileName, image.url, image.checksum, resources);
+    const url = imageUrl(role, image.url, volumes);
+    return metadata(source.name ?? imageFileName, imageFileName, url, image.checksum, resources);
   }
   if (source.url === undefined) throw programInvalid(role, "it has no file, url or hash; give one of them");
   const checksum = String(source.checksum).toLowerCase();
@@ -83,7 +97,8 @@ export async function resolveProgram(
   const imageFileName = source.fileName ?? lastPart(urlPath(role, source.url));
   if (imageFileName === "")
     throw programInvalid(role, `its URL ${source.url} ends without a file name; give fileName`);
-  return metadata(source.name ?? imageFileName, imageFileName, source.url, checksum, resources);
+  const url = imageUrl(role, source.url, volumes);
+  return metadata(source.name ?? imageFileName, imageFileName, url, checksum, resources);
 }
 
 function metadata(
@@ -94,6 +109,25 @@ function metadata(
   resources: Resources | null,
 ): ProgramMetadata {
   return createProgramMetadata({ name, imageFileName, imageFileUrl, imageFileChecksum, resources });
+}
+
+function volumeTexts(role: "prover" | "verifier", volumes: ProgramOptions["volumes"] = []): string[] {
+  if (!Array.isArray(volumes)) throw programInvalid(role, "its volumes are no array of { name, path }");
+  return volumes.map((volume) => {
+    const text = formatVolume(Object(volume));
+    if (parseVolume(text) !== null) return text;
+    throw programInvalid(
+      role,
+      `its volume ${text} can't be mounted; give a name of letters, digits, ".", "_" and "-", and an absolute path`,
+    );
+  });
+}
+
+function imageUrl(role: "prover" | "verifier", bare: string, volumes: readonly string[]): string {
+  const url = urlWithVolumes(bare, volumes);
+  if (volumes.length > 0 && url.length > MAX_URL_CHARS)
+    throw programInvalid(role, `its URL with its volumes is longer than ${MAX_URL_CHARS} characters`);
+  return url;
 }
 
 async function imageResources(context: ClientContext, source: ProgramSource): Promise<ImageResources> {

@@ -3,6 +3,7 @@ import { type ProgramSource, programInvalid } from "../actions/programSource.ts"
 import { optionInvalid } from "../context/checkOptions.ts";
 import { imageProblem } from "../node/imageProblem.ts";
 import { isHash } from "../protocol/hash.ts";
+import { type ProgramVolume, parseVolume } from "../protocol/programVolumes.ts";
 import { type CommonArguments, createClient, fileOptions } from "./commonOptions.ts";
 import { runCommand } from "./output.ts";
 import { withProgress } from "./progressLine.ts";
@@ -28,6 +29,13 @@ const deployOptions = {
   verifiercpus: { type: "number", describe: "Processor cores; default the image's own, else 2" },
   verifiermem: { type: "number", describe: "MiB of memory; default the image's own, else 2048" },
   verifiergpus: { type: "number", describe: "GPUs; default the image's own, else 0" },
+  provervolume: {
+    type: "string",
+    array: true,
+    nargs: 1,
+    describe: "A volume of the node: NAME:/path, :ro at the end for reading only; repeatable",
+  },
+  verifiervolume: { type: "string", array: true, nargs: 1, describe: "Likewise" },
 } as const;
 
 const RESOURCE_FLAGS = [
@@ -46,6 +54,9 @@ export const deployCommand: CommandModule<object, Arguments> = {
   describe: "Deploy a prover and its verifier",
   builder: (yargs: Argv) =>
     yargs
+      // For the volumes.
+      .parserConfiguration({ "duplicate-arguments-array": true })
+      .middleware(keepLast)
       .options(deployOptions)
       .example("$0 deploy -n factors -p prover.img -v verifier.img", "from images") as Argv<Arguments>,
   handler: (args) =>
@@ -59,12 +70,14 @@ export const deployCommand: CommandModule<object, Arguments> = {
           name: args.provername,
           url: args.proverimgurl,
           resources: { cpus: args.provercpus, memMib: args.provermem, gpus: args.provergpus },
+          volumes: args.provervolume,
         }),
         verifier: await programOf("verifier", {
           image: args.verifier,
           name: args.verifiername,
           url: args.verifierimgurl,
           resources: { cpus: args.verifiercpus, memMib: args.verifiermem, gpus: args.verifiergpus },
+          volumes: args.verifiervolume,
         }),
       };
       const { hash, prover, verifier } = await withProgress(args, (onProgress) =>
@@ -77,19 +90,29 @@ export const deployCommand: CommandModule<object, Arguments> = {
     }),
 };
 
+/** As in the other commands the last counts of what is given twice and is no list. */
+function keepLast(args: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(args)) {
+    if (Array.isArray(value) && name !== "_" && !name.endsWith("volume")) args[name] = value.at(-1);
+  }
+}
+
 interface ProgramArguments {
   readonly image: string;
   readonly name: string | undefined;
   readonly url: string | undefined;
   readonly resources: Readonly<Record<"cpus" | "memMib" | "gpus", number | undefined>>;
+  readonly volumes: readonly string[] | undefined;
 }
 
 async function programOf(
   role: "prover" | "verifier",
-  { image, name, url, resources }: ProgramArguments,
+  { image, name, url, resources, volumes }: ProgramArguments,
 ): Promise<ProgramSource> {
   const asked = Object.fromEntries(Object.entries(resources).filter(([, value]) => value !== undefined));
+  const mounts = volumes && { volumes: volumes.map((text) => readVolume(`--${role}volume`, text)) };
   const common = {
+    ...mounts,
     ...(name !== undefined && { name }),
     ...(Object.keys(asked).length > 0 && { resources: asked }),
   };
@@ -99,5 +122,11 @@ async function programOf(
     if (problem !== null) throw programInvalid(role, problem);
     return { file: image, ...common, ...(url !== undefined && { url }) };
   }
-  return url === undefined ? { hash } : { url, checksum: hash, ...common };
+  return url === undefined ? { hash, ...mounts } : { url, checksum: hash, ...common };
+}
+
+function readVolume(option: string, text: string): ProgramVolume {
+  const volume = parseVolume(text);
+  if (volume !== null) return volume;
+  throw optionInvalid(option, `"${text}" is no volume and its path; write it as params:/params:ro`);
 }

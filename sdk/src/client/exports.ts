@@ -25,6 +25,7 @@ export type { ActionOptions, FileActionOptions, FileMode } from "../context/cont
 export type { FileHostOptions } from "../context/platform.ts";
 export type { FileProgress, OnProgress } from "../context/progress.ts";
 export { generateKey, type KeyPair, type SecretKeySource, type Signer } from "../context/signer.ts";
+export type { ProgramVolume } from "../protocol/programVolumes.ts";
 export type { RpcFile, RpcPayload, RpcTransaction } from "../protocol/rpc/rpcTransaction.ts";
 export type { TransactionTree } from "../protocol/rpc/transactionTree.ts";
 export type { Authenticity } from "../protocol/rpc/verifyRpcTransaction.ts";

@@ -18,6 +18,7 @@ import { hexToBytes } from "../protocol/hex.ts";
 import { parseJson } from "../protocol/json/parseJson.ts";
 import { parseTransaction } from "../protocol/json/transactionJson.ts";
 import { programHash } from "../protocol/program.ts";
+import { parseVolume, volumesOfUrl } from "../protocol/programVolumes.ts";
 import type { Transaction } from "../protocol/transaction.ts";
 import { verifyTransaction } from "../protocol/verifyTransaction.ts";
 
@@ -75,6 +76,8 @@ async function localFile(name: string, content: string): Promise<string> {
 }
 
 describe("deploy", () => {
+  const remote = { url: "https://example.com/p.img", checksum: PROOF_CHECKSUM };
+
   test("serves local images until the node has them, and no longer", async () => {
     const prover = await localFile("prover.img", "the prover");
     const verifier = await localFile("verifier.img", "the verifier");
@@ -124,6 +127,38 @@ describe("deploy", () => {
     expect(sent[0]?.nonce).toBe(7n);
   });
 
+  test("volumes are named in the URL, where they are signed and no server sees them", async () => {
+    const file = await localFile("p.img", "the prover");
+    const deploy = (volumes?: object[]) =>
+      client.deploy({
+        name: "",
+        prover: { ...remote, url: `${node.url}/files/p.img#part`, volumes: [] },
+        verifier: { file, ...(volumes && { volumes: volumes as { name: string; path: string }[] }) },
+        nonce: 1n,
+      });
+    const paths: (string | undefined)[] = [];
+    node.methods.sendTransaction = async (parameter) => {
+      const { payload } = parseTransaction(parseJson(parameter)) as Transaction<"deploy">;
+      paths.push(await (await fetch(payload.verifier.imageFileUrl)).text());
+      return '{"Ok":null}';
+    };
+    const plain = await deploy();
+    expect(plain.prover.imageFileUrl).toBe(`${node.url}/files/p.img#part`);
+    expect(plain.verifier.imageFileUrl).not.toContain("#");
+    const { verifier } = await deploy([
+      { name: "params", path: "/tmp" },
+      { name: "more.v2", path: "/data/a+b@c/", readonly: true },
+    ]);
+    const wanted = "#volume=params:/tmp&volume=more.v2:/data/a+b@c/:ro";
+    expect(new URL(verifier.imageFileUrl).hash).toBe(wanted);
+    expect(verifier.hash).toBe(programHash(verifier));
+    expect(paths).toEqual(["the prover", "the prover"]);
+    expect(volumesOfUrl(verifier.imageFileUrl).map(parseVolume)).toEqual([
+      { name: "params", path: "/tmp", readonly: false },
+      { name: "more.v2", path: "/data/a+b@c", readonly: true },
+    ]);
+  });
+
   test("stops serving when the node refuses", async () => {
     let url = "";
     node.methods.sendTransaction = (parameter) => {
@@ -140,7 +175,6 @@ describe("deploy", () => {
     await expect(fetch(url)).rejects.toThrow("fetch failed");
   });
 
-  const remote = { url: "https://example.com/p.img", checksum: PROOF_CHECKSUM };
   test.each<[string, Parameters<GevulotClient["deploy"]>[0]["prover"], object]>([
     [
       "a missing image",
@@ -156,6 +190,29 @@ describe("deploy", () => {
     ["a URL without a name", { ...remote, url: "https://example.com/" }, { code: "PROGRAM_INVALID" }],
     ["half a core", { ...remote, resources: { cpus: 0.5 } }, { code: "PROGRAM_INVALID" }],
     ["negative memory", { ...remote, resources: { memMib: -1n } }, { code: "PROGRAM_INVALID" }],
+    ...[
+      { name: "a&volume=b", path: "/x" },
+      { name: "%1", path: "/x" },
+      { name: "v", path: "x" },
+      { name: "v", path: "/x/../etc" },
+      { name: "v", path: "/x y" },
+      { name: "v", path: "/" },
+      { name: "v" } as { name: string; path: string },
+    ].map((volume): [string, Parameters<GevulotClient["deploy"]>[0]["prover"], object] => [
+      `the volume ${JSON.stringify(volume)}`,
+      { ...remote, volumes: [volume] },
+      { code: "PROGRAM_INVALID", message: expect.stringContaining(`its volume ${volume.name}:`) },
+    ]),
+    [
+      "volumes of what is deployed",
+      { hash: PROVER, volumes: [] } as { hash: string },
+      { code: "PROGRAM_INVALID", message: expect.stringContaining("deploy its image") },
+    ],
+    [
+      "a URL longer than nodes can store",
+      { ...remote, volumes: [{ name: "v", path: `/${"x".repeat(1_024)}` }] },
+      { code: "PROGRAM_INVALID", message: expect.stringContaining("1024 characters") },
+    ],
   ])("%s is told before anything is sent", async (_, prover, error) => {
     await expect(client.deploy({ name: "", prover, verifier: remote })).rejects.toMatchObject(error);
     expect(node.calls).toEqual([]);

@@ -25,6 +25,7 @@ export {
   SECRET_KEY_BYTES,
 } from "./keys.ts";
 export { createProgramMetadata, DEFAULT_RESOURCES, type ProgramIdentity, programHash } from "./program.ts";
+export { formatVolume, type ProgramVolume, parseVolume, volumesOfUrl } from "./programVolumes.ts";
 export {
   parseRpcError,
   type RpcError,

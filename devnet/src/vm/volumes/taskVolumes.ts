@@ -1,5 +1,6 @@
 import { isGevulotError } from "gevulot-sdk";
 import type { DisposeStack } from "../../disposeStack.ts";
+import { mountsOfTask, nanosVolumesProblem } from "../../image/deployedVolumes.ts";
 import type { VolumeMount } from "../../image/manifestMounts.ts";
 import type { VmOutcome, VmTask } from "../provider.ts";
 import { type GuestVolumes, holdGuestVolumes } from "./guestVolumes.ts";
@@ -24,8 +25,10 @@ export async function takeVolumes(
   options: TaskVolumesOptions,
 ): Promise<GuestVolumes | VmOutcome> {
   const { store, mounts, format, signal, onWait } = options;
+  const problem = format === "nanos" ? nanosVolumesProblem(mounts, task.volumes) : null;
+  if (problem !== null) return { kind: "unavailable", reason: `The volumes can't be mounted: ${problem}.` };
   try {
-    return await holdGuestVolumes(stack, store, [...mounts, ...(task.volumes ?? [])], {
+    return await holdGuestVolumes(stack, store, mountsOfTask(mounts, task.volumes), {
       what: `task ${task.attemptId}`,
       isStrangers: options.ownPrograms !== true,
       waitMs: options.volumeWaitMs ?? task.deadlineMs,

@@ -16,7 +16,7 @@ export function volumeInvalid(message: string): GevulotError<"VOLUME_INVALID"> {
 /** For tasks: whoever may deploy would change what the programs of others read. */
 export function volumeReadonly(name: string): GevulotError<"VOLUME_INVALID"> {
   return volumeInvalid(
-    `The volume ${name} is only to be read by tasks, and the image mounts it to write. End its path in the manifest's Mounts with :ro, or have the node's operator make a volume for writing: gevulot-devnet volume create ${name} --writable.`,
+    `The volume ${name} is only to be read by tasks, and the program mounts it to write. End its path with :ro, in the manifest's Mounts or where the program is deployed, or have the node's operator make a volume for writing: gevulot-devnet volume create ${name} --writable.`,
   );
 }
 
