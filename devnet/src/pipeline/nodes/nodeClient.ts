@@ -1,11 +1,6 @@
 import { type ChannelCredentials, Client, Metadata, type ServiceDefinition, status } from "@grpc/grpc-js";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
-import {
-  METADATA_DATA_ADDR,
-  METADATA_FILES,
-  type WireNodeStatus,
-  type WireTaskResponse,
-} from "../wire/messages.ts";
+import type { WireNodeStatus, WireTaskResponse } from "../wire/messages.ts";
 
 export type TaskMethod = "SplitElf" | "Prove" | "Aggregate" | "SnarkProof" | "SingleNode";
 
@@ -19,21 +14,14 @@ export type CallOutcome =
   | { readonly kind: "late" }
   | { readonly kind: "cancelled" };
 
-/** Where a node without the stage's disk finds the files that a request names. */
-export interface CallData {
-  readonly dataAddr: string;
-  /** SHA-256 by path. */
-  readonly files: Readonly<Record<string, string>>;
-}
-
 /** A connection to one prover node. */
 export interface NodeClient {
   readonly addr: string;
   call(
     method: TaskMethod,
     request: object,
-    /** Null where the node has the stage's base folder on its own disk. */
-    data: CallData | null,
+    /** Where a node without the stage's disk finds the files that the request names. */
+    metadata: Metadata,
     options: { readonly deadlineMs: number; readonly signal: AbortSignal },
   ): Promise<CallOutcome>;
   getStatus(): Promise<WireNodeStatus>;
@@ -82,12 +70,7 @@ export function createNodeClient(
 
   return {
     addr,
-    async call(method, request, data, { deadlineMs, signal }) {
-      const metadata = new Metadata();
-      if (data) {
-        metadata.set(METADATA_DATA_ADDR, data.dataAddr);
-        metadata.set(METADATA_FILES, Buffer.from(JSON.stringify(data.files)));
-      }
+    async call(method, request, metadata, { deadlineMs, signal }) {
       try {
         if (signal.aborted) return { kind: "cancelled" };
         const response = await unary<WireTaskResponse>(method, request, deadlineMs, metadata, signal);

@@ -1,12 +1,14 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import type { PipelineConfig } from "../config.ts";
 import type { DataClient } from "../data/dataClient.ts";
+import { readFileList } from "../data/fileList.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
 import type { StepKeys } from "../steps/stepKeys.ts";
 import type { StepRunner } from "../steps/stepRunner.ts";
-import { METADATA_DATA_ADDR, METADATA_FILES, RESULT_CODE } from "../wire/messages.ts";
+import { METADATA_DATA_ADDR, RESULT_CODE } from "../wire/messages.ts";
 import { reachableAddr } from "./reachableAddr.ts";
 import { runStep, STEP_OF } from "./steps.ts";
 import { createTaskFiles } from "./taskFiles.ts";
@@ -36,12 +38,13 @@ export async function computeStep(
     const reason = `this node is not configured for ${STEP_OF[method]}: set it in [steps]`;
     return refused(RESULT_CODE.INVALID_PARAMETER, reason);
   }
-  const given = metadata.get(METADATA_FILES)[0];
   const data = metadata.get(METADATA_DATA_ADDR).length === 0 ? null : followStage(deps, config.stage_addrs);
   try {
     const files = createTaskFiles({
       base: deps.base,
-      files: given === undefined ? {} : (JSON.parse(given.toString()) as Record<string, string>),
+      files: data
+        ? await readFileList(metadata, async (hash) => readFile(await data.fetch(hash, signal)))
+        : {},
       data,
       signal,
     });

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -9,10 +9,11 @@ import { createStack } from "../../disposeStack.ts";
 import { parsePipelineConfig } from "../config.ts";
 import { createBlobStore } from "../data/blobStore.ts";
 import { createDataService } from "../data/dataService.ts";
+import { type FileList, setFileList } from "../data/fileList.ts";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
 import type { StepRunner } from "../steps/stepRunner.ts";
 import { bindServer } from "../wire/bindServer.ts";
-import { METADATA_DATA_ADDR, METADATA_FILES, type WireTaskResponse } from "../wire/messages.ts";
+import { METADATA_DATA_ADDR, type WireTaskResponse } from "../wire/messages.ts";
 import { loadProtos } from "../wire/protos.ts";
 import { createProver } from "./createProver.ts";
 
@@ -116,11 +117,11 @@ describe("a node without the stage's base folder", () => {
     const elf = await blobs().put(Buffer.from("elf"));
     return {
       lines: `advertise_addr = "127.0.0.1:1"\nstage_addrs = ["127.0.0.2:${port}"]`,
-      async metadata(segment: string) {
+      async metadata(segment: string, more: FileList = {}) {
         const { hash } = await blobs().put(Buffer.from(segment));
         const metadata = new Metadata();
         metadata.set(METADATA_DATA_ADDR, `0.0.0.0:${port}`);
-        metadata.set(METADATA_FILES, Buffer.from(JSON.stringify({ elf: elf.hash, segment: hash })));
+        await setFileList(metadata, { elf: elf.hash, segment: hash, ...more }, blobs());
         return metadata;
       },
     };
@@ -136,6 +137,22 @@ describe("a node without the stage's base folder", () => {
         ...{ result: OK, output_receipt: Buffer.from("receipt of one") },
       });
     }
+  });
+
+  it("fetches a block of very many files", async () => {
+    const stage = await startStageData();
+    const call = await startNode(async (_step, { input, output }) => {
+      const names = await readdir(join(input, "block"));
+      await writeFile(join(output, "total_steps"), String(names.length));
+      await writeFile(join(output, "segments", "0"), "");
+    }, stage.lines);
+    const { hash } = await blobs().put(Buffer.from("a file of a block"));
+    // As the stage places it.
+    const root = join(dir, "stage", "proof", "run");
+    const block = Array.from({ length: 2_000 }, (_, index) => [join(root, "0_7", `file-${index}`), hash]);
+    const metadata = await stage.metadata("", Object.fromEntries(block));
+    const paths = { base_dir: root, elf_path: "elf", seg_path: "segment", block_no: "7" };
+    expect(await call("SplitElf", paths, metadata)).toMatchObject({ result: OK, total_steps: "2000" });
   });
 
   it("gives its steps their keys, from its disk or by their hash from the stage", async () => {

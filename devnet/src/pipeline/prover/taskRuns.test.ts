@@ -81,7 +81,7 @@ describe("createTaskRuns", () => {
     await begun(1);
     computations[0]!("one");
     expect(await first).toBe("one");
-    expect(await answered(prove("a", 0, { segment: "2", elf: "1" }))).toBe("one");
+    expect(await answered(prove("a", 0, { elf: "1", segment: "2" }))).toBe("one");
     for (const [index, files] of [
       [1, { elf: "1", segment: "2" }],
       [0, { elf: "1", segment: "3" }],

@@ -1,13 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { sep } from "node:path";
+import { Metadata } from "@grpc/grpc-js";
 import type { Database } from "../../store/database.ts";
 import type { PipelineConfig } from "../config.ts";
 import type { BlobStore } from "../data/blobStore.ts";
+import { setFileList } from "../data/fileList.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
 import type { ProverNode } from "../nodes/proverNode.ts";
 import type { PipelineRun } from "../store/runs.ts";
 import { type PipelineTask, readInputs } from "../store/tasks.ts";
-import { RESULT_CODE, type WireTaskResponse } from "../wire/messages.ts";
+import { METADATA_DATA_ADDR, RESULT_CODE, type WireTaskResponse } from "../wire/messages.ts";
 import { deadlineMsOf } from "./deadlines.ts";
 import type { TaskOutput } from "./runDriver.ts";
 import { parseBincodeList } from "./runInputs.ts";
@@ -91,11 +93,15 @@ export function createTaskCaller(
       const deadlineMs = node.running > node.slots ? 2 * stepMs : stepMs;
       const collecting = kind === "split" ? deps.segments.collect(task, run, node.sharesBase) : null;
       try {
-        const files = wirePaths(deps.base, filesOf(kind, task, run));
+        const metadata = new Metadata();
+        if (!node.sharesBase) {
+          metadata.set(METADATA_DATA_ADDR, deps.dataAddr());
+          await setFileList(metadata, wirePaths(deps.base, filesOf(kind, task, run)), deps.blobs);
+        }
         const outcome = await node.client.call(
           METHODS[kind],
           wireRequest(deps.base, taskRequest(kind, task, run, data)),
-          node.sharesBase ? null : { dataAddr: deps.dataAddr(), files },
+          metadata,
           { deadlineMs, signal: AbortSignal.any([signal, node.gone]) },
         );
         if (outcome.kind === "cancelled" && !signal.aborted) {

@@ -118,3 +118,5 @@ export interface WirePutChunk {
  */
 export const METADATA_DATA_ADDR = "gevulot-data-addr";
 export const METADATA_FILES = "gevulot-files-bin";
+/** Instead of it where that would be long: the SHA-256 of the data that holds it. */
+export const METADATA_FILES_SHA256 = "gevulot-files-sha256";
