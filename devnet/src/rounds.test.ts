@@ -21,6 +21,25 @@ it("begins at once, has one round at a time, and ends with the last", async () =
   expect(begun).toBe(ended);
 });
 
+it("rounds that took long leave none behind", async () => {
+  let begun = 0;
+  const ends: (() => void)[] = [];
+  const rounds = createRounds(() => {
+    begun += 1;
+    return new Promise((resolve) => void ends.push(resolve));
+  }, 1);
+  // Dozens of ticks later.
+  await delay(60);
+  expect(begun).toBe(1);
+  ends[0]!();
+  while (begun < 2) await delay(1);
+  await delay(60);
+  const disposed = rounds[Symbol.asyncDispose]();
+  ends[1]!();
+  await disposed;
+  expect(begun).toBe(2);
+});
+
 it("goes on after a first round that was begun before", async () => {
   let begun = 0;
   let endFirst = (): void => {};

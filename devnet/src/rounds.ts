@@ -2,7 +2,7 @@
  * Work that is done again and again, one round after the other, until this is disposed of; then the last has ended.
  *
  * @param round rejects never
- * @param everyMs where a round takes longer, the next begins at its end
+ * @param everyMs where a round takes longer, the next begins with the first tick after its end
  * @param first the first round, where it was begun already; default one that begins now
  */
 export function createRounds(
@@ -10,9 +10,17 @@ export function createRounds(
   everyMs: number,
   first: Promise<void> = round(),
 ): AsyncDisposable {
-  let working = first;
+  let isWorking = false;
+  let working = Promise.resolve();
+  const work = (begun: Promise<void>): void => {
+    isWorking = true;
+    working = begun.finally(() => {
+      isWorking = false;
+    });
+  };
+  work(first);
   const timer = setInterval(() => {
-    working = working.then(round);
+    if (!isWorking) work(round());
   }, everyMs);
   return {
     async [Symbol.asyncDispose]() {

@@ -245,6 +245,59 @@ describe("a retry", () => {
   });
 });
 
+describe("a run of many segments", () => {
+  const SEGMENTS = 8_000;
+
+  it("is retried, and cancelled, within a statement's time", async () => {
+    const run = await begin();
+    const { task: split } = await start("split");
+    await driver.addSegments(run, Array(SEGMENTS).fill(hash("1")), 0);
+    await driver.complete(split, splitOf(SEGMENTS), null);
+    const proves = "prove_task where proof_id = $1 and key like 'prove/%'";
+    await database.query(
+      `update prove_task set status = 3, output_hash = '2' where id in (select id from ${proves})`,
+      [run],
+    );
+    await end(run);
+    await database.query(
+      "update prove_task set status = 4 where id in (select id from prove_task where proof_id = $1 and key = 'prove/5')",
+      [run],
+    );
+    expect(await driver.retry(run)).toBe(true);
+    const { rows } = await database.query(
+      "select status, count(*)::int from prove_task where proof_id = $1 and itype = 2 group by status order by status",
+      [run],
+    );
+    expect(rows).toEqual([
+      { status: 1, count: 1 },
+      { status: 3, count: SEGMENTS - 1 },
+    ]);
+    await end(run);
+  });
+
+  it("leaves the queue without holding up what else the stage does", async () => {
+    const tasks = Array.from({ length: 150_000 }, () => ({ id: randomUUID(), kind: "prove" as const }));
+    const begunAt = performance.eventLoopUtilization();
+    await queue.drop(database, tasks);
+    // A sign of life that is late by so much means to other stages that this one is dead.
+    expect(performance.eventLoopUtilization(begunAt).active).toBeLessThan(15_000);
+  });
+});
+
+describe("what waits in the queue", () => {
+  it("waits there for as long as no node can do it", async () => {
+    const run = await begin();
+    await releaseTasks({ database, queue, pool, stageId: "stage" });
+    const { rows } = await database.query<{ id: string; is_kept: boolean }>(
+      `select job.id, keep_until > now() + interval '100 years' as is_kept from pipeline_queue.job
+       join prove_task as task on task.id = job.id::text where proof_id = $1`,
+      [run],
+    );
+    expect(rows).toMatchObject([{ is_kept: true }]);
+    await end(run);
+  });
+});
+
 describe("a search for the wrong output", () => {
   it("takes no longer than it may", async () => {
     const run = await begin();

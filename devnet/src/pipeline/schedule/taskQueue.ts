@@ -27,6 +27,8 @@ export interface TaskQueue extends AsyncDisposable {
 const SCHEMA = "pipeline_queue";
 const RETRY_LIMIT = 100;
 const ARCHIVE_AFTER_SECONDS = 600;
+/** Nodes of a kind may be away for months: pg-boss's own limit is two weeks, after which the task would be in no queue. */
+const KEEP_UNTIL = "9999-12-31T00:00:00Z";
 
 export async function createTaskQueue(
   deps: { readonly log: Logger; readonly database: Database },
@@ -48,6 +50,7 @@ export async function createTaskQueue(
     boss.insert(
       tasks.map(({ id, kind, priority }) => ({
         ...{ id, name: kind, priority, retryLimit: RETRY_LIMIT, expireInSeconds: options.expireSeconds },
+        keepUntil: KEEP_UNTIL,
         // In seconds, by the database's clock.
         startAfter: String(delayMs / 1_000),
       })),
@@ -75,7 +78,11 @@ export async function createTaskQueue(
 
 function idsByKind(tasks: readonly Pick<QueuedTask, "id" | "kind">[]): Map<TaskKind, string[]> {
   const ids = new Map<TaskKind, string[]>();
-  for (const { id, kind } of tasks) ids.set(kind, [...(ids.get(kind) ?? []), id]);
+  for (const { id, kind } of tasks) {
+    const known = ids.get(kind);
+    if (known) known.push(id);
+    else ids.set(kind, [id]);
+  }
   return ids;
 }
 

@@ -247,10 +247,13 @@ export async function discardOutput(client: Queryable, task: PipelineTask, error
  */
 export async function reopenTasks(client: Queryable, proofId: string): Promise<TaskRef[]> {
   const reopened = await client.query<{ id: string; itype: number }>(
-    `with recursive open (key) as (
+    // By a list of edges, which is joined by hashes: each task's needs alone would be looked through for each open task.
+    `with recursive edge (key, input) as materialized (
+       select key, unnest(needs) from prove_task where proof_id = $1),
+     open (key) as (
        select key from prove_task where proof_id = $1 and status <> ${TASK_STATUS.done}
        union
-       select task.key from prove_task as task join open on open.key = any (task.needs) where task.proof_id = $1),
+       select edge.key from edge join open on edge.input = open.key),
      old as (select id from prove_task where proof_id = $1 and key in (select key from open))
      update prove_task as task set id = gen_random_uuid()::text, status = ${TASK_STATUS.waiting}, is_queued = false,
        not_before = null, stage_id = null, node_info = null, failures = 0, losses = 0, busy_since = null, error = null,
