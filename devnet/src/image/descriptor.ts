@@ -122,22 +122,26 @@ export interface ImageProgram {
   readonly volumes?: readonly VolumeMount[] | undefined;
 }
 
-/** Magic (16 bytes), version and length of the JSON (u32, little endian), its SHA-256, the JSON. */
 export function encodeDescriptor(info: ImageInfo): Buffer {
+  const bytes = encodeRecord(info);
+  if (bytes.length > MAX_DESCRIPTOR_BYTES) {
+    const reason = `its arguments and environment take ${bytes.length - HEADER_BYTES} bytes, and ${MAX_DESCRIPTOR_BYTES} is the limit`;
+    throw new GevulotError("IMAGE_INVALID", `The image can't be made: ${reason}. Put the data into Files.`, {
+      context: { path: "", reason },
+    });
+  }
+  return bytes;
+}
+
+/** Magic (16 bytes), version and length of the JSON (u32, little endian), its SHA-256, the JSON. */
+export function encodeRecord(info: ImageInfo | Pick<ImageInfo, "resources">): Buffer {
   const json = Buffer.from(JSON.stringify(info));
   const header = Buffer.alloc(HEADER_BYTES);
   MAGIC.copy(header);
   header.writeUInt32LE(FORMAT_VERSION, 16);
   header.writeUInt32LE(json.length, 20);
   header.set(createHash("sha256").update(json).digest(), 24);
-  const bytes = Buffer.concat([header, json]);
-  if (bytes.length > MAX_DESCRIPTOR_BYTES) {
-    const reason = `its arguments and environment take ${json.length} bytes, and ${MAX_DESCRIPTOR_BYTES} is the limit`;
-    throw new GevulotError("IMAGE_INVALID", `The image can't be made: ${reason}. Put the data into Files.`, {
-      context: { path: "", reason },
-    });
-  }
-  return bytes;
+  return Buffer.concat([header, json]);
 }
 
 /**

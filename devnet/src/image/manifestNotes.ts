@@ -68,12 +68,9 @@ function flagWarning(flag: string): string[] {
   return [`ManifestPassthrough.${flag} is not known${near === undefined ? "" : `; did you mean ${near}?`}`];
 }
 
-export function resourceNote(
-  { runConfig }: Manifest,
-  when = "unless the deployment says otherwise",
-): string[] {
+export function resourceNote({ runConfig }: Manifest): string[] {
   const text = resourcesText(runConfig.resources);
-  return text === "" ? [] : [`RunConfig: ${text}, ${when}.`];
+  return text === "" ? [] : [`RunConfig: ${text}, unless the deployment says otherwise.`];
 }
 
 export function deadlineNote({ runConfig: { deadlineSeconds } }: Manifest): string[] {

@@ -16,6 +16,7 @@ import { gunzipSync } from "node:zlib";
 import { isGevulotError } from "gevulot-sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeFakeNanos, tinyProgram } from "../../../../test/fixtures/fakeNanos.ts";
+import { readImageResources } from "../../../../sdk/src/node/imageResources.ts";
 import samples from "../../../../test/vectors/nanos/samples.json" with { type: "json" };
 import { copyFromImage } from "../copyFromImage.ts";
 import { extractProgram } from "../extractProgram.ts";
@@ -173,13 +174,16 @@ test("what a manifest and a command line say goes in", async () => {
   expect(contents["/d/link"]).toBe("-> deep/f");
   const servers = Buffer.from("nameserver  1.1.1.1\nnameserver  ::1\n").toString("base64");
   expect(contents["/etc/resolv.conf"]).toBe(servers);
+  expect(await readImageResources(image.path)).toEqual({ memMib: 2_048, cpus: 4 });
+  expect((await stat(image.path)).size % 512).toBe(0);
+  expect((await verifyImage(image.path)).filter(({ problem }) => problem !== null)).toEqual([]);
   expect(await readImageDefaults(image.path)).toEqual({
     resources: { memMib: 2048, cpus: 4 },
     deadlineSeconds: 90,
   });
   expect(image.notes).toEqual([
     expect.stringMatching(/ends after 90 s/),
-    expect.stringMatching(/RunConfig: 2048 MiB, 4 CPUs, for `vm run`; give it with a deployment too/),
+    expect.stringMatching(/RunConfig: 2048 MiB, 4 CPUs, unless the deployment says otherwise/),
   ]);
 });
 
@@ -189,9 +193,12 @@ test("the manifest alone may name the program", async () => {
 });
 
 test("the same inputs make the same bytes", async () => {
-  const one = await build({ outputPath: join(root, "one/tiny.img") });
-  const two = await build({ outputPath: join(root, "two/tiny.img") });
+  const manifest = { RunConfig: { GPUs: 1 }, BaseVolumeSz: "20m" };
+  const one = await build({ manifest, outputPath: join(root, "one/tiny.img") });
+  const two = await build({ manifest, outputPath: join(root, "two/tiny.img") });
   expect(one.checksum).toBe(two.checksum);
+  expect(await readImageResources(one.path)).toEqual({ gpus: 1 });
+  expect(one.sizeBytes).toBe(20 * 2 ** 20);
   const other = await build({ outputPath: join(root, "three/tiny.img"), args: ["x"] });
   expect(other.checksum).not.toBe(one.checksum);
 });

@@ -3,6 +3,7 @@ import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:f
 import { basename, dirname, join, resolve } from "node:path";
 import { checksumFile } from "gevulot-sdk/node";
 import { requireFileTarget } from "../../requireFileTarget.ts";
+import { encodeRecord } from "../descriptor.ts";
 import { parseElf } from "../elf.ts";
 import { findLibraries, type Library } from "../elfLibraries.ts";
 import { type Manifest, parseManifest } from "../manifest.ts";
@@ -109,8 +110,10 @@ export async function buildNanosImage(options: BuildNanosImageOptions): Promise<
       const boot = await writeTfs(disk, at, { root: bootRoot, sizeBytes: BOOT_BYTES, signal });
       const rootAt = boot.offset + boot.length;
       const written = await writeTfs(disk, rootAt, { root: sorted(root), attributes, signal });
-      const sizeBytes = Math.max(rootAt + written.length, baseSize(manifest));
+      const record = resourcesRecord(manifest);
+      const sizeBytes = Math.max(rootAt + written.length + record.length, baseSize(manifest));
       await finish(disk, loader, [boot, { offset: rootAt, length: sizeBytes - rootAt }]);
+      await writeAt(disk, sizeBytes - record.length, record);
     } finally {
       await disk.close();
     }
@@ -201,6 +204,17 @@ async function findKlibs(
     (isThere ? found : missing).push(name);
   }
   return { found, missing };
+}
+
+/**
+ * RunConfig's resources once more, in the last sector of the root partition, which no file takes: who deploys the image finds
+ * them without reading its file system. Empty where it asks for nothing.
+ */
+function resourcesRecord({ runConfig: { resources } }: Manifest): Buffer {
+  if (Object.keys(resources).length === 0) return Buffer.alloc(0);
+  const sector = Buffer.alloc(SECTOR_BYTES);
+  encodeRecord({ resources }).copy(sector);
+  return sector;
 }
 
 function baseSize({ baseVolumeSize }: Manifest): number {

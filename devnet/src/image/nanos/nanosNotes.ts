@@ -15,7 +15,7 @@ export function nanosNotes(manifest: Manifest): ManifestNotes {
       ...(manifest.rebootOnExit
         ? ["RebootOnExit: a program that fails resets the machine; a node takes that for its failure."]
         : []),
-      ...resourceNote(manifest, "for `vm run`; give it with a deployment too"),
+      ...resourceNote(manifest),
     ],
   };
 }
