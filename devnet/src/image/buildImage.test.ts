@@ -295,6 +295,12 @@ describe("refuses", () => {
       /syntax\.mjs:1/,
     ],
     ["a wrong manifest", async () => manifest({ Klib: [] }), "MANIFEST_INVALID", /did you mean Klibs/],
+    [
+      "an Env name that its shell can't set",
+      async () => manifest({ Env: { "A-B": "1" } }),
+      "MANIFEST_INVALID",
+      /Env\.A-B.*no name of an environment variable/,
+    ],
     ["a file that is not there", async () => manifest({ Files: ["none"] }), "MANIFEST_FILE", /ENOENT/],
     ["an absolute file", async () => manifest({ Files: ["/etc/passwd"] }), "MANIFEST_FILE", /relative/],
     ["a file outside", async () => manifest({ Files: ["../x"] }), "MANIFEST_FILE", /outside/],

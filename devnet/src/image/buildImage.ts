@@ -9,7 +9,7 @@ import { ensureGuestKernel, type GuestKernel } from "./ensureGuestKernel.ts";
 import { type ExecProgram, readExecProgram } from "./execProgram.ts";
 import { createInitrd } from "./initrd.ts";
 import { loadKernelModules } from "./kernelModules.ts";
-import { type Manifest, parseManifest } from "./manifest.ts";
+import { type Manifest, parseManifest, requireShellNames } from "./manifest.ts";
 import { linuxNotes } from "./manifestNotes.ts";
 import { listProgramFiles } from "./programFiles.ts";
 import { type ProgramRequest, withOverrides } from "./programRequest.ts";
@@ -79,7 +79,8 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
   const exec = options.exec ? readExecProgram(options.exec) : manifest.exec;
   const { resources, deadlineSeconds } = manifest.runConfig;
   const { warnings, notes } = linuxNotes(manifest);
-  const files = await listProgramFiles(manifest, workingDir);
+  requireShellNames(manifest.env);
+  const { files, notes: fileNotes } = await listProgramFiles(manifest, workingDir);
   const outputPath = resolve(options.outputPath);
   await requireFileTarget(outputPath);
   await mkdir(dirname(outputPath), { recursive: true });
@@ -127,7 +128,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
       path: outputPath,
       checksum,
       warnings,
-      notes: [...notes, ...source.notes, ...(program.needsVsock ? [VSOCK_NOTE] : [])],
+      notes: [...notes, ...fileNotes, ...source.notes, ...(program.needsVsock ? [VSOCK_NOTE] : [])],
       files: files.map((file) => file.path),
       runtime: runtime.map((library) => library.path),
     };

@@ -144,7 +144,7 @@ describe("parseManifest", () => {
     ["Args as a text", { Args: "a" }, "Args", /expected array/],
     ["a NUL byte", { Args: ["a\0b"] }, "Args.0", /NUL/],
     ["Env of a number", { Env: { A: 1 } }, "Env.A", /expected string/],
-    ["an Env name with a dash", { Env: { "A-B": "1" } }, "Env.A-B", /no name of an environment variable/],
+    ["an Env name with =", { Env: { "A=B": "1" } }, "Env.A=B", /no name of an environment variable/],
     ["an empty Program", { Program: "" }, "Program", /empty/],
     ["Klibs as a text", { Klibs: "gpu_nvidia" }, "Klibs", /expected array/],
     ["a name server without an address", { NameServers: ["dns"] }, "NameServers.0", /addresses such as/],

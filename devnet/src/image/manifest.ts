@@ -45,8 +45,9 @@ export interface Manifest extends Mounts {
   readonly cloudConfig?: Readonly<Record<string, unknown>>;
 }
 
-/** What the guest's shell can set. */
+/** What the shell of a Linux guest can set. */
 export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const ANY_ENV_NAME = /^[^=\0]+$/;
 const MAX_ENTRIES = 10_000;
 const MAX_TEXT = 128 * 1024;
 const text = z
@@ -60,7 +61,7 @@ const anything = z.record(z.string(), z.unknown());
 const schema = z.strictObject({
   Program: text.min(1, "must not be empty").optional(),
   Args: texts,
-  Env: z.record(z.string().regex(ENV_NAME, "is no name of an environment variable"), text).default({}),
+  Env: z.record(z.string().regex(ANY_ENV_NAME, "is no name of an environment variable"), text).default({}),
   Files: texts,
   Dirs: texts,
   MapDirs: textMap,
@@ -127,6 +128,16 @@ export function parseManifest(json: unknown): Manifest {
       cloudConfig: manifest.CloudConfig,
     }),
   };
+}
+
+/**
+ * Nanos takes any name; a Linux guest's shell does not.
+ *
+ * @throws GevulotError `MANIFEST_INVALID`
+ */
+export function requireShellNames(env: Readonly<Record<string, string>>): void {
+  const name = Object.keys(env).find((one) => !ENV_NAME.test(one));
+  if (name !== undefined) throw invalid(`Env.${name}`, "is no name of an environment variable");
 }
 
 type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

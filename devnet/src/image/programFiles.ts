@@ -18,15 +18,41 @@ export interface ProgramFile {
 }
 
 const MAX_FILES = 100_000;
-const RESERVED = /^\/(\.gevulot|proc|sys|dev|tmp)(\/|$)/;
+/** Where the machine mounts file systems of its own. */
+const SYSTEM = /^\/(proc|sys|dev|tmp)(\/|$)/;
+/** Of the image itself, and of a devnet in that folder, with its keys. */
+const OURS = ".gevulot";
+
+export interface ProgramFiles {
+  readonly files: readonly ProgramFile[];
+  /** What was left out. */
+  readonly notes: readonly string[];
+}
+
+interface Listing {
+  /** Nanos mounts nothing of its own over an image's folders. */
+  readonly isLinux: boolean;
+  readonly files: ProgramFile[];
+  readonly leftOut: string[];
+}
 
 /**
  * What a manifest's Files, Dirs and MapDirs name, looked up under the working folder.
  *
  * @throws GevulotError `MANIFEST_FILE`, naming the entry.
  */
-export async function listProgramFiles(manifest: Manifest, workingDir: string): Promise<ProgramFile[]> {
+export async function listProgramFiles(
+  manifest: Manifest,
+  workingDir: string,
+  format: "linux" | "nanos" = "linux",
+): Promise<ProgramFiles> {
   const files: ProgramFile[] = [];
+  const listing: Listing = { isLinux: format === "linux", files, leftOut: [] };
+  const inImage = (key: string, path: string): string => {
+    const place = posix.resolve("/", path);
+    if (isReserved(listing, place)) throw wrong(key, path, `${place} is used by the system`);
+    return place;
+  };
   const find = (key: string, path: string) => lookUp(key, path, workingDir, manifest.targetRoot);
   for (const path of manifest.files) {
     const source = await find("Files", path);
@@ -39,14 +65,16 @@ export async function listProgramFiles(manifest: Manifest, workingDir: string): 
     if ((await kindOf("Dirs", path, source)) !== "directory") {
       throw wrong("Dirs", path, "it is no folder; name it in Files");
     }
-    await addTree(files, source, inImage("Dirs", path));
+    await addTree(listing, source, inImage("Dirs", path));
   }
   for (const [pattern, folder] of Object.entries(manifest.mapDirs)) {
     for (const source of await matching(pattern, find)) {
-      await addTree(files, source, posix.join(inImage("MapDirs", folder), basename(source)));
+      await addTree(listing, source, posix.join(inImage("MapDirs", folder), basename(source)));
     }
   }
-  return files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  const notes = listing.leftOut.map((path) => `${path} is left out: it is used by the system.`);
+  return { files, notes };
 }
 
 /** As ops: what the target root has comes first. */
@@ -61,10 +89,8 @@ async function lookUp(key: string, path: string, workingDir: string, targetRoot?
   return source;
 }
 
-function inImage(key: string, path: string): string {
-  const place = posix.resolve("/", path);
-  if (RESERVED.test(place)) throw wrong(key, path, `${place} is used by the system`);
-  return place;
+function isReserved({ isLinux }: Listing, place: string): boolean {
+  return place.split("/").includes(OURS) || (isLinux && SYSTEM.test(place));
 }
 
 async function kindOf(key: string, path: string, source: string): Promise<"file" | "directory"> {
@@ -76,7 +102,9 @@ async function kindOf(key: string, path: string, source: string): Promise<"file"
   throw wrong(key, path, `${source} is neither a file nor a folder`);
 }
 
-async function addTree(files: ProgramFile[], source: string, path: string): Promise<void> {
+async function addTree(listing: Listing, source: string, path: string): Promise<void> {
+  const { files, leftOut } = listing;
+  if (isReserved(listing, path)) return void leftOut.push(path);
   if (files.length >= MAX_FILES) throw wrong("Dirs", path, `there are more than ${MAX_FILES} files`);
   if (/\n/.test(path)) throw wrong("Dirs", path, "its name has a line break");
   const found = await lstat(source);
@@ -87,7 +115,7 @@ async function addTree(files: ProgramFile[], source: string, path: string): Prom
   } else if (found.isDirectory()) {
     files.push({ kind: "directory", source, path });
     for (const name of (await readdir(source)).sort())
-      await addTree(files, join(source, name), posix.join(path, name));
+      await addTree(listing, join(source, name), posix.join(path, name));
   } else if (found.isFile()) {
     files.push({ kind: "file", source, path });
   }

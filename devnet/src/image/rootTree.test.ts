@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { lstat, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ImageProgram } from "./descriptor.ts";
 import { ARGS_FILE, joinArgs, quoteForShell } from "./execProgram.ts";
-import { runFile } from "./rootTree.ts";
+import type { ProgramFile } from "./programFiles.ts";
+import { RUN_FILE, runFile, writeRootTree } from "./rootTree.ts";
 
 const program: ImageProgram = {
   kind: "elf",
@@ -80,4 +81,58 @@ test("Node.js gets the memory that there is, unless the manifest says how much",
   expect(Number(/^--max-old-space-size=(\d+)$/.exec(heap ?? "")?.[1])).toBeGreaterThan(64);
   const own = runFile({ ...js, env: { NODE_OPTIONS: "--max-old-space-size=100" } });
   expect(runBy(own).slice(6, 8)).toEqual(["/usr/bin/node", "/p.mjs"]);
+});
+
+describe("writeRootTree", () => {
+  async function inFolders(work: (root: string, outside: string) => Promise<void>): Promise<void> {
+    const folder = await mkdtemp(join(tmpdir(), "gevulot-root-"));
+    try {
+      await mkdir(join(folder, "root"));
+      await writeFile(join(folder, "outside"), "untouched");
+      await work(join(folder, "root"), join(folder, "outside"));
+      expect(await readFile(join(folder, "outside"), "utf8")).toBe("untouched");
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }
+  const tree = { program, programData: Buffer.from("own"), runtime: [], nodeFlags: [] };
+
+  test.each(["outside", "nowhere", "/bin/other"])(
+    "a link to %s at the program's place, or at a file of ours, is not followed",
+    async (leads) => {
+      await inFolders(async (root, outside) => {
+        const target = leads === "outside" ? outside : leads;
+        const source = `${outside}.link`;
+        await symlink(target, source);
+        const places = [program.path, RUN_FILE, "/etc/passwd"];
+        const files = places.map((path): ProgramFile => ({ kind: "link", source, path }));
+        await writeRootTree(root, { ...tree, files });
+        expect(await readFile(join(root, program.path), "utf8")).toBe("own");
+        expect((await lstat(join(root, RUN_FILE))).isFile()).toBe(true);
+      });
+    },
+  );
+
+  test("a folder at the program's place is named", async () => {
+    await inFolders(async (root) => {
+      const files: ProgramFile[] = [{ kind: "directory", source: root, path: program.path }];
+      const message = expect.stringMatching(/\/bin\/prover can't be put.*a folder of the image is there/);
+      await expect(writeRootTree(root, { ...tree, files })).rejects.toMatchObject({
+        code: "MANIFEST_FILE",
+        message,
+      });
+    });
+  });
+
+  test("links of a container where folders are wanted", async () => {
+    await inFolders(async (root, outside) => {
+      await mkdir(join(root, "var/roothome"), { recursive: true });
+      await symlink("var/roothome", join(root, "root"));
+      await symlink("/var/tmp", join(root, "tmp"));
+      await symlink(outside, join(root, "dev"));
+      await writeRootTree(root, { ...tree, programData: undefined, files: [] });
+      expect((await lstat(join(root, "root"))).isSymbolicLink()).toBe(true);
+      for (const name of ["tmp", "dev"]) expect((await lstat(join(root, name))).isDirectory()).toBe(true);
+    });
+  });
 });

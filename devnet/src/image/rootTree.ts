@@ -8,6 +8,7 @@ import { ARGS_FILE, ARGS_PLACE, quoteForShell as quote } from "./execProgram.ts"
 import { findGpuModules } from "./gpu/gpuModules.ts";
 import { DEFAULT_WORKSPACE } from "./manifestMounts.ts";
 import type { ProgramFile } from "./programFiles.ts";
+import { resolveInRoot } from "./rootedPath.ts";
 
 /** Node.js in every image that needs it. */
 export const NODE_PATH = "/usr/bin/node";
@@ -27,13 +28,16 @@ export interface RootTree {
   readonly nodeFlags: readonly string[];
 }
 
-const FOLDERS = ["/dev", "/etc", "/proc", "/root", "/sys", "/tmp"];
+/** Where the machine mounts file systems of its own: what is there, or where a link would lead, is not seen. */
+const MOUNT_POINTS = ["/dev", "/proc", "/sys", "/tmp"];
+const FOLDERS = ["/etc", "/root"];
 const SYSTEM_FILES: Readonly<Record<string, string>> = {
   "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
   "/etc/group": "root:x:0:\n",
   "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
   "/etc/hostname": "gevulot\n",
 };
+const TEXT_MODE = 0o644;
 /** The manifest's own come after these. HOME and PATH because Linux programs expect them. */
 const BASE_ENV: Readonly<Record<string, string>> = {
   USER: "root",
@@ -57,27 +61,26 @@ export async function writeRootTree(folder: string, tree: RootTree): Promise<voi
   const { program } = tree;
   const mountPoints = [program.workspace, ...(program.volumes ?? []).map(({ path }) => path)];
   const isOwnSystem = tree.programData === undefined;
-  for (const path of [...FOLDERS, ...mountPoints, ...(program.cwd === undefined ? [] : [program.cwd])])
+  for (const path of MOUNT_POINTS) {
+    if (isOwnSystem && (await isLink(join(folder, path)))) await rm(join(folder, path));
+    await makeFolder(folder, path);
+  }
+  for (const path of FOLDERS) if (!(await leadsToFolder(folder, path))) await makeFolder(folder, path);
+  for (const path of [...mountPoints, ...(program.cwd === undefined ? [] : [program.cwd])])
     await makeFolder(folder, path);
   for (const [path, text] of Object.entries(SYSTEM_FILES)) {
     if (!isOwnSystem || !(await lstat(join(folder, path)).catch(() => null)))
-      await writeText(folder, path, text);
+      await writeNew(folder, path, text, TEXT_MODE);
   }
   for (const { path, source } of tree.runtime) await copy(folder, source, path);
   for (const file of tree.files) await addFile(folder, file);
   if (tree.programData !== undefined) {
-    await makeFolder(folder, dirname(program.path));
-    await writeFile(join(folder, program.path), tree.programData);
-    await chmod(join(folder, program.path), 0o755);
+    await writeNew(folder, program.path, tree.programData, 0o755);
   }
-  await writeText(
-    folder,
-    FILE_LIST,
-    listOwnPaths(tree)
-      .map((path) => `${path.slice(1)}\n`)
-      .join(""),
-  );
-  await writeText(folder, RUN_FILE, runFile(program, tree.nodeFlags, await findGpuModules(folder)));
+  const paths = listOwnPaths(tree).map((path) => `${path.slice(1)}\n`);
+  await writeNew(folder, FILE_LIST, paths.join(""), TEXT_MODE);
+  const run = runFile(program, tree.nodeFlags, await findGpuModules(folder));
+  await writeNew(folder, RUN_FILE, run, TEXT_MODE);
 }
 
 /** What is inside a folder of the list is not listed. */
@@ -142,18 +145,45 @@ export function runFile(
 async function addFile(folder: string, file: ProgramFile): Promise<void> {
   if (file.kind === "directory") return makeFolder(folder, file.path);
   if (file.kind === "file") return copy(folder, file.source, file.path);
-  await makeFolder(folder, dirname(file.path));
-  await rm(join(folder, file.path), { force: true });
-  await symlink(await readlink(file.source), join(folder, file.path));
+  await symlink(await readlink(file.source), await clearPlace(folder, file.path));
 }
 
 async function copy(folder: string, source: string, path: string): Promise<void> {
-  await makeFolder(folder, dirname(path));
-  const target = join(folder, path);
-  await rm(target, { force: true });
-  await copyFile(source, target, constants.COPYFILE_FICLONE);
+  const target = await clearPlace(folder, path);
+  await copyFile(source, target, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
   const { mode } = await stat(source);
   await chmod(target, mode & 0o111 ? 0o755 : 0o644);
+}
+
+async function writeNew(
+  folder: string,
+  path: string,
+  data: string | Uint8Array,
+  mode: number,
+): Promise<void> {
+  const target = await clearPlace(folder, path);
+  await writeFile(target, data, { flag: "wx" });
+  await chmod(target, mode);
+}
+
+/** Makes room for a file: one that is there is replaced, and a link is not followed, wherever it leads. */
+async function clearPlace(folder: string, path: string): Promise<string> {
+  await makeFolder(folder, dirname(path));
+  const target = join(folder, path);
+  const found = await lstat(target).catch(() => null);
+  if (found?.isDirectory()) throw wrongKind(path, `a folder of the image is there; give it another name`);
+  if (found !== null) await rm(target);
+  return target;
+}
+
+async function isLink(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => null))?.isSymbolicLink() === true;
+}
+
+/** Also by links, within the root. */
+async function leadsToFolder(root: string, path: string): Promise<boolean> {
+  const found = await resolveInRoot(root, path);
+  return found !== null && (await lstat(found.source)).isDirectory();
 }
 
 async function makeFolder(folder: string, path: string): Promise<void> {
@@ -173,14 +203,11 @@ async function makeFolder(folder: string, path: string): Promise<void> {
 }
 
 function notAFolder(path: string, part: string): GevulotError {
-  const reason = `"${part}" in it is a file or a link of the image, and not a folder`;
+  return wrongKind(path, `"${part}" in it is a file or a link of the image, and not a folder`);
+}
+
+function wrongKind(path: string, reason: string): GevulotError {
   return new GevulotError("MANIFEST_FILE", `${path} can't be put into the image: ${reason}.`, {
     context: { key: "Files", path, reason },
   });
-}
-
-async function writeText(folder: string, path: string, text: string): Promise<void> {
-  await makeFolder(folder, dirname(path));
-  await writeFile(join(folder, path), text);
-  await chmod(join(folder, path), 0o644);
 }

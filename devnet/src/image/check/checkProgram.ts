@@ -85,7 +85,8 @@ async function ofProgram(options: CheckProgramOptions, scratch: string): Promise
   const own = await realpath(path);
   const runner = kind === "js" ? process.execPath : own;
   const libraries = await findLibraries(runner, { root: kind === "elf" ? manifest.targetRoot : undefined });
-  const files = await listProgramFiles(manifest, workingDir);
+  // Whichever its image will be: Nanos takes more.
+  const { files } = await listProgramFiles(manifest, workingDir, "nanos");
   const sources = await Promise.all(files.map((file) => realpath(file.source)));
   const known = new Set([
     own,

@@ -75,6 +75,15 @@ describe("a container's root", () => {
     expect(await readFile(at("app/x"), "utf8")).toBe("1");
   });
 
+  test("may have its working folder behind links", async () => {
+    const link: TarItem[] = [
+      { path: "srv/real/", mode: 0o755 },
+      { path: "app", type: "2", target: "/srv/real" },
+    ];
+    const { program } = await read(await save(makeDockerArchive(layers(link))));
+    expect(program.cwd).toBe("/srv/real");
+  });
+
   test("is what its layers make together", async () => {
     const long = `${"d".repeat(90)}/${"f".repeat(90)}`;
     const lower: TarItem[] = [

@@ -53,7 +53,9 @@ export async function readContainerProgram(options: ReadContainerOptions): Promi
   }
   const named = Object.entries(config.env).filter(([key]) => ENV_NAME.test(key));
   const env = { ...Object.fromEntries(named), ...manifest.env };
-  const cwd = manifest.cwd ?? config.workingDir;
+  const wanted = manifest.cwd ?? config.workingDir;
+  // The machine's init would follow links from its own root.
+  const cwd = wanted && ((await resolveInRoot(outputDir, wanted))?.path ?? wanted);
   const path = await findProgram(container, outputDir, name, env.PATH ?? DEFAULT_PATH, cwd ?? "/");
   await checkProgram(container, outputDir, path, options.signal);
   return {

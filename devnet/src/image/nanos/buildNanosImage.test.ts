@@ -122,6 +122,17 @@ test("its parts are where Nanos looks for them", async () => {
   ]);
 });
 
+test("the program's own file is at its place, whatever the manifest's files have there", async () => {
+  const folder = join(root, "behind-link");
+  await mkdir(folder);
+  await writeFile(join(folder, "real"), "other");
+  await symlink("../behind-link/real", join(folder, "tiny"));
+  const manifest = { MapDirs: { "behind-link/tiny": "/" }, Env: { "rust-log": "info" } };
+  const image = await build({ manifest });
+  expect(image.files).toContain("/tiny");
+  expect((await verifyImage(image.path)).map(({ problem }) => problem)).toEqual([null, null, null, null]);
+});
+
 test("what a manifest and a command line say goes in", async () => {
   await mkdir(join(root, "d/deep"), { recursive: true });
   await writeFile(join(root, "d/deep/f"), "x");

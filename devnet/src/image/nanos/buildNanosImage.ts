@@ -84,7 +84,7 @@ export async function buildNanosImage(options: BuildNanosImageOptions): Promise<
   const programPath = resolveProgram(options.program, manifest, workingDir);
   await checkProgram(programPath);
   const libraries = await findLibraries(programPath, { root: targetRoot, ...(signal ? { signal } : {}) });
-  const files = await listProgramFiles(manifest, workingDir);
+  const { files, notes: fileNotes } = await listProgramFiles(manifest, workingDir, "nanos");
   const place = placeInImage(programPath, "elf", manifest, workingDir);
   const outputPath = resolve(options.outputPath);
   await requireFileTarget(outputPath);
@@ -95,8 +95,10 @@ export async function buildNanosImage(options: BuildNanosImageOptions): Promise<
     imageName: options.imageName ?? basename(outputPath).split(".")[0] ?? "",
     nanosVersion: kernel.version,
   });
-  const root = await rootFolder(manifest, { kernel, libraries, place, programPath });
+  const root = await rootFolder(manifest, { kernel, libraries });
   for (const file of files) await putProgramFile(root, file);
+  // After the manifest's files: one of them, or a link, may have its name.
+  put(root, place, await hostFile(programPath));
 
   onProgress?.("writing the disk");
   await mkdir(dirname(outputPath), { recursive: true });
@@ -132,7 +134,7 @@ export async function buildNanosImage(options: BuildNanosImageOptions): Promise<
         ...warnings,
         ...klibs.missing.map((name) => `Klibs: ${join(kernel.klibDir, name)} is not there.`),
       ],
-      notes,
+      notes: [...notes, ...fileNotes],
       files: files.map((file) => file.path),
       libraries: libraries.map((library) => library.path),
     };
@@ -165,12 +167,7 @@ async function checkProgram(path: string): Promise<void> {
 
 async function rootFolder(
   manifest: Manifest,
-  parts: {
-    readonly kernel: KernelFiles;
-    readonly libraries: readonly Library[];
-    readonly place: string;
-    readonly programPath: string;
-  },
+  parts: { readonly kernel: KernelFiles; readonly libraries: readonly Library[] },
 ): Promise<TfsFolder> {
   const root = newFolder();
   const servers = manifest.nameServers.length > 0 ? manifest.nameServers : DEFAULT_NAME_SERVERS;
@@ -181,7 +178,6 @@ async function rootFolder(
   for (const path of [manifest.workspace, ...manifest.volumes.map((volume) => volume.path)]) {
     put(root, path, newFolder());
   }
-  put(root, parts.place, await hostFile(parts.programPath));
   return root;
 }
 
