@@ -62,9 +62,15 @@ export function createNodeClient(
         request,
         metadata,
         { deadline },
-        (error, answer) => (error ? reject(error) : resolve(answer as A)),
+        (error, answer) => {
+          // The node's signal lives on, and would keep the call and its request for as long.
+          signal?.removeEventListener("abort", cancel);
+          if (error) reject(error);
+          else resolve(answer as A);
+        },
       );
-      signal?.addEventListener("abort", () => call.cancel(), { once: true });
+      const cancel = (): void => call.cancel();
+      signal?.addEventListener("abort", cancel);
     });
   };
 
