@@ -1,11 +1,14 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { buildImage, type Devnet, startDevnet } from "gevulot-devnet";
 import { isGevulotError } from "gevulot-sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type CliResult, runCli } from "../fixtures/cli.ts";
+import { binPath, type CliResult, runCli } from "../fixtures/cli.ts";
 
 let dir = "";
 let volumes = "";
@@ -64,6 +67,27 @@ describe("vm run", () => {
     const third = await cli(...again, "--mounts", "scratch:/tmp/deep/er");
     expect(third.stdout).toContain("kept");
     expect((await cli("volume", "delete", "scratch")).code).toBe(0);
+  });
+
+  test("a console that nobody reads for a while costs nothing of the proof", async () => {
+    // They fit into the guest's pipe: the program has ended before anybody reads on.
+    const bytes = 60_000;
+    const text = `sleep 1000 & head -c ${bytes} /dev/zero | tr '\\0' x\n`;
+    const args = [...(await script("much.sh", text)), "--exec", "-o", "whole"];
+    const child = spawn(process.execPath, [binPath("gevulot-devnet"), ...args], {
+      cwd: dir,
+      env: { ...process.env, ...env() },
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const ended = once(child, "exit");
+    await once(child.stdout, "data");
+    child.stdout.resume();
+    child.kill("SIGSTOP");
+    await delay(12_000);
+    child.kill("SIGCONT");
+    expect(await ended).toEqual([0, null]);
+    const { Ok } = JSON.parse(await readFile(join(dir, "whole", "task_result.json"), "utf8"));
+    expect(Ok.data).toHaveLength(bytes);
   });
 
   test("a program with the shim: files in, result out", async () => {

@@ -20,6 +20,12 @@ export function volumeReadonly(name: string): GevulotError<"VOLUME_INVALID"> {
   );
 }
 
+export function volumeCutOff(name: string): GevulotError<"VOLUME_INVALID"> {
+  return volumeInvalid(
+    `The volume ${name} can't be read: the program that wrote to it last was stopped, and what it wrote may be there in part. Run one that mounts it to write, and ends by itself: gevulot-devnet vm run PROGRAM --mounts ${name}:/path. Or make the volume again.`,
+  );
+}
+
 export function volumeExists(name: string): GevulotError<"VOLUME_EXISTS"> {
   const message = `There is a volume ${name} already. Choose another name, or delete it: gevulot-devnet volume delete ${name}.`;
   return new GevulotError("VOLUME_EXISTS", message, { context: { name } });

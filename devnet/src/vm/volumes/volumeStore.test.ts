@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -178,4 +178,22 @@ test.each([
 
 test.each(["", "g", "-1g", "4k", "1e9", "999t", "40 g b", "0x10g"])("no size: %s", (text) => {
   expect(() => parseVolumeSize(text)).toThrow(/is no size of a volume/);
+});
+
+test("a volume whose writer was stopped is to be written first: a reader would miss what is in the journal", async () => {
+  const { path } = await store.create({ name: "cut", sizeBytes: 8 * 2 ** 20 });
+  // The superblock's incompatible features, as a guest has them that has mounted the volume to write.
+  const file = await open(path, "r+");
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 1_024 + 0x60);
+  await file.write(Buffer.of((buffer[0] as number) | 0x4), 0, 1, 1_024 + 0x60);
+  await file.close();
+  expect(await debugfs(path, "features")).toContain("needs_recovery");
+  const reading = { readonly: true, what: "a test" };
+  await expect(store.hold("cut", reading)).rejects.toMatchObject({
+    code: "VOLUME_INVALID",
+    message: expect.stringContaining("Run one that mounts it to write"),
+  });
+  expect(await store.holders("cut")).toEqual([]);
+  await using held = await store.hold("cut", { ...reading, readonly: false });
+  expect(held.format).toBe("linux");
 });

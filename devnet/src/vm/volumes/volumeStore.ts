@@ -7,7 +7,7 @@ import { VOLUME_LABEL } from "../../image/manifestMounts.ts";
 import { startOf } from "../../processTable.ts";
 import { removeTree } from "../../removeTree.ts";
 import { makeExt4Volume } from "./makeVolume.ts";
-import { volumeExists, volumeInvalid, volumeMissing, volumeReadonly } from "./volumeErrors.ts";
+import { volumeCutOff, volumeExists, volumeInvalid, volumeMissing, volumeReadonly } from "./volumeErrors.ts";
 import { holdVolume, readHolders, type VolumeHolder } from "./volumeHolds.ts";
 
 /** `linux` is ext4, `nanos` Nanos's own file system, TFS. */
@@ -79,6 +79,8 @@ const ENDING = ".img";
 const WRITABLE_ENDING = ".writable";
 const BLOCK_BYTES = 512;
 const EXT_MAGIC_AT = 1_080;
+/** The journal has what isn't in its place yet (RECOVER, one of the incompatible features). */
+const EXT_RECOVER = { at: 1_024 + 0x60, bit: 0x4 };
 const TFS_MAGIC = "NVMTFS";
 
 export function createVolumeStore({ folder }: { readonly folder: string }): VolumeStore {
@@ -111,6 +113,7 @@ export function createVolumeStore({ folder }: { readonly folder: string }): Volu
       stack.defer(() => file.close());
       const { size: sizeBytes } = await file.stat();
       const format = await formatOf(file, name);
+      if (isReadonly && format === "linux" && (await isCutOff(file))) throw volumeCutOff(name);
       const held = stack.move();
       return { file, format, sizeBytes, [Symbol.asyncDispose]: () => held[Symbol.asyncDispose]() };
     },
@@ -214,6 +217,12 @@ async function formatOf(file: FileHandle, name: string): Promise<VolumeFormat> {
   throw volumeInvalid(
     `The volume ${name} is damaged: it holds neither ext4 nor TFS. Delete it and make it again.`,
   );
+}
+
+/** Who wrote to it last was stopped. Its guest alone reads the journal, and only where it may write. */
+async function isCutOff(file: FileHandle): Promise<boolean> {
+  const { buffer } = await file.read(Buffer.alloc(4), 0, 4, EXT_RECOVER.at);
+  return (buffer.readUInt32LE() & EXT_RECOVER.bit) !== 0;
 }
 
 function exists(path: string): Promise<boolean> {
