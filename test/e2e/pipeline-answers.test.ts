@@ -4,10 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   createExistingNode,
   type ExistingNode,
-  GOOD_METHODS,
   type NodeAnswer,
   type NodeMethods,
 } from "../fixtures/pipeline/existingNode.ts";
+import { existingMethods } from "../fixtures/pipeline/existingWork.ts";
 import { createPipelineNet, type PipelineNet, type StageClient } from "../fixtures/pipeline/pipelineNet.ts";
 
 const STATUS = { SUCCESS: 0, SPLIT_ERROR: 5, PROVE_ERROR: 6, AGG_ERROR: 7, SNARK_ERROR: 8 };
@@ -80,14 +80,16 @@ const callsOf = (run: string) => calls.filter((call) => call.run === run).map(({
 
 beforeAll(async () => {
   net = await createPipelineNet();
-  const methods = Object.entries(GOOD_METHODS).map(([name, good]): [string, NodeMethods[string]] => [
-    name,
-    (request) => {
-      calls.push({ run: request.proof_id, method: name });
-      const wrong = WRONG[request.proof_id];
-      return wrong?.at === name ? wrong.answer : good(request);
-    },
-  ]);
+  const methods = Object.entries(existingMethods(join(net.dir, "stage"))).map(
+    ([name, good]): [string, NodeMethods[string]] => [
+      name,
+      (request) => {
+        calls.push({ run: request.proof_id, method: name });
+        const wrong = WRONG[request.proof_id];
+        return wrong?.at === name ? wrong.answer : good(request);
+      },
+    ],
+  );
   node = await createExistingNode(Object.fromEntries(methods));
   const limits = { max_attempts: 1, deadline_seconds: { agg: 1 } };
   const stage = await net.stage({ prover_addrs: [node.addr], ...limits });
@@ -103,7 +105,7 @@ describe("a node that is not ours", () => {
   it("does a run, beside others that it spoils", async () => {
     const end = await client.finished("good", END_MS);
     expect(end).toMatchObject({ status: STATUS.SUCCESS, total_steps: "7" });
-    expect(String(end.proof_with_public_inputs)).toBe("proof");
+    expect(String(end.proof_with_public_inputs)).toBe("wrap(final-agg(p0,p1))");
     expect(callsOf("good")).toEqual(["SplitElf", "Prove", "Prove", "Aggregate", "SnarkProof"]);
   });
 
@@ -118,13 +120,11 @@ describe("a node that is not ours", () => {
 
 describe("a node that is always BUSY", () => {
   it("leaves its work to another", async () => {
-    const busy = Object.keys(GOOD_METHODS).map((name): [string, NodeMethods[string]] => [
-      name,
-      () => said(3),
-    ]);
-    await using refusing = await createExistingNode(Object.fromEntries(busy));
-    await using willing = await createExistingNode(GOOD_METHODS);
     const url = { database_url: await net.postgres.createDatabase("busy"), base_dir: join(net.dir, "busy") };
+    const good = existingMethods(url.base_dir);
+    const busy = Object.keys(good).map((name): [string, NodeMethods[string]] => [name, () => said(3)]);
+    await using refusing = await createExistingNode(Object.fromEntries(busy));
+    await using willing = await createExistingNode(good);
     await using stage = await net.stage({ ...url, prover_addrs: [refusing.addr, willing.addr] });
     const other = net.client(stage.addr);
     const { proof_id: id } = await other.submit({ target_step: 1 });

@@ -1,13 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ChannelCredentials, Client, ServerCredentials } from "@grpc/grpc-js";
+import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { GRPC_OPTIONS } from "../../devnet/src/pipeline/wire/grpcLimits.ts";
-import type { WireTaskResponse } from "../../devnet/src/pipeline/wire/messages.ts";
-import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
-import { createExistingNode, GOOD_METHODS } from "../fixtures/pipeline/existingNode.ts";
+import { bincodeList } from "../../devnet/src/pipeline/stage/runInputs.ts";
+import { createExistingNode } from "../fixtures/pipeline/existingNode.ts";
+import { createExistingStage } from "../fixtures/pipeline/existingStage.ts";
+import { existingMethods } from "../fixtures/pipeline/existingWork.ts";
 import { createPipelineNet, type PipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
 import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
 
@@ -53,46 +52,88 @@ describe("how nodes and stage get at the data", () => {
     expect(await readFile(join(folder, "0_7", "extra"), "utf8")).toBe("block");
   });
 
-  it("our node does what an existing stage asks: paths alone, packed with gzip", async () => {
-    const base = join(net.dir, "theirs");
-    const own = { base_dir: `${base}/`, stage_addrs: [] };
-    const node = await net.prover("ours", "", own, createReadableProver());
-    const gzip = { ...GRPC_OPTIONS, "grpc.default_compression_algorithm": 2 };
-    const stage = net.closing(
-      new Client(`127.0.0.1:${node.port}`, ChannelCredentials.createInsecure(), gzip),
-    );
-    const call = (method: string, request: object) =>
-      new Promise<WireTaskResponse>((resolve, reject) => {
-        const { path, requestSerialize, responseDeserialize } = loadProtos().prover[method]!;
-        const whole = { proof_id: "run", computed_request_id: randomUUID(), ...request };
-        stage.makeUnaryRequest(path, requestSerialize, responseDeserialize, whole, (error, answer) =>
-          error ? reject(error) : resolve(answer as WireTaskResponse),
-        );
-      });
-    const run = join(base, "proof", "run");
-    const input = join(run, "input_stream", "public_input");
-    await mkdir(join(run, "input_stream"), { recursive: true });
-    await writeFile(join(run, "elf"), "an ELF");
-    await writeFile(input, '{"segments":2}');
-    const elf_path = join(run, "elf");
-    const split = await call("SplitElf", {
-      ...{ elf_path, base_dir: `${base}/`, seg_path: join(run, "segment"), seg_size: 65_536 },
-      ...{ public_input_path: input, output_path: join(run, "output_stream", "output_stream") },
+  it("our node works for an existing stage, which names the run's folder and sends paths alone", async () => {
+    // As it may stand in both configurations.
+    const base_dir = `${join(net.dir, "theirs")}/`;
+    const node = await net.prover("ours", "", { base_dir, stage_addrs: [] }, createReadableProver());
+    const stageOf = (version: "zkm" | "zkm2") =>
+      net.closing(createExistingStage(node.port, { baseDir: base_dir, version }));
+    const first = stageOf("zkm");
+    const given = { publicInput: '{"segments":3}', block: { input: "block" }, receiptInputs: ["r"] };
+    const one = await first.run(given);
+    expect(one.proof).toBe("wrap(final-agg(agg(p0+r,p1+r),p2+r))");
+    const read = (run: { readonly folder: string }, name: string) => readFile(join(run.folder, name), "utf8");
+    expect(await read(one, "segment/segments.txt")).toBe("3");
+    expect(await read(one, "output_stream/output_stream")).toBe("|block");
+    expect(await read(one, "wrap/public_values.json")).toBe('{"segments":3}');
+    const second = stageOf("zkm2");
+    const two = await second.run({ privateInput: bincodeList([Buffer.from("in")]), receiptInputs: ["r"] });
+    expect(two.proof).toBe("wrap(final-agg(agg(first(p0+r,key),leaf(p1+r,key)),deferred(d(r),key)))");
+    const alone = await second.run({
+      publicInput: "public",
+      privateInput: Buffer.from("in"),
+      singleNode: true,
     });
-    expect(split).toMatchObject({ result: { code: 0 }, total_steps: "7", total_segments: 2 });
-    expect(await readFile(join(run, "segment", "segments.txt"), "utf8")).toBe("2");
-    expect(await readFile(join(run, "vk.bin"), "utf8")).toBe("key");
-    const segment = (index: number) => join(run, "segment", String(index));
-    const proves = await Promise.all(
-      [0, 1].map((index) => call("Prove", { elf_path, segment: segment(index), index })),
-    );
-    const inputs = proves.map(({ output_receipt }) => ({ receipt_input: output_receipt }));
-    const { agg_receipt } = await call("Aggregate", { inputs, is_final: true });
-    expect(String(agg_receipt)).toBe("final-agg(p0,p1)");
-    const end = await call("SnarkProof", { agg_receipt, version: 0 });
-    expect(String(end.snark_proof_with_public_inputs)).toBe("wrap(final-agg(p0,p1))");
-    const outside = await call("Prove", { elf_path: "/etc/passwd", segment: segment(0) });
-    expect(outside.result).toMatchObject({ code: 1, message: expect.stringContaining("base_dir") });
+    expect(alone.proof).toBe("single(an ELF,public,in)");
+    const outside = { elf_path: "/etc/passwd", segment: join(one.folder, "segment", "0") };
+    const { result } = await first.call("Prove", { proof_id: "x", computed_request_id: "x", ...outside });
+    expect(result).toMatchObject({ code: 1, message: expect.stringContaining("base_dir") });
+  });
+
+  it("existing nodes of zkm find and leave all of a run with a block where they look for it", async () => {
+    const base = join(net.dir, "first");
+    await using node = await createExistingNode(existingMethods(base));
+    await using stage = await startStage("first", {
+      prover_addrs: [node.addr],
+      base_dir: `${base}/`,
+      fileserver_url: "http://proofs",
+    });
+    const client = net.client(stage.addr);
+    const { proof_id: id } = await client.submit({
+      block_no: "7",
+      block_data: [{ file_name: "input", file_content: Buffer.from("block") }],
+      public_input_stream: Buffer.from("public"),
+      private_input_stream: Buffer.from("private"),
+      receipt_inputs: [Buffer.from("r")],
+      receipts: [Buffer.from("not read")],
+    });
+    const end = await client.finished(id!);
+    expect(end).toMatchObject({ status: SUCCESS, error_message: "" });
+    expect(String(end.proof_with_public_inputs)).toBe("wrap(final-agg(p0+r,p1+r))");
+    expect(String(end.output_stream)).toBe("an ELF|public|private|r|block");
+    expect(end.stark_proof_url).toBe(`http://proofs/${id}/wrap/proof_with_public_inputs.json`);
+  });
+
+  it("existing nodes of zkm2 do so too: with proofs of other runs, alone, and from a receipt without an ELF", async () => {
+    const base = join(net.dir, "second");
+    await using node = await createExistingNode(existingMethods(base, "zkm2"));
+    const listed = { prover_version: "zkm2" as const, prover_addrs: [node.addr] };
+    await using stage = await startStage("second", { ...listed, fileserver_addr: "127.0.0.1:0" });
+    const client = net.client(stage.addr);
+    const run = async (request: object) => {
+      const { proof_id: id, error_message: refused } = await client.submit(request);
+      expect(refused).toBe("");
+      const end = await client.finished(id!);
+      expect(end).toMatchObject({ status: SUCCESS, error_message: "" });
+      const values = await fetch(`http://127.0.0.1:${stage.filePort}/${id}/wrap/public_values.bin`);
+      return { proof: String(end.proof_with_public_inputs), values: await values.text(), is: values.status };
+    };
+    const private_input_stream = bincodeList([Buffer.from("a"), Buffer.from("b")]);
+    const receipt_inputs = [Buffer.from("r"), Buffer.from("s")];
+    const given = { private_input_stream, receipt_inputs };
+    const key = "key of an ELF";
+    const deferred = `agg(deferred(d(r),${key}),deferred(d(s),${key}))`;
+    expect(await run(given)).toEqual({
+      proof: `wrap(final-agg(agg(first(p0,${key}),leaf(p1,${key})),${deferred}))`,
+      ...{ values: "a|b", is: 200 },
+    });
+    const all = "an ELF|a|b|r|s";
+    expect(await run({ ...given, single_node: true })).toMatchObject({
+      proof: `single(${all})`,
+      values: all,
+    });
+    const wrapped = { from_step: 3, receipt_inputs, elf_data: Buffer.alloc(0) };
+    expect(await run(wrapped)).toEqual({ proof: "given-wrap(r)", values: "", is: 200 });
   });
 
   it("messages beyond the 4 MiB that a gRPC server takes unless told otherwise", async () => {
@@ -117,7 +158,9 @@ describe("how nodes and stage get at the data", () => {
       [tls.ca_cert_path, tls.key_path, tls.cert_path].map((path) => readFile(path)),
     );
     const secure = ServerCredentials.createSsl(ca!, [{ private_key: key!, cert_chain: cert! }], true);
-    await using node = await createExistingNode(GOOD_METHODS, { credentials: secure });
+    await using node = await createExistingNode(existingMethods(join(net.dir, "tls")), {
+      credentials: secure,
+    });
     await using stage = await startStage("tls", { ...tls, prover_addrs: [node.addr] });
     const client = net.client(stage.addr, ChannelCredentials.createSsl(ca!, key!, cert!));
     const { proof_id: id } = await client.submit();

@@ -3,7 +3,8 @@ import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createNodePool, type NodePoolOptions } from "../../devnet/src/pipeline/nodes/nodePool.ts";
 import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
-import { createExistingNode, GOOD_METHODS } from "../fixtures/pipeline/existingNode.ts";
+import { createExistingNode } from "../fixtures/pipeline/existingNode.ts";
+import { existingMethods } from "../fixtures/pipeline/existingWork.ts";
 import { createPipelineNet, type PipelineNet, quiet } from "../fixtures/pipeline/pipelineNet.ts";
 import { freePort } from "../fixtures/pipeline/pipelineProcesses.ts";
 import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
@@ -100,14 +101,14 @@ describe("which nodes get work", () => {
 
   it("a listed node that is down gets its work when it is there", async () => {
     const port = await freePort();
-    const { stage } = await stageOf("late", { prover_addrs: [`127.0.0.1:${port}`] });
+    const { own, stage } = await stageOf("late", { prover_addrs: [`127.0.0.1:${port}`] });
     const client = net.client(stage.addr);
     const { proof_id: id } = await client.submit(TWO);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     const status = {
       GetStatus: () => ({ status: 3, prover_id: "late", number_of_cores: "4", total_memory: "1" }),
     };
-    await using _node = await createExistingNode({ ...GOOD_METHODS, ...status }, { port });
+    await using _node = await createExistingNode({ ...existingMethods(own.base_dir), ...status }, { port });
     expect(await client.finished(id!, 60_000)).toMatchObject({ status: SUCCESS });
   });
 });

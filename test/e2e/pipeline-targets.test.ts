@@ -95,14 +95,16 @@ describe("where a run begins and ends", () => {
   });
 
   it("zkm: receipts of other runs reach each prove", async () => {
-    const { proof } = await runTo({ ...work(2), receipts: [bytes("r"), bytes("s")] });
+    const { proof } = await runTo({ ...work(2), receipt_inputs: [bytes("r"), bytes("s")] });
     expect(proof).toBe("wrap(final-agg(p0+r+s,p1+r+s))");
   });
 
-  it("zkm2: each segment and each receipt of another run is made a leaf with the key of the split", async () => {
-    const { end, proof } = await runTo({ ...work(3), receipts: [bytes("r")] }, second);
+  it("zkm2: each segment, and what the split leaves of other runs, is made a leaf with the key of the split", async () => {
+    const { end, proof } = await runTo({ ...work(3), receipt_inputs: [bytes("r")] }, second);
     expect(end).toMatchObject({ status: SUCCESS, step: STEP.Snark });
-    expect(proof).toBe("wrap(final-agg(agg(first(p0,key),leaf(p1,key)),agg(leaf(p2,key),deferred(r,key))))");
+    expect(proof).toBe(
+      "wrap(final-agg(agg(first(p0,key),leaf(p1,key)),agg(leaf(p2,key),deferred(d(r),key))))",
+    );
   });
 
   it("zkm2: a lone leaf is the final one", async () => {

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import type { ProverVersion } from "./plan/planTasks.ts";
 
-/** Where a run's data lies in a base folder: the existing service's layout, which its prover nodes read and write. */
+/** Where a run's data lies: the existing service's layout, which its prover nodes read and write. */
 export interface RunFolder {
+  /** What requests call `base_dir`. */
   readonly root: string;
   /** Files of the block; in a run without a block number, of block 0. */
   readonly block: string;
@@ -27,13 +28,16 @@ export interface RunFolder {
 const FIRST_DEFERRED = 65_536;
 
 /** @param proofId a single file name: see `isFileName` in admit/refusal.ts */
-export function runFolder(baseDir: string, proofId: string, blockNo: bigint | undefined): RunFolder {
-  const root = join(baseDir, "proof", proofId);
+export function runRoot(baseDir: string, proofId: string): string {
+  return join(baseDir, "proof", proofId);
+}
+
+export function runFolder(root: string, blockNo: bigint | string | undefined): RunFolder {
   const input = join(root, "input_stream");
   const segments = join(root, "segment");
   return {
     root,
-    block: join(root, `0_${blockNo ?? 0n}`),
+    block: join(root, `0_${blockNo ?? 0}`),
     publicInput: join(input, "public_input"),
     privateInput: join(input, "private_input"),
     receiptInputs: join(input, "receipt_inputs"),
@@ -47,8 +51,13 @@ export function runFolder(baseDir: string, proofId: string, blockNo: bigint | un
     verifyingKey: join(root, "vk.bin"),
     publicValues: (version) => join(root, "wrap", `public_values.${version === "zkm" ? "json" : "bin"}`),
     segment: (index) => join(segments, String(index)),
-    deferredProof: (index) => join(segments, `deferred_proof_${FIRST_DEFERRED + index}`),
+    deferredProof: (index) => join(segments, deferredProofName(index)),
   };
+}
+
+/** Of a file in the folder of segments. */
+export function deferredProofName(index: number): string {
+  return `deferred_proof_${FIRST_DEFERRED + index}`;
 }
 
 /** ELFs are kept by their SHA-256, for requests that name one by its id. */

@@ -61,7 +61,8 @@ async function refusalOfWork(
   const { fromStep = STEP.Init, targetStep = STEP.Snark } = request;
   if (!FROM_STEPS.includes(fromStep)) return "invalid FromStep, only Support Init and Agg";
   if (!TARGET_STEPS.includes(targetStep)) return "invalid TargetStep, only Support Split, Agg and Snark";
-  if (request.elfData.length === 0) {
+  // The wrap alone needs no program.
+  if (fromStep === STEP.Init && request.elfData.length === 0) {
     if (!request.elfId) return "elf_data or elf_id should not be empty";
     if (!(await deps.hasElf(request.elfId))) return "elf_id not found";
   }
@@ -71,8 +72,8 @@ async function refusalOfWork(
 }
 
 /** ELFs are kept by their SHA-256: no other name for one that came with the request. */
-function refusalOfElfId({ elfData, elfId }: ProofRequest): string | null {
-  if (elfData.length === 0 || !elfId) return null;
+function refusalOfElfId({ elfData, elfId, fromStep }: ProofRequest): string | null {
+  if (elfData.length === 0 || !elfId || fromStep === STEP.Agg) return null;
   const hash = createHash("sha256").update(elfData).digest("hex");
   return elfId === hash ? null : "elf_id is not the SHA-256 of elf_data: give one of them";
 }

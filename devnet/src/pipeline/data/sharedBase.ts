@@ -26,10 +26,11 @@ const LOOK_EVERY_MS = 200;
 
 /** One that all see as a folder. */
 export async function createDiskBase(baseDir: string): Promise<SharedBase> {
-  await mkdir(baseDir, { recursive: true });
-  const inside = resolve(baseDir) + sep;
+  const dir = resolve(baseDir);
+  await mkdir(dir, { recursive: true });
+  const inside = dir + sep;
   return {
-    dir: baseDir,
+    dir,
     lookEveryMs: LOOK_EVERY_MS,
     wirePath: (path) => path,
     localPath: (path) => (resolve(path).startsWith(inside) ? path : null),

@@ -6,7 +6,7 @@ export type ProverVersion = "zkm" | "zkm2";
 /** Where a run ends. */
 export type Target = "split" | "prove" | "agg" | "snark";
 
-/** What decides a run's tasks, and does not change while it runs. */
+/** What decides a run's tasks. Nothing of it changes while it runs, but for what the end of its split tells. */
 export interface RunShape {
   readonly version: ProverVersion;
   readonly target: Target;
@@ -14,7 +14,7 @@ export interface RunShape {
   readonly fromAgg: boolean;
   /** One call to one node does it all. */
   readonly singleNode: boolean;
-  /** Proofs of other runs that are aggregated too; each is a leaf behind the segments' (zkm2). */
+  /** What the split left of proofs of other runs; each is a leaf behind the segments' (zkm2). 0 until it is done. */
   readonly deferredProofs: number;
   /** A program of the operator's checks the result before the run counts as done. */
   readonly verifies: boolean;

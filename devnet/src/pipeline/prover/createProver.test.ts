@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -64,14 +64,15 @@ describe("a node that shares the stage's base folder", () => {
 
   it("leaves a split's files where the existing service's nodes do", async () => {
     const call = await startNode(async (_step, { output }) => {
-      for (const name of ["output_stream", "public_values", "vk", "segments/0"])
+      await mkdir(join(output, "deferred"));
+      for (const name of ["output_stream", "public_values", "vk", "segments/0", "deferred/1"])
         await writeFile(join(output, name), `the ${name}`);
       await writeFile(join(output, "total_steps"), "9");
     });
     await mkdir(run(), { recursive: true });
     await writeFile(join(run(), "elf"), "");
     const paths = {
-      base_dir: join(dir, "base"),
+      base_dir: run(),
       elf_path: join(run(), "elf"),
       seg_path: join(run(), "segment"),
       output_path: join(run(), "output_stream", "output_stream"),
@@ -83,9 +84,15 @@ describe("a node that shares the stage's base folder", () => {
       "wrap/public_values.bin": "the public_values",
       "vk.bin": "the vk",
       "segment/0": "the segments/0",
+      "segment/deferred_proof_65537": "the deferred/1",
       "segment/segments.txt": "1",
     }))
       expect(await readFile(join(run(), path), "utf8")).toBe(text);
+    // Stages of zkm2 want no output_stream.
+    await rm(join(run(), "output_stream"), { recursive: true });
+    const second = { ...paths, computed_request_id: "second", output_path: "" };
+    expect(await call("SplitElf", second)).toMatchObject({ result: OK });
+    await expect(stat(join(run(), "output_stream"))).rejects.toThrow("ENOENT");
   });
 
   it("waits for a segment that is not seen yet, and keeps it from the step that writes into it", async () => {

@@ -1,8 +1,9 @@
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { StepConfig, StepName } from "../config.ts";
 import type { DataClient } from "../data/dataClient.ts";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
+import { deferredProofName } from "../runFolder.ts";
 import { createStepFolder, type StepFolder } from "../steps/stepFolder.ts";
 import type { StepKeys } from "../steps/stepKeys.ts";
 import type { StepRunner } from "../steps/stepRunner.ts";
@@ -99,7 +100,8 @@ async function split(
     throw error;
   }
   const total = await sender.finish();
-  for (const [file, paths] of Object.entries(splitFiles(request))) {
+  const others = { ...splitFiles(request), ...(await deferredFiles(request, folder)) };
+  for (const [file, paths] of Object.entries(others)) {
     const path = join(folder.output, file);
     if (!(await isThere(path))) continue;
     if (!(await stat(path)).isFile()) throw new Error(`out/${file} is no file: write it as one`);
@@ -109,11 +111,23 @@ async function split(
   return { total_steps: await readCount(folder, "total_steps"), total_segments: total };
 }
 
-/** Where a split's other files lie in a base folder. A request doesn't say which of the two values the stage reads. */
-function splitFiles(request: StepRequest): Record<string, string[]> {
-  const root = `${request.base_dir}/proof/${request.proof_id}`;
+/** Proofs of other runs, ready to be made leaves: `out/deferred/0`, … */
+async function deferredFiles(request: StepRequest, folder: StepFolder): Promise<Record<string, string[]>> {
+  const names = await readdir(join(folder.output, "deferred")).catch(() => []);
+  const numbers = names.filter((name) => /^\d{1,5}$/.test(name));
+  return Object.fromEntries(
+    numbers.map((name) => [`deferred/${name}`, [`${request.seg_path}/${deferredProofName(Number(name))}`]]),
+  );
+}
+
+/**
+ * Where a split's other files lie in the run's folder, which is what requests call `base_dir`. A request doesn't say which of
+ * the two values the stage reads.
+ */
+function splitFiles({ base_dir: root, output_path: output }: StepRequest): Record<string, string[]> {
   return {
-    output_stream: [String(request.output_path)],
+    // Existing stages of zkm2 want none.
+    output_stream: output === "" ? [] : [String(output)],
     public_values: [`${root}/wrap/public_values.json`, `${root}/wrap/public_values.bin`],
     vk: [`${root}/vk.bin`],
   };
@@ -148,13 +162,13 @@ async function placeInputs(
   if (method === "SplitElf") await named("public_input_path", "public_input");
   else {
     // The contract's request does not name it; where it lies is the contract's too.
-    const inputs = `${request.base_dir}/proof/${request.proof_id}/input_stream`;
+    const inputs = `${request.base_dir}/input_stream`;
     const path = (await files.below(inputs)).find((file) => basename(file) === "public_input");
     if (path) await files.place(path, join(folder.input, "public_input"));
   }
   await named("private_input_path", "private_input");
   await named("receipt_inputs_path", "receipt_inputs");
-  const block = `${request.base_dir}/proof/${request.proof_id}/0_${request.block_no ?? 0}`;
+  const block = `${request.base_dir}/0_${request.block_no ?? 0}`;
   for (const path of await files.below(block))
     await files.place(path, join(folder.input, "block", basename(path)));
 }

@@ -6,7 +6,7 @@ import { createRounds } from "../../rounds.ts";
 import type { Database } from "../../store/database.ts";
 import { isFileName } from "../admit/fileName.ts";
 import { listBlobs, removeUnfinished } from "../data/oldBlobs.ts";
-import { elfPath, runFolder } from "../runFolder.ts";
+import { elfPath, runRoot } from "../runFolder.ts";
 import { isProgramUsed, lockOldRun, removeRun, unusedBlobs } from "../store/oldRuns.ts";
 
 export interface RetentionDeps {
@@ -78,9 +78,10 @@ async function removeOldRun(
   return database.transaction(async (client) => {
     const run = await lockOldRun(client, days);
     if (!run) return false;
-    if (isFileName(run.id)) await removeTree(runFolder(baseDir, run.id, undefined).root);
+    if (isFileName(run.id)) await removeTree(runRoot(baseDir, run.id));
     await removeRun(client, run.id);
-    const isElfUsed = await isProgramUsed(client, run.programId);
+    // A run that begins with the wrap has none.
+    const isElfUsed = run.programId === "" || (await isProgramUsed(client, run.programId));
     if (!isElfUsed) await removeUnused(elfPath(baseDir, run.programId), unusedSinceMs);
     return true;
   });

@@ -180,7 +180,7 @@ async function submit(
   const { body } = parsed;
   const missing = await missingBlobs(deps.blobs, body);
   if (missing.length > 0) return { status: 409, json: { error: "put these blobs first", missing } };
-  const request = await toProofRequest(deps.blobs, body);
+  const request = await toProofRequest(deps.blobs, body, options.version);
   const reason =
     refusalOfSegSize(request, options.version) ??
     (await refusalOfContent(request, { hasElf: async () => true }));

@@ -27,13 +27,15 @@ import {
 } from "../store/tasks.ts";
 import { createBatches } from "./batchByKey.ts";
 import { type Publish, publishResult } from "./runResult.ts";
-import { addUnknown, dropSegments, grow, hasSegments } from "./runSegments.ts";
+import { addUnknown, dropSegments, endSplit, hasSegments } from "./runSegments.ts";
 import { blame, endRun, type SetbackOptions, setBack } from "./runSetback.ts";
 
 /** What a finished task brings. */
 export interface TaskOutput extends Blob {
   /** Of a split: how many it made. */
   readonly segments?: number;
+  /** Of a split for zkm2: SHA-256 of the deferred proofs that it left. */
+  readonly deferred?: readonly string[] | undefined;
   /** Of a split, and of a run that one node does. */
   readonly totalSteps?: bigint;
 }
@@ -213,9 +215,9 @@ async function finishTasks(
   if (run.step < step) await setStep(client, run.id, step);
   for (const { output } of fresh) {
     if (output.totalSteps === undefined) continue;
-    const { segments: total, totalSteps } = output;
-    if (total === undefined) await setSegments(client, run.id, run.segments, totalSteps);
-    else await grow(client, run, { known: total, total }, totalSteps, new Map());
+    const { segments, totalSteps, deferred } = output;
+    if (segments === undefined) await setSegments(client, run.id, run.segments, totalSteps);
+    else await endSplit(client, run, { segments, totalSteps, deferred });
   }
   const keys = fresh.map(({ task }) => task.planned.key);
   if (await readyTasks(client, run.id, { takes: keys })) return false;

@@ -1,13 +1,17 @@
 import { createHash } from "node:crypto";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type ProofRequest, STEP } from "../admit/proofRequest.ts";
 import type { BlobStore } from "../data/blobStore.ts";
+import type { SharedBase } from "../data/sharedBase.ts";
 import type { ProverVersion, RunShape, Target } from "../plan/planTasks.ts";
-import { elfPath, runFolder } from "../runFolder.ts";
+import { elfPath, runFolder, runRoot } from "../runFolder.ts";
 import type { RunContext } from "../store/runs.ts";
+import { folderOf } from "./taskRequest.ts";
 
 const U64_BYTES = 8;
+/** The wrap alone needs none. */
+const NO_PROGRAM = { program_id: "", elf_path: "" };
 
 /** Keeps a request's data by its SHA-256, and says where {@link placeInputs} puts it. */
 export async function storeInputs(
@@ -15,35 +19,34 @@ export async function storeInputs(
   request: ProofRequest,
 ): Promise<RunContext> {
   const { blobs, baseDir } = deps;
-  const folder = runFolder(baseDir, request.proofId, request.blockNo);
+  const folder = runFolder(runRoot(baseDir, request.proofId), request.blockNo);
   const files: Record<string, string> = {};
   const store = async (path: string, data: Uint8Array): Promise<string> => {
     files[path] = (await blobs.put(data)).hash;
     return path;
   };
-  const isNew = request.elfData.length > 0;
-  // Admission found the ELF that it names.
-  const programId = isNew ? sha256(request.elfData) : request.elfId!;
-  const elf = elfPath(baseDir, programId);
-  if (isNew) await store(elf, request.elfData);
-  else files[elf] = (await blobs.putFile(elf)).hash;
+  const storeElf = async (): Promise<typeof NO_PROGRAM> => {
+    const isNew = request.elfData.length > 0;
+    // Admission found the ELF that it names.
+    const programId = isNew ? sha256(request.elfData) : request.elfId!;
+    const elf = elfPath(baseDir, programId);
+    if (isNew) await store(elf, request.elfData);
+    else files[elf] = (await blobs.putFile(elf)).hash;
+    return { program_id: programId, elf_path: elf };
+  };
+  const program = request.fromStep === STEP.Agg ? NO_PROGRAM : await storeElf();
   for (const { fileName, fileContent } of request.blockData)
     await store(`${folder.block}/${fileName}`, fileContent);
   const storeUnlessEmpty = async (path: string, data: Uint8Array): Promise<string> =>
     data.length === 0 ? "" : store(path, data);
-  const privateInput =
-    deps.version === "zkm2" && request.privateInput.length > 0
-      ? bincodeList([request.privateInput])
-      : request.privateInput;
   const list = (items: readonly Uint8Array[]) => (items.length === 0 ? new Uint8Array() : bincodeList(items));
   return {
     proof_id: request.proofId,
-    program_id: programId,
-    base_dir: baseDir,
-    elf_path: elf,
+    ...program,
+    base_dir: folder.root,
     seg_path: folder.segments,
     public_input_path: await storeUnlessEmpty(folder.publicInput, request.publicInput),
-    private_input_path: await storeUnlessEmpty(folder.privateInput, privateInput),
+    private_input_path: await storeUnlessEmpty(folder.privateInput, request.privateInput),
     output_stream_path: folder.outputStream,
     receipt_inputs_path: await storeUnlessEmpty(folder.receiptInputs, list(request.receiptInputs)),
     receipts_path: await storeUnlessEmpty(folder.receipts, list(request.receipts)),
@@ -59,11 +62,21 @@ export async function storeInputs(
   };
 }
 
-/** Puts a run's data where the existing service's nodes look for it. */
-export async function placeInputs(blobs: BlobStore, context: RunContext): Promise<void> {
-  await mkdir(context.seg_path, { recursive: true });
-  await mkdir(dirname(context.output_stream_path), { recursive: true });
+/** Puts a run's data where the existing service's nodes look for it, and makes the folders in which they write. */
+export async function placeInputs(
+  { blobs, base }: { readonly blobs: BlobStore; readonly base: SharedBase },
+  context: RunContext,
+): Promise<void> {
+  const folder = folderOf({ context });
+  const publicValues = folder.publicValues(context.version === "ZKM" ? "zkm" : "zkm2");
+  const written = [folder.publicInput, folder.outputStream, publicValues, folder.snarkProof].map(dirname);
+  for (const path of [folder.block, folder.segments, folder.receiptFolder, ...written])
+    await mkdir(path, { recursive: true });
   for (const [path, hash] of Object.entries(context.files)) await blobs.place(hash, path);
+  if (context.from_step !== "Agg") return;
+  // Clients fetch them all the same. A file of its own: nodes write into it.
+  await writeFile(publicValues, "");
+  await base.publish(publicValues);
 }
 
 /** The graph that a request asks for. */
@@ -81,7 +94,7 @@ export function shapeOf(request: ProofRequest, version: ProverVersion, verifies:
     target,
     fromAgg,
     singleNode: request.singleNode,
-    deferredProofs: version === "zkm2" ? request.receipts.length : 0,
+    deferredProofs: 0,
     verifies: verifies && (target === "agg" || target === "snark"),
   };
 }
@@ -101,7 +114,7 @@ export function requestHash(request: ProofRequest): string {
 }
 
 /** bincode of a list of byte strings: u64 LE count, then each with its u64 LE length. */
-function bincodeList(items: readonly Uint8Array[]): Uint8Array {
+export function bincodeList(items: readonly Uint8Array[]): Buffer {
   const u64 = (value: number) => {
     const bytes = Buffer.alloc(U64_BYTES);
     bytes.writeBigUInt64LE(BigInt(value));

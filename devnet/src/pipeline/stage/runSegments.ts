@@ -2,7 +2,7 @@ import type { Queryable } from "../../store/database.ts";
 import { addedTasks, type SegmentCount } from "../plan/planTasks.ts";
 import type { TaskQueue } from "../schedule/taskQueue.ts";
 import { type PipelineRun, setSegments } from "../store/runs.ts";
-import { readSegmentHashes, removeBehindSplit } from "../store/splits.ts";
+import { readSegmentHashes, removeBehindSplit, setDeferredProofs } from "../store/splits.ts";
 import { insertTasks } from "../store/tasks.ts";
 
 /**
@@ -24,7 +24,7 @@ export async function addUnknown(
 }
 
 /** Adds the tasks that the newly known segments make certain. */
-export async function grow(
+async function grow(
   client: Queryable,
   run: PipelineRun,
   segments: SegmentCount,
@@ -33,6 +33,27 @@ export async function grow(
 ): Promise<void> {
   await setSegments(client, run.id, segments, totalSteps);
   await insertTasks(client, run.id, addedTasks(run.shape, run.segments, segments), inputs);
+}
+
+/** What a finished split brings. */
+export interface SplitEnd {
+  readonly segments: number;
+  readonly totalSteps: bigint;
+  /** SHA-256 of the deferred proofs that it left; undefined where they are no part of the run, or known before. */
+  readonly deferred?: readonly string[] | undefined;
+}
+
+/** All segments are known: adds the tasks that were not certain before. */
+export async function endSplit(
+  client: Queryable,
+  run: PipelineRun,
+  { segments: total, totalSteps, deferred }: SplitEnd,
+): Promise<void> {
+  if (!deferred) return grow(client, run, { known: total, total }, totalSteps, new Map());
+  await setDeferredProofs(client, run.id, deferred.length);
+  const shape = { ...run.shape, deferredProofs: deferred.length };
+  const inputs = new Map(deferred.map((hash, index) => [`leaf/${total + index}`, hash]));
+  await grow(client, { ...run, shape }, { known: total, total }, totalSteps, inputs);
 }
 
 /** Whether a run's segments are these, by number. */

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { BlobStore } from "../data/blobStore.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
@@ -7,7 +8,7 @@ import type { PipelineTask } from "../store/tasks.ts";
 import type { WireTaskResponse } from "../wire/messages.ts";
 import type { RunDriver } from "./runDriver.ts";
 import type { TaskEnd } from "./taskCaller.ts";
-import { folderOf } from "./taskRequest.ts";
+import { folderOf, isOfEarlierRelease } from "./taskRequest.ts";
 
 /** A running split. */
 export interface Collecting {
@@ -22,7 +23,7 @@ export interface SegmentCollector {
   expects(taskId: string): boolean;
   /** A node sent a segment of its split. Throws where no such split runs here. */
   receive(taskId: string, index: number, hash: string): Promise<void>;
-  /** A node sent another file of its split: output_stream, public_values or vk. */
+  /** A node sent another file of its split: output_stream, public_values, vk or deferred/0, deferred/1, … */
   receiveFile(taskId: string, name: string, hash: string): Promise<void>;
 }
 
@@ -39,6 +40,9 @@ interface Split {
 
 const MAX_SEGMENTS = 1_000_000;
 const LOOKS = 10;
+/** As they are named in the folder of segments, and as nodes without that folder name them. */
+const DEFERRED_PROOF = /^deferred_proof_(\d{1,9})$/;
+const SENT_DEFERRED = /^deferred\/(\d{1,5})$/;
 
 interface CollectorDeps {
   readonly blobs: BlobStore;
@@ -95,7 +99,9 @@ export function createSegmentCollector(deps: CollectorDeps): SegmentCollector {
         public_values: folder.publicValues(run.shape.version),
         vk: folder.verifyingKey,
       };
-      const path = Object.hasOwn(paths, name) ? paths[name] : undefined;
+      const deferred = SENT_DEFERRED.exec(name)?.[1];
+      const named = Object.hasOwn(paths, name) ? paths[name] : undefined;
+      const path = deferred === undefined ? named : folder.deferredProof(Number(deferred));
       if (path === undefined) throw new Error(`a split has no file ${JSON.stringify(name)}`);
       await deps.blobs.place(hash, path);
     },
@@ -206,6 +212,21 @@ async function finish(
   const needsKey = version === "zkm2" && (target === "agg" || target === "snark");
   if (needsKey && !(await deps.base.fetch(folderOf(split.run).verifyingKey)))
     return failed("the split left no vk, with which its proofs are aggregated");
+  const deferred =
+    needsKey && !isOfEarlierRelease(split.run) ? await takeDeferred(deps, split.run) : undefined;
   const { hash, bytes } = await deps.blobs.put(new TextEncoder().encode(`${total}\n`));
-  return { kind: "done", output: { hash, bytes, segments: total, totalSteps } };
+  return { kind: "done", output: { hash, bytes, segments: total, totalSteps, deferred } };
+}
+
+/** SHA-256 of what the split left for proofs of other runs, in order; each becomes a leaf. */
+async function takeDeferred({ base, blobs }: CollectorDeps, run: PipelineRun): Promise<string[]> {
+  const folder = folderOf(run).segments;
+  const numbers = (await base.list(folder)).flatMap((name) => DEFERRED_PROOF.exec(name)?.[1] ?? []);
+  const hashes: string[] = [];
+  for (const number of numbers.sort((left, right) => Number(left) - Number(right))) {
+    const path = join(folder, `deferred_proof_${number}`);
+    await base.fetch(path);
+    hashes.push((await blobs.putFile(path)).hash);
+  }
+  return hashes;
 }

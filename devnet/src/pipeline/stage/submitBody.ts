@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { type ProofRequest, STEP } from "../admit/proofRequest.ts";
 import type { BlobStore } from "../data/blobStore.ts";
+import type { ProverVersion } from "../plan/planTasks.ts";
+import { bincodeList } from "./runInputs.ts";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256, 64 hex digits");
 const count = z.number().int().min(0);
@@ -10,7 +12,7 @@ const MAX_U64 = 2n ** 64n - 1n;
 /** `POST /v1/runs`: data is named by its SHA-256 and was put before. */
 const schema = z.strictObject({
   proof_id: z.uuid(),
-  elf: sha256,
+  elf: sha256.optional(),
   public_input: sha256.optional(),
   private_input: sha256.optional(),
   block: z.record(z.string(), sha256).default({}),
@@ -66,9 +68,15 @@ export async function missingBlobs(blobs: BlobStore, body: SubmitBody): Promise<
   return found.flat();
 }
 
-export async function toProofRequest(blobs: BlobStore, body: SubmitBody): Promise<ProofRequest> {
+export async function toProofRequest(
+  blobs: BlobStore,
+  body: SubmitBody,
+  version: ProverVersion,
+): Promise<ProofRequest> {
   const read = async (hash: string | undefined) =>
     hash === undefined ? new Uint8Array() : blobs.readAll(hash);
+  const privateInput = await read(body.private_input);
+  const isList = version === "zkm2" && privateInput.length > 0;
   const readList = (hashes: readonly string[]) => Promise.all(hashes.map((hash) => blobs.readAll(hash)));
   return {
     proofId: body.proof_id,
@@ -84,7 +92,8 @@ export async function toProofRequest(blobs: BlobStore, body: SubmitBody): Promis
     // The call is signed instead.
     signature: "",
     publicInput: await read(body.public_input),
-    privateInput: await read(body.private_input),
+    // Clients of gRPC send it as this list.
+    privateInput: isList ? bincodeList([privateInput]) : privateInput,
     targetStep: TARGETS[body.target],
     compositeProof: body.composite_proof,
     receiptInputs: await readList(body.receipt_inputs),

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { Database } from "../../store/database.ts";
 import { type ProofRequest, STEP } from "../admit/proofRequest.ts";
 import type { BlobStore } from "../data/blobStore.ts";
+import type { SharedBase } from "../data/sharedBase.ts";
 import type { ProverVersion } from "../plan/planTasks.ts";
 import { findRun, type NewRun, type PipelineRun } from "../store/runs.ts";
 import type { RunDriver } from "./runDriver.ts";
@@ -11,6 +12,7 @@ export interface TakeRunDeps {
   readonly log: Logger;
   readonly database: Database;
   readonly blobs: BlobStore;
+  readonly base: SharedBase;
   readonly driver: RunDriver;
 }
 
@@ -59,10 +61,10 @@ export async function takeRun(
     maxProvers: request.maxProverNum,
     deadlineAt: deadlineSeconds === undefined ? null : new Date(Date.now() + deadlineSeconds * 1_000),
   };
-  const given = request.receiptInputs[0];
+  const given = run.shape.fromAgg ? request.receiptInputs[0] : undefined;
   const inputs = new Map(given ? [["snark", (await blobs.put(given)).hash]] : []);
   // Of two requests with one id at once only the one whose run it is writes into the run's folder.
-  const place = (): Promise<void> => placeInputs(blobs, run.context);
+  const place = (): Promise<void> => placeInputs(deps, run.context);
   if (!(await deps.driver.begin(run, inputs, place))) return repeated((await findRun(database, run.id))!);
   deps.log.info({ run: run.id, user: address, target: run.shape.target }, "a run was taken");
   return { kind: "taken", run };

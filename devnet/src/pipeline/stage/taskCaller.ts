@@ -17,6 +17,7 @@ import type { SegmentCollector } from "./segmentCollector.ts";
 import {
   type CallKind,
   folderOf,
+  isOfEarlierRelease,
   METHODS,
   outputOf,
   segmentPath,
@@ -69,9 +70,15 @@ export function createTaskCaller(
         isAggregate: input.kind === "agg",
       })),
     );
-    const receipts = await readReceipts(deps.blobs, run);
+    // zkm2's are proved apart, as deferred proofs.
+    const takesReceipts = task.kind === "prove" && run.shape.version === "zkm";
+    const receipts = takesReceipts ? await readReceipts(deps.blobs, run) : [];
     if (flags?.isDeferred) {
-      inputs.push({ taskId: "", bytes: receipts[index - run.segments.total!]!, isAggregate: false });
+      const bytes =
+        task.inputHash === null
+          ? (await readReceipts(deps.blobs, run))[index - run.segments.total!]!
+          : await deps.blobs.readAll(task.inputHash);
+      inputs.push({ taskId: "", bytes, isAggregate: false });
     } else if (task.kind === "snark" && task.inputHash !== null) {
       inputs.push({ taskId: "", bytes: await deps.blobs.readAll(task.inputHash), isAggregate: true });
     }
@@ -184,7 +191,8 @@ function endOf(response: WireTaskResponse): TaskEnd | null {
 
 /** Receipts of other runs that came with the request. */
 async function readReceipts(blobs: BlobStore, run: PipelineRun): Promise<Uint8Array[]> {
-  const { receipts_path: path, files } = run.context;
+  const { receipt_inputs_path, receipts_path, files } = run.context;
+  const path = isOfEarlierRelease(run) ? receipts_path : receipt_inputs_path;
   return path === "" ? [] : parseBincodeList(await blobs.readAll(files[path]!));
 }
 

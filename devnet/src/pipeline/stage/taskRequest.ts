@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { STEP } from "../admit/proofRequest.ts";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
@@ -16,7 +17,7 @@ export interface TaskInput {
 
 export interface TaskData {
   readonly inputs: readonly TaskInput[];
-  /** Receipts of other runs that came with the request. */
+  /** Receipts of other runs that came with the request; only of tasks that take them. */
   readonly receipts: readonly Uint8Array[];
   /** zkm2: `vk.bin` of the split. */
   readonly verifyingKey: Uint8Array;
@@ -43,7 +44,7 @@ export function taskRequest(kind: CallKind, task: PipelineTask, run: PipelineRun
       return {
         ...ids,
         ...block,
-        base_dir: context.base_dir,
+        base_dir: folderOf(run).root,
         elf_path: context.elf_path,
         seg_path: context.seg_path,
         seg_size: context.seg_size,
@@ -62,7 +63,7 @@ export function taskRequest(kind: CallKind, task: PipelineTask, run: PipelineRun
         segment: segmentPath(run, task),
         seg_size: context.seg_size,
         elf_path: context.elf_path,
-        receipts_input: run.shape.version === "zkm" ? data.receipts : [],
+        receipts_input: data.receipts,
         index: task.planned.index,
       };
     case "agg":
@@ -77,7 +78,7 @@ export function taskRequest(kind: CallKind, task: PipelineTask, run: PipelineRun
     case "single":
       return {
         ...ids,
-        base_dir: context.base_dir,
+        base_dir: folderOf(run).root,
         elf_path: context.elf_path,
         private_input_path: context.private_input_path,
         receipt_inputs_path: context.receipt_inputs_path,
@@ -92,9 +93,15 @@ export function segmentPath(run: PipelineRun, task: PipelineTask): string {
   return folderOf(run).segment(task.planned.index);
 }
 
-export function folderOf(run: PipelineRun): ReturnType<typeof runFolder> {
-  const { base_dir: baseDir, block_no: blockNo } = run.context;
-  return runFolder(baseDir, run.id, blockNo === null ? undefined : BigInt(blockNo));
+export function folderOf(run: Pick<PipelineRun, "context">): ReturnType<typeof runFolder> {
+  const { seg_path: segments, block_no: blockNo } = run.context;
+  // Its base_dir is another folder in a run that an earlier release began.
+  return runFolder(dirname(segments), blockNo ?? undefined);
+}
+
+/** Begun by a release that gave proves what came as `receipts`, and made a leaf of each. */
+export function isOfEarlierRelease(run: Pick<PipelineRun, "context">): boolean {
+  return run.context.base_dir !== folderOf(run).root;
 }
 
 /** What the method's own field holds. */

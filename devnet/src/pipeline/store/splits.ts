@@ -22,6 +22,14 @@ export async function removeBehindSplit(client: Queryable, proofId: string): Pro
   return removed.rows.map(toRef);
 }
 
+/** How many deferred proofs a split left: each is a leaf of the run's graph. */
+export async function setDeferredProofs(client: Queryable, proofId: string, count: number): Promise<void> {
+  await client.query(
+    `update stage_task set shape = jsonb_set(shape, '{deferredProofs}', to_jsonb($2::int)) where id = $1`,
+    [proofId, count],
+  );
+}
+
 /** SHA-256 of the segments of these proves, by key. */
 export async function readSegmentHashes(
   client: Queryable,
