@@ -5,8 +5,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { startOf } from "./processTable.ts";
 
 /** Starts of the same moment make way for one another; longer than that, one of them has it. */
-const CLAIM_LIMIT_MS = 5_000;
-const LONGEST_PAUSE_MS = 50;
+const CLAIM_LIMIT_MS = 15_000;
+/** A pause is a part of this, by chance; it doubles, as on a slow machine a look takes longer than the first ones. */
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1_000;
 /** After the owner's file's name and a dot: the process's number, its start, and eight digits of chance. */
 const CLAIM = /^(?<pid>\d+)\.(?<startTime>\d*)\.[0-9a-f]{8}$/;
 
@@ -34,7 +36,7 @@ export async function claimFolder(
   const claim = `${ownerFile}.${owner.pid}.${owner.startTime}.${randomBytes(4).toString("hex")}`;
   const until = Date.now() + CLAIM_LIMIT_MS;
   try {
-    for (;;) {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       await writeFile(claim, JSON.stringify(owner));
       const other = await otherClaim(ownerFile, claim);
       // Only now: a claim that is gone from the folder has become the owner's file.
@@ -46,7 +48,7 @@ export async function claimFolder(
       }
       if (Date.now() > until) throw inUse(other.pid);
       await rm(claim, { force: true });
-      await delay(Math.random() * LONGEST_PAUSE_MS);
+      await delay(Math.random() * pauseMs);
     }
   } finally {
     await rm(claim, { force: true });

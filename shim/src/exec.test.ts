@@ -30,7 +30,7 @@ function start(args: readonly string[], task = TASK) {
   const child = spawn(process.execPath, ["--import", "tsx", cli, "exec", ...args], {
     env: { ...process.env, GEVULOT_WORKSPACE: workspace, TSX_DISABLE_CACHE: "1" },
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: 15_000,
+    timeout: 50_000,
     killSignal: "SIGKILL",
   });
   const text = { stdout: "", stderr: "" };
@@ -115,14 +115,14 @@ test("of much on the standard error the end is told, and all goes to the console
 });
 
 test("what the program leaves running does not hold its result back", async () => {
-  const { result } = await start(["--", "sh", "-c", "sleep 8 & echo done"]).ended;
-  expect(proofOf(result)).toBe("done\n");
-}, 6_000);
+  const { result } = await start(["--", "sh", "-c", "sleep 300 & echo $!"]).ended;
+  expect(process.kill(Number(proofOf(result)), "SIGKILL")).toBe(true);
+});
 
 test("a signal reaches the program, which may still end well", async () => {
   const script = "trap 'echo saved; exit 0' TERM; echo ready >&2; while :; do sleep 0.05; done";
   const { child, text, ended } = start(["--", "sh", "-c", script]);
-  await expect.poll(() => text.stderr, { timeout: 10_000 }).toContain("ready");
+  await expect.poll(() => text.stderr).toContain("ready");
   child.kill("SIGTERM");
   const { code, result } = await ended;
   expect(proofOf(result)).toBe("saved\n");

@@ -10,7 +10,6 @@ const PROVER = "aa".repeat(32);
 const VERIFIER = "bb".repeat(32);
 const PROOF = "cc".repeat(32);
 const VERIFICATION = "dd".repeat(32);
-const TIME_LIMIT_MS = 5_000;
 
 let db: TestDatabase;
 let events: EventServer;
@@ -105,8 +104,7 @@ async function listen(run: string, lastId?: string): Promise<Stream> {
   })().catch(() => {});
   return { seen, texts, status: response.status, ended, cut: () => controller.abort() };
 }
-const until = (stream: Stream, length: number) =>
-  expect.poll(() => stream.seen.length, { timeout: TIME_LIMIT_MS }).toBe(length);
+const until = (stream: Stream, length: number) => expect.poll(() => stream.seen.length).toBe(length);
 
 describe("events of a Run", () => {
   test("come as they are stored, resume after a cut, and end with the Verification", async () => {
@@ -201,6 +199,6 @@ describe("events of a Run", () => {
     const streams = [await listen(run), await listen(run), await listen(run)];
     expect((await listen(run)).status).toBe(503);
     for (const stream of streams) stream.cut();
-    await expect.poll(async () => (await listen(run)).status, { timeout: TIME_LIMIT_MS }).toBe(200);
+    await expect.poll(async () => (await listen(run)).status).toBe(200);
   });
 });

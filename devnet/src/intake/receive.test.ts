@@ -34,7 +34,9 @@ let host: FileHost;
 let dir: string;
 let layout: FileLayout;
 let intake: Intake;
-const logged: { tx?: string; msg: string; tries?: number; retryMs?: number }[] = [];
+type Logged = { tx?: string; msg: string; tries?: number; retryMs?: number };
+const logged: Logged[] = [];
+let onLogged: (entry: Logged) => void = () => {};
 const origins = new Map<string, string>();
 let nonce = 0n;
 
@@ -45,7 +47,16 @@ beforeAll(async () => {
   layout = createFileLayout(dir);
   intake = createIntake(
     {
-      log: pino({ level: "info" }, { write: (line: string) => logged.push(JSON.parse(line)) }),
+      log: pino(
+        { level: "info" },
+        {
+          write(line: string) {
+            const entry: Logged = JSON.parse(line);
+            logged.push(entry);
+            onLogged(entry);
+          },
+        },
+      ),
       database: db.database,
       layout,
       files: createFileFetcher(layout.incomingDir, {
@@ -172,18 +183,19 @@ describe("transactions of peers", () => {
 
   test("a file that nobody gives is asked for again until somebody does", async () => {
     const deploy = withoutImage("late", "/late", "it came late");
+    onLogged = ({ tx, msg }) => {
+      if (tx === deploy.hash && msg.includes("asked for again")) host.files.set("/late", "it came late");
+    };
     expect(await intake.receive(deploy, "a")).toBe("waiting");
-    await expect.poll(() => linesOf(deploy)).toContainEqual(expect.stringContaining("asked for again"));
-    expect(await isStored(deploy)).toBe(false);
-    host.files.set("/late", "it came late");
     await expect.poll(() => isStored(deploy)).toBe(true);
+    expect(linesOf(deploy)).toContainEqual(expect.stringContaining("asked for again"));
   });
 
   test("a file that nobody ever gives is given up after the last try, and that is said", async () => {
     const deploy = withoutImage("never", "/never", "it never comes");
     expect(await intake.receive(deploy, "a")).toBe("waiting");
     const isGivenUp = () => linesOf(deploy).some((line) => line.includes("left out"));
-    await expect.poll(isGivenUp, { timeout: 5_000 }).toBe(true);
+    await expect.poll(isGivenUp).toBe(true);
     expect(linesOf(deploy)).toHaveLength(4);
     expect(logged.findLast(({ tx }) => tx === deploy.hash)).toMatchObject({ tries: 4 });
   });

@@ -15,8 +15,6 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-const WAIT = { timeout: 10_000 };
-
 describe("a log file", () => {
   test("its last lines, also of the part that was moved aside, without one that is being written", async () => {
     expect(await readLogTail(path, 5)).toEqual({ lines: [], end: { inode: null, bytes: 0 } });
@@ -37,11 +35,11 @@ describe("a log file", () => {
       for await (const line of followLog(path, end, stop.signal)) seen.push(line);
     })();
     await appendFile(path, "f\nnext\n");
-    await expect.poll(() => seen, WAIT).toEqual(["half", "next"]);
+    await expect.poll(() => seen).toEqual(["half", "next"]);
     await appendFile(path, "last\n");
     await rename(path, `${path}.1`);
     await writeFile(path, "anew\n");
-    await expect.poll(() => seen, WAIT).toEqual(["half", "next", "last", "anew"]);
+    await expect.poll(() => seen).toEqual(["half", "next", "last", "anew"]);
     stop.abort();
     await following;
   });
@@ -60,7 +58,7 @@ describe("a log file", () => {
       for await (const line of followLog(path, end, stop.signal)) seen.push(line);
     })();
     await writeFile(path, "first\n");
-    await expect.poll(() => seen, WAIT).toEqual(["first"]);
+    await expect.poll(() => seen).toEqual(["first"]);
     stop.abort();
     await following;
   });
@@ -94,7 +92,7 @@ test("the logs of nodes are put in the order of their times; a stack trace stays
   const seen: string[] = [];
   const following = follow(({ node, message }) => seen.push(`${node} ${message}`), stop.signal);
   await appendFile(other, `${entry(third, "four")}\n`);
-  await expect.poll(() => seen, WAIT).toEqual(["node1 four"]);
+  await expect.poll(() => seen).toEqual(["node1 four"]);
   stop.abort();
   await following;
 });

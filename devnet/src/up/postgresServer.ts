@@ -21,6 +21,7 @@ const KEPT_LINES = 20;
 const MAX_LINE = 2_000;
 const POLL_MS = 10;
 const PROBE_TIMEOUT_MS = 5_000;
+const LAST_WORDS_MS = 3_000;
 /** The ladder of a stop: wait for the clean end, then make it end at once, then kill. */
 const FAST_STOP_MS = 10_000;
 const IMMEDIATE_STOP_MS = 3_000;
@@ -91,7 +92,7 @@ export async function startPostgresServer(options: PostgresServerOptions): Promi
     log.close();
   };
   try {
-    await sayWait(untilReady(child, log, options), {
+    await sayWait(untilReady(child, gone, log, options), {
       what: "PostgreSQL to take connections",
       lastLine: log.last,
       onProgress: options.onProgress,
@@ -172,6 +173,7 @@ function followLog(child: ChildProcess, path: string): ServerLog {
 
 async function untilReady(
   child: ChildProcess,
+  gone: Promise<unknown>,
   log: ServerLog,
   options: PostgresServerOptions,
 ): Promise<void> {
@@ -179,7 +181,8 @@ async function untilReady(
   while (!log.isReady()) {
     options.signal?.throwIfAborted();
     if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) {
-      await delay(POLL_MS); // what it said last may still be in the pipe
+      // What it said last may still be in the pipe, which something that it left may hold.
+      await Promise.race([gone, delay(LAST_WORDS_MS, undefined, { ref: false })]);
       throw startFailed(`PostgreSQL did not start: ${log.lines().join("\n") || log.last()}`, log, options);
     }
     if (Date.now() > deadline) {

@@ -91,9 +91,9 @@ test.each([
   ["a result", Buffer.concat([hex("12 80 80 80 08"), Buffer.alloc(16 * 2 ** 20, hex("1a 00"))])],
   ["a file", Buffer.concat([hex("12 85 80 80 08 1a 80 80 80 08"), Buffer.alloc(16 * 2 ** 20, hex("78 00"))])],
 ])("SubmitResult refuses %s of millions of fields, and soon", (_, bytes) => {
-  const startedMs = performance.now();
+  const before = process.cpuUsage();
   expect(() => decodeResult(bytes)).toThrow(/fields/);
-  expect(performance.now() - startedMs).toBeLessThan(1_000);
+  expect(process.cpuUsage(before).user).toBeLessThan(1_000_000);
 });
 
 /** protobufjs, by the .proto file. */

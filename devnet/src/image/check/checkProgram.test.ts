@@ -143,7 +143,7 @@ describe("a program under observation", () => {
     return join(folder, "prover");
   };
   const check = (program: string, runArgs: string[], more: object = {}) =>
-    checkProgram({ program, runArgs, workingDir: folder, timeoutMs: 20_000, ...more });
+    checkProgram({ program, runArgs, workingDir: folder, timeoutMs: 50_000, ...more });
 
   test("what it loads and reads at run time", async (context) => {
     needs(context, "strace", "gcc");
@@ -190,7 +190,7 @@ describe("a program under observation", () => {
   test("one that does not end is stopped, and what it opened is known", async (context) => {
     needs(context, "strace");
     const args = ["sh", "-c", "read x <data/params.bin; sleep 100"];
-    const found = await check(join(folder, "busybox"), args, { timeoutMs: 2_000 });
+    const found = await check(join(folder, "busybox"), args, { timeoutMs: 4_000 });
     expect(found).toMatchObject({ timedOut: true, data: [join(folder, "data", "params.bin")] });
   });
 });
