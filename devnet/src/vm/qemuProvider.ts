@@ -202,8 +202,8 @@ async function runInQemu(
   }
   await using stack = createStack();
   const vsock = await openVsock(stack, deps.log, host, task);
-  if (vsock === null && (await needsVsock(boot)))
-    return { kind: "bootFailed", reason: lacksVsock(host.vsock) };
+  const lack = vsock === null ? await vsockLack(boot, host, signal) : null;
+  if (lack !== null) return lack;
   const volumesDir = options.volumesDir ?? DEFAULT_VOLUMES_DIR;
   const volumes = await takeVolumes(stack, task, {
     ...options,
@@ -272,8 +272,18 @@ function bootLimit({ bootLimitMs }: QemuProviderOptions, { memMib }: VmTask): nu
   return bootLimitMs ?? BOOT_LIMIT_MS + Math.ceil(memMib / 1_024) * BOOT_LIMIT_MS_PER_GIB;
 }
 
-async function needsVsock(boot: BootFiles | NanosBoot): Promise<boolean> {
-  return boot.needsVsock === true || ("kind" in boot && (await boot.isVsockOnly()));
+/** Of an image whose program takes tasks over VSOCK alone, where there is none; null of others. */
+async function vsockLack(
+  boot: BootFiles | NanosBoot,
+  { vsock }: Host,
+  signal: AbortSignal,
+): Promise<VmOutcome | null> {
+  try {
+    const needsVsock = boot.needsVsock === true || ("kind" in boot && (await boot.isVsockOnly(signal)));
+    return needsVsock ? { kind: "bootFailed", reason: lacksVsock(vsock) } : null;
+  } catch (error) {
+    return signal.aborted ? { kind: "cancelled" } : imageOutcome(error);
+  }
 }
 
 function lacksVsock({ detail }: VsockHost): string {

@@ -5,29 +5,39 @@ export interface Cursor {
   /** How many are left. */
   readonly left: number;
   take(count: number): Buffer;
+  byte(): number;
+  skip(count: number): void;
   /** Base 128, the high group first. @param high what stands before the first group. */
   varint(high?: number): number;
 }
 
 export function createCursor(bytes: Buffer): Cursor {
   let at = 0;
-  const take = (count: number): Buffer => {
+  const skip = (count: number): void => {
     if (count > bytes.length - at) throw tfsInvalid("its metadata are cut off");
     at += count;
-    return bytes.subarray(at - count, at);
+  };
+  const byte = (): number => {
+    skip(1);
+    return bytes[at - 1] as number;
   };
   return {
     get left() {
       return bytes.length - at;
     },
-    take,
+    take(count) {
+      skip(count);
+      return bytes.subarray(at - count, at);
+    },
+    byte,
+    skip,
     varint(high = 0) {
       let value = high;
       for (let more = true; more; ) {
-        const byte = take(1)[0] as number;
-        value = value * 128 + (byte & 0x7f);
+        const group = byte();
+        value = value * 128 + (group & 0x7f);
         if (value > Number.MAX_SAFE_INTEGER) throw tfsInvalid("a number in its metadata is too large");
-        more = (byte & 0x80) !== 0;
+        more = (group & 0x80) !== 0;
       }
       return value;
     },

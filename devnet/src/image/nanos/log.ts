@@ -18,7 +18,7 @@ const TUPLE_HEADER_ROOM = 1 + 2 * MAX_VARINT_BYTES;
 const MIN_SEGMENT_ROOM = TUPLE_HEADER_ROOM + 32;
 const MAX_LABEL_BYTES = 255;
 /** Of the metadata of one file system; a hundred bytes make a file. */
-const MAX_TUPLE_BYTES = 256 * 2 ** 20;
+const MAX_TUPLE_BYTES = 128 * 2 ** 20;
 
 export interface LogExtent {
   /** From the file system's beginning. */
@@ -121,7 +121,7 @@ export function createLogReader(onTuple: (bytes: Buffer, version: TfsVersion) =>
     }
     identity ??= readIdentity(input);
     for (;;) {
-      const record = input.take(1)[0];
+      const record = input.byte();
       if (record === RECORD.end) {
         if (missing > 0) throw tfsInvalid("its log ends within a tuple");
         return null;
@@ -152,6 +152,6 @@ export function createLogReader(onTuple: (bytes: Buffer, version: TfsVersion) =>
 function readIdentity(input: Cursor): LogIdentity {
   const uuid = Buffer.from(input.take(UUID_BYTES));
   const label: number[] = [];
-  for (let byte = input.take(1)[0] as number; byte !== 0; byte = input.take(1)[0] as number) label.push(byte);
+  for (let byte = input.byte(); byte !== 0; byte = input.byte()) label.push(byte);
   return { uuid, label: Buffer.from(label).toString() };
 }

@@ -12,7 +12,7 @@ export interface NanosBoot {
   /** Its environment says so. */
   readonly needsVsock: boolean;
   /** Whether its program can do without VSOCK; reads the program. */
-  isVsockOnly(): Promise<boolean>;
+  isVsockOnly(signal?: AbortSignal): Promise<boolean>;
 }
 
 const NUMBERED = /^%\d+$/;
@@ -37,6 +37,6 @@ export async function readNanosBoot(path: string): Promise<NanosBoot | null> {
     info: { program: { volumes } },
     problem: nodeMountProblem(info),
     needsVsock: info.env.GEVULOT_TRANSPORT === "vsock",
-    isVsockOnly: () => isNanosVsockOnly(path),
+    isVsockOnly: (signal) => isNanosVsockOnly(path, signal),
   };
 }

@@ -25,7 +25,7 @@ const NODE_TAG = /^%0+$/;
 
 /** @throws GevulotError `IMAGE_INVALID` */
 export async function readNanosInfo(path: string): Promise<NanosInfo> {
-  await using file = await openNanos(path);
+  await using file = await openNanos(path, []);
   return nanosInfo(file.root, file.sizeBytes);
 }
 

@@ -32,3 +32,10 @@ test.each([
   const { path } = await buildNanosImage({ program, workingDir: root, outputPath, kernelFiles });
   expect(await isNanosVsockOnly(path)).toBe(isOnly);
 });
+
+test("reading it ends when the task does", async () => {
+  const outputPath = join(root, "cancelled.img");
+  const kernelFiles = { opsHome: join(root, "ops") };
+  const { path } = await buildNanosImage({ program: tiny(), workingDir: root, outputPath, kernelFiles });
+  await expect(isNanosVsockOnly(path, AbortSignal.abort(new Error("enough")))).rejects.toThrow("enough");
+});

@@ -44,9 +44,11 @@ export async function isNanos(path: string): Promise<boolean> {
 /**
  * Opens a Nanos disk or volume and reads its root file system's metadata.
  *
+ * @param only where one file is wanted, which is given by the names on its way, or only what the image says of itself: takes
+ * little time and memory, whatever is in it.
  * @throws GevulotError `IMAGE_INVALID`
  */
-export async function openNanos(path: string): Promise<NanosFile> {
+export async function openNanos(path: string, only?: readonly string[]): Promise<NanosFile> {
   const handle = await open(path, "r").catch((cause: NodeJS.ErrnoException) => {
     throw imageInvalid(path, `it can't be opened (${cause.code ?? cause.message})`);
   });
@@ -59,7 +61,7 @@ export async function openNanos(path: string): Promise<NanosFile> {
         handle,
         sizeBytes: size,
         layout,
-        root: await openTfs(handle, layout.root),
+        root: await openTfs(handle, layout.root, only),
         boot: () => withPath(path, async () => (layout.boot ? openTfs(handle, layout.boot) : null)),
         [Symbol.asyncDispose]: () => handle.close(),
       };
@@ -70,8 +72,8 @@ export async function openNanos(path: string): Promise<NanosFile> {
   }
 }
 
-async function openTfs(handle: FileHandle, region: Region): Promise<OpenTfs> {
-  const tfs = await readTfs(handle, region);
+async function openTfs(handle: FileHandle, region: Region, only?: readonly string[]): Promise<OpenTfs> {
+  const tfs = await readTfs(handle, region, only);
   return { ...tfs, region, entries: listTfs(tfs.root, region.length) };
 }
 

@@ -21,12 +21,13 @@ const MAX_LOG_BYTES = 512 * 2 ** 20;
 /**
  * Reads the metadata of a file system; no file's data.
  *
+ * @param only as of `createTupleDecoder`.
  * @throws GevulotError `TFS_INVALID`
  */
-export async function readTfs(file: FileHandle, region: Region): Promise<Tfs> {
+export async function readTfs(file: FileHandle, region: Region, only?: readonly string[]): Promise<Tfs> {
   let decoder: TupleDecoder | undefined;
   const log = createLogReader((bytes, version) => {
-    decoder ??= createTupleDecoder(version);
+    decoder ??= createTupleDecoder(version, only);
     decoder.push(bytes);
   });
   const seen = new Set<number>();

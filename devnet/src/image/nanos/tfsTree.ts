@@ -40,6 +40,7 @@ export function listTfs(root: TfsTuple, sizeBytes: number): TfsEntry[] {
   /** Folders that are being looked at, from the root down. */
   const open = new Set<TfsTuple>();
   let extents = 0;
+  let storedBytes = 0;
   const walk = (folder: TfsTuple, path: string): void => {
     if (open.has(folder)) throw tfsInvalid(`the folder ${path} holds itself`);
     open.add(folder);
@@ -57,6 +58,10 @@ export function listTfs(root: TfsTuple, sizeBytes: number): TfsEntry[] {
       if (extents > MAX_EXTENTS) throw tfsInvalid(`its files have more than ${MAX_EXTENTS} extents`);
       const entry = readNode(node, here, sizeBytes);
       entries.push(entry);
+      storedBytes +=
+        entry.kind === "file" ? entry.extents.reduce((sum, { data }) => sum + data.length, 0) : 0;
+      if (storedBytes > sizeBytes)
+        throw tfsInvalid("its files share data, or hold more than it has room for");
       if (entry.kind === "directory") walk(node, here);
     }
     open.delete(folder);
