@@ -55,3 +55,17 @@ test("what the leader started ends with it", async () => {
   expect(child).toBeGreaterThan(1);
   await expect.poll(() => startOf(child)).toBeNull();
 });
+
+test("what left the group does not hold up its end, nor this process's own", async () => {
+  const script = "setsid sh -c 'echo $$; exec sleep 60' & sleep 0.5; exit 3";
+  const group = await startProcessGroup("sh", ["-c", script], PIPED);
+  const { stdout } = group.child;
+  const left = Number(await new Promise((resolve) => stdout?.once("data", resolve)));
+  try {
+    expect(await group.ended).toMatchObject({ exitCode: 3 });
+    expect(startOf(left)).not.toBeNull();
+    expect(stdout?.destroyed).toBe(true);
+  } finally {
+    process.kill(left, "SIGKILL");
+  }
+});

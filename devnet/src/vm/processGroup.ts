@@ -1,4 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { GevulotError } from "gevulot-sdk";
 import type { ProcessEnd } from "./vmState.ts";
@@ -24,8 +25,9 @@ export interface ProcessGroup {
 const ASK_MS = 1_000;
 const TERM_MS = 2_000;
 const KILL_MS = 5_000;
-/** What left the group may hold the pipes open. */
-const DRAIN_MS = 1_000;
+/** What left the group may hold the pipes open, and even write on. */
+const DRAIN_LOOK_MS = 500;
+const MAX_DRAIN_LOOKS = 20;
 
 /** Starts a command as leader of a process group of its own. Rejects with the system's error where it can't. */
 export async function startProcessGroup(
@@ -63,13 +65,29 @@ function endOf(child: ChildProcess, pid: number): Promise<ProcessEnd> {
       const end: ProcessEnd = { pid, exitCode, signal };
       // Whatever the leader started must not go on without it.
       signalGroup(pid, "SIGKILL");
-      const timer = setTimeout(() => resolve(end), DRAIN_MS);
+      const drain = drainOf(child, () => resolve(end));
       child.once("close", () => {
-        clearTimeout(timer);
+        clearInterval(drain);
         resolve(end);
       });
     });
   });
+}
+
+/** Gives up pipes out of which nothing more comes: this process would not end before they are closed. */
+function drainOf(child: ChildProcess, onDrained: () => void): NodeJS.Timeout {
+  let [last, looks] = [-1, 0];
+  const timer = setInterval(() => {
+    const bytes = child.stdio.reduce((sum, stream) => sum + ((stream as Socket | null)?.bytesRead ?? 0), 0);
+    if (bytes !== last && ++looks < MAX_DRAIN_LOOKS) {
+      last = bytes;
+      return;
+    }
+    clearInterval(timer);
+    for (const stream of child.stdio) stream?.destroy();
+    onDrained();
+  }, DRAIN_LOOK_MS);
+  return timer;
 }
 
 async function stop(

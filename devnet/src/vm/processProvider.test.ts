@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GevulotError } from "gevulot-sdk";
@@ -10,9 +10,13 @@ import type { VmEvent, VmOutcome, VmProvider, VmTask } from "./provider.ts";
 
 const log = pino({ level: "silent" });
 let root = "";
+/** What an image holds. */
+let programDir = "";
 let count = 0;
 beforeAll(async () => {
   root = await realpath(await mkdtemp(join(tmpdir(), "gevulot-process-")));
+  programDir = join(root, "program");
+  await mkdir(programDir);
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
@@ -21,7 +25,7 @@ const createProvider = (program: Partial<HostProgram>): Promise<VmProvider> =>
     {
       log,
       extractProgram: async () => ({
-        dir: root,
+        dir: programDir,
         program: "/bin/sh",
         args: [],
         env: {},
@@ -64,7 +68,7 @@ test.each<[string, VmOutcome]>([
 });
 
 test("JavaScript runs with the manifest's arguments and environment, in the program's folder", async () => {
-  const program = join(root, "program.mjs");
+  const program = join(programDir, "program.mjs");
   await writeFile(
     program,
     `console.log(JSON.stringify({ args: process.argv.slice(2), env: process.env, cwd: process.cwd() }));
@@ -85,7 +89,7 @@ test("JavaScript runs with the manifest's arguments and environment, in the prog
   const seen = JSON.parse(console.split("\n").find((line) => line.startsWith("{")) as string);
   expect(seen).toMatchObject({
     args: ["a b"],
-    cwd: root,
+    cwd: `${task.workspaceDir}.root`,
     env: { MODE: "x", GEVULOT_WORKSPACE: task.workspaceDir },
   });
   expect(seen.env.npm_config_user_agent ?? seen.env.VITEST).toBeUndefined();
@@ -142,4 +146,36 @@ test("a program that can't be started, and an image that is none", async () => {
   const broken = { log, extractProgram: () => Promise.reject(new Error("no tool")) };
   await using tools = await createProcessProvider(broken, { cacheDir: root });
   await expect(tools.run(await newTask(), {})).rejects.toThrow("no tool");
+});
+
+test("what a program writes beside itself, the next task does not find", async () => {
+  await writeFile(join(programDir, "own"), "as deployed");
+  await using provider = await createProvider(shell("mkdir state && cat own && echo changed >own"));
+  for (let run = 0; run < 2; run++) {
+    const task = await newTask();
+    expect(await provider.run(task, {})).toEqual({ kind: "exited", exitCode: 0 });
+    expect(await readFile(task.consolePath, "utf8")).toBe("as deployed");
+  }
+  expect(await readFile(join(programDir, "own"), "utf8")).toBe("as deployed");
+  expect((await readdir(root)).filter((name) => name.endsWith(".root"))).toEqual([]);
+});
+
+test("what a program left running in a session of its own ends with the task", async () => {
+  const leave = `setsid sh -c 'echo $$ >"$GEVULOT_WORKSPACE/child"; exec sleep 300' & `;
+  const wait = `until [ -s "$GEVULOT_WORKSPACE/child" ]; do sleep 0.05; done`;
+  await using provider = await createProvider(shell(leave + wait));
+  const task = await newTask();
+  expect(await provider.run(task, {})).toEqual({ kind: "exited", exitCode: 0 });
+  const child = Number(await readFile(join(task.workspaceDir, "child"), "utf8"));
+  expect(child).toBeGreaterThan(1);
+  await expect.poll(() => startOf(child)).toBeNull();
+});
+
+test("a program that takes away what its output is kept in ends as in a VM", async () => {
+  const script = `cd "$GEVULOT_WORKSPACE" && rm -r .gevulot && ln -s ${root} .gevulot && echo proof`;
+  await using provider = await createProvider(shell(script));
+  const task = await newTask({ exec: { args: ["-c", script], keepStdoutBytes: 100 } });
+  await mkdir(join(task.workspaceDir, ".gevulot"));
+  expect(await provider.run(task, {})).toEqual({ kind: "exited", exitCode: 0 });
+  expect(await readdir(root)).not.toContain("stdout");
 });

@@ -1,7 +1,9 @@
-import { access, constants, realpath } from "node:fs/promises";
+import { access, constants, cp, realpath } from "node:fs/promises";
+import { join, relative } from "node:path";
 import type { Logger } from "pino";
-import { createStack } from "../disposeStack.ts";
+import { createStack, type DisposeStack } from "../disposeStack.ts";
 import { startOf } from "../processTable.ts";
+import { removeTree } from "../removeTree.ts";
 import { createConsoleSink } from "./consoleSink.ts";
 import { keepExecOutput } from "./execOutput.ts";
 import type { GuestMessage } from "./guestMessage.ts";
@@ -11,6 +13,7 @@ import { createLauncher, type Launcher } from "./launcher.ts";
 import { measureTree, NO_LIMITS } from "./measureTree.ts";
 import { type ProcessGroup, startProcessGroup } from "./processGroup.ts";
 import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts";
+import { endMarked } from "./reapLeftovers.ts";
 import { formatRunMark, RUN_MARK_VARIABLE } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
 import { createSupervisor } from "./supervisor.ts";
@@ -93,20 +96,24 @@ async function runOnHost(
   const sink = await createConsoleSink({ path: task.consolePath, limitBytes: task.consoleLimitBytes });
   stack.defer(async () => void (await sink.close()));
   const workspaceDir = await realpath(task.workspaceDir);
+  const output = task.exec && stack.use(await keepExecOutput(workspaceDir, task.exec.keepStdoutBytes));
   const before = await measureTree(workspaceDir, NO_LIMITS);
+  program = await ownCopy(stack, program, `${workspaceDir}.root`);
   let group: ProcessGroup;
+  const mark = markOf(task, workspaceDir);
+  stack.defer(() => endMarked(mark));
   try {
     const flags = options.inspect && program.kind === "js" ? [await inspectFlag(options.inspect)] : [];
     group = await startProgram(launcher, withTaskArgs(program, task, workspaceDir), flags, {
       cwd: program.dir,
-      env: environmentOf(program, task, workspaceDir),
+      env: environmentOf(program, mark, workspaceDir),
     });
   } catch (error) {
     return { kind: "bootFailed", reason: `the program can't be started: ${(error as Error).message}.` };
   }
   stack.defer(() => group.stop());
   if (options.inspect) announceInspector(deps.log, group, task);
-  if (task.exec) stack.use(keepExecOutput(group.child, workspaceDir, task.exec.keepStdoutBytes));
+  output?.of(group.child);
   for (const stream of [group.child.stdout, group.child.stderr]) {
     stream?.on("data", (chunk: Buffer) => {
       sink.write(chunk);
@@ -181,17 +188,29 @@ function commandOf(
   return kind === "js" ? [process.execPath, [...flags, program, ...args]] : [program, args];
 }
 
-function environmentOf(program: HostProgram, task: VmTask, workspaceDir: string): Record<string, string> {
+function environmentOf(program: HostProgram, mark: string, workspaceDir: string): Record<string, string> {
   return {
     PATH,
     HOME: workspaceDir,
     ...program.env,
     GEVULOT_WORKSPACE: workspaceDir,
-    [RUN_MARK_VARIABLE]: formatRunMark({
-      attemptId: task.attemptId,
-      ownerPid: process.pid,
-      ownerStart: startOf(process.pid) ?? "",
-      workspaceDir,
-    }),
+    [RUN_MARK_VARIABLE]: mark,
   };
+}
+
+function markOf({ attemptId }: VmTask, workspaceDir: string): string {
+  const ownerStart = startOf(process.pid) ?? "";
+  return formatRunMark({ attemptId, ownerPid: process.pid, ownerStart, workspaceDir });
+}
+
+/** In a VM, too, what a program writes beside itself is there for this task alone. */
+async function ownCopy(stack: DisposeStack, program: HostProgram, dir: string): Promise<HostProgram> {
+  stack.defer(() => removeTree(dir));
+  await cp(program.dir, dir, {
+    recursive: true,
+    verbatimSymlinks: true,
+    mode: constants.COPYFILE_FICLONE,
+  });
+  const path = relative(program.dir, program.program);
+  return { ...program, dir, program: path.startsWith("..") ? program.program : join(dir, path) };
 }

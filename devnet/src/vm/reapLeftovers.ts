@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import type { Logger } from "pino";
 import { startOf } from "../processTable.ts";
 import { nameIn } from "./qemuArgs.ts";
-import { parseRunMark, RUN_MARK_VARIABLE, type RunMark } from "./runMark.ts";
+import { formatRunMark, parseRunMark, RUN_MARK_VARIABLE, type RunMark } from "./runMark.ts";
 import { removeStaleSockets } from "./vsock/userVsock.ts";
 
 export interface ReapOptions {
@@ -15,6 +15,8 @@ export interface ReapOptions {
 
 const GONE_TIMEOUT_MS = 5_000;
 const POLL_MS = 10;
+/** One that is killed may have started another. */
+const MAX_LOOKS = 20;
 const PS_TIMEOUT_MS = 5_000;
 const PS_MAX_BYTES = 16 * 2 ** 20;
 
@@ -48,6 +50,21 @@ export async function reapLeftovers(deps: { readonly log: Logger }, options: Rea
   }
   await removeStaleSockets();
   return killed;
+}
+
+/** Kills what a host program left running, as far as it kept its environment. */
+export async function endMarked(mark: string): Promise<void> {
+  for (let look = 0; look < MAX_LOOKS; look++) {
+    const left = (await findMarked()).filter((one) => formatRunMark(one.mark) === mark);
+    if (left.length === 0) return;
+    for (const { pid } of left) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It is gone.
+      }
+    }
+  }
 }
 
 interface Marked {
