@@ -52,10 +52,9 @@ beforeAll(async () => {
   database = starting.use(await createDatabase({ log: quiet }, { url }));
   await migratePipeline(database);
   queue = starting.use(await createTaskQueue({ log: quiet, database }, { expireSeconds: 1_000 }));
-  const { prover } = loadProtos();
   const about = {
     log: quiet,
-    prover,
+    protos: loadProtos(),
     credentials: credentials.createInsecure(),
     now: Date.now,
     onRoom: () => {},

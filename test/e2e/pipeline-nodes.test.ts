@@ -12,9 +12,6 @@ import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
 const SUCCESS = 0;
 const COMPUTING = 2;
 const SNARK_ERROR = 8;
-/** Of a node, as its GetStatus tells it. */
-const IDLE = 3;
-const HALT = 4;
 const TWO = { public_input_stream: Buffer.from('{"segments":2}') };
 
 let net: PipelineNet;
@@ -30,7 +27,7 @@ async function stageOf(name: string, change: Parameters<PipelineNet["stage"]>[0]
 }
 
 function poolOf(options: NodePoolOptions) {
-  const deps = { log: quiet, prover: loadProtos().prover, credentials: credentials.createInsecure() };
+  const deps = { log: quiet, protos: loadProtos(), credentials: credentials.createInsecure() };
   return createNodePool({ ...deps, now: Date.now, onRoom: () => {} }, options);
 }
 
@@ -58,9 +55,9 @@ describe("which nodes get work", () => {
   });
 
   it("a listed node that registers too is one node, by its address or by its name", async () => {
-    const status = () => ({ status: 3, prover_id: "twice", number_of_cores: "4", total_memory: "1" });
-    await using listed = await createExistingNode({ GetStatus: status });
-    const proverAddrs = [listed.addr, "127.0.0.1:1"];
+    await using listed = await net.prover("twice", "");
+    const addr = `127.0.0.1:${listed.port}`;
+    const proverAddrs = [addr, "127.0.0.1:1"];
     await using pool = poolOf({ proverAddrs, baseId: "", verifies: false, needs: {} });
     const ids = () => pool.nodes().map(({ id }) => id);
     expect(ids()).toEqual(proverAddrs);
@@ -79,24 +76,35 @@ describe("which nodes get work", () => {
     pool.join({ ...hello, node_id: "other", name: "", addr: "127.0.0.1:1" });
     expect(ids()).toEqual(["twice", "other"]);
     byName.leave();
-    expect(ids()).toEqual([listed.addr, "other"]);
+    expect(ids()).toEqual([addr, "other"]);
   });
 
-  it("a listed node is asked what it has, and whether it works", async () => {
-    let state = HALT;
-    const status = () => ({ status: state, prover_id: "", number_of_cores: "4", total_memory: "1" });
-    await using listed = await createExistingNode({ GetStatus: status });
-    const needs = { prove: { cores: 8 } };
-    const options = { proverAddrs: [listed.addr], baseId: "", verifies: false, needs };
-    await using pool = poolOf(options);
-    const short = `no node has what [needs.prove] asks for: ${listed.addr} lacks cores 8 (has 4)`;
+  it("a listed node of ours says what it has and does, and whether it works", async () => {
+    const addr = `127.0.0.1:${await freePort()}`;
+    await using draining = await net.prover("drains", "", { addr, can: ["prove", "agg"] });
+    draining.drain();
+    const needs = { prove: { gpu: 1 } };
+    await using pool = poolOf({ proverAddrs: [addr], baseId: "b", verifies: false, needs });
+    const short = `no node has what [needs.prove] asks for: ${addr} lacks gpu 1 (has 0)`;
     await expect.poll(() => pool.whyNone("prove")).toBe(short);
+    expect(pool.whyNone("snark")).toMatch(/^no node is here that does snark/);
+    const [node] = pool.nodes();
+    expect(node).toMatchObject({ isOpen: false, sharesBase: false });
+    await draining[Symbol.asyncDispose]();
+    await using _again = await net.prover("works", "", { addr });
+    await expect.poll(() => node!.isOpen).toBe(true);
     expect(pool.whyNone("snark")).toBeNull();
-    await expect.poll(() => pool.nodes()[0]!.isOpen).toBe(false);
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    expect(pool.nodes()[0]!.isOpen).toBe(false);
-    state = IDLE;
-    await expect.poll(() => pool.nodes()[0]!.isOpen, { timeout: 20_000 }).toBe(true);
+  });
+
+  it("an existing node is never asked how it is, which would wait for its proof", async () => {
+    const forGood = () => new Promise<object>(() => {});
+    await using listed = await createExistingNode({ GetStatus: forGood, GetTaskResult: forGood });
+    await using pool = poolOf({ proverAddrs: [listed.addr], baseId: "b", verifies: false, needs: {} });
+    const [node] = pool.nodes();
+    expect(node!.isOpen).toBe(false);
+    await expect.poll(() => node!.isOpen).toBe(true);
+    expect(node!.sharesBase).toBe(true);
+    expect(listed.calls).toEqual([]);
   });
 
   it("a listed node that is down gets its work when it is there", async () => {
@@ -105,10 +113,7 @@ describe("which nodes get work", () => {
     const client = net.client(stage.addr);
     const { proof_id: id } = await client.submit(TWO);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
-    const status = {
-      GetStatus: () => ({ status: 3, prover_id: "late", number_of_cores: "4", total_memory: "1" }),
-    };
-    await using _node = await createExistingNode({ ...existingMethods(own.base_dir), ...status }, { port });
+    await using _node = await createExistingNode(existingMethods(own.base_dir), { port });
     expect(await client.finished(id!, 60_000)).toMatchObject({ status: SUCCESS });
   });
 });

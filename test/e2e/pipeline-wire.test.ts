@@ -39,6 +39,14 @@ describe("the pipeline's wire", () => {
     await stat(join(base_dir, "elf", createHash("sha256").update("an ELF").digest("hex")));
   });
 
+  it("a listed node of ours with a disk of its own gets its data over gRPC", async () => {
+    const node = await net.prover("listed", "", { stage_addrs: [] });
+    const stage = await net.stage({ prover_addrs: [`127.0.0.1:${node.port}`], accept_nodes: false });
+    const client = net.client(stage.addr);
+    const { proof_id: id } = await client.submit(TWO);
+    expect(await client.finished(id!)).toMatchObject({ status: SUCCESS, step: 5 });
+  });
+
   it("knows an ELF again by its id, also under the number that one old client uses", async () => {
     const stage = await net.stage();
     await net.prover("a", stage.addr);

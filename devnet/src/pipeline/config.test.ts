@@ -13,7 +13,28 @@ addr = "0.0.0.0:50000"
 prover_addrs = ["127.0.0.1:50001"]
 database_url = "postgres://user:password@localhost/stage"
 base_dir = "/tmp/zkm/test_data/stage"
-fileserver_url = "http://0.0.0.0:40000"
+fileserver_url = "http://0.0.0.0:40000/public"
+fileserver_addr = "0.0.0.0:40000"
+`;
+/** The published files, but for the database: theirs is MySQL. */
+const PUBLISHED_PROVER = `
+addr = "0.0.0.0:50001"
+metrics_addr = "0.0.0.0:50011"
+database_url = "mysql://stage:123456@localhost:13306/zkm"
+proving_key_paths = ["/tmp/input/"]
+prover_addrs = []
+base_dir = "/tmp/zkm/test/test_proof"
+fileserver_url = "/tmp/zkm/fileserver"
+fileserver_addr = "0.0.0.0:40001"
+`;
+const PUBLISHED_STAGE = `
+addr = "0.0.0.0:50000"
+metrics_addr = "0.0.0.0:50010"
+database_url = "postgres://stage:123456@localhost:13306/zkm"
+proving_key_paths = []
+prover_addrs = ["127.0.0.1:50001"]
+base_dir = "/tmp/zkm/test/test_proof"
+fileserver_url = "/tmp/zkm/fileserver"
 fileserver_addr = "0.0.0.0:40000"
 `;
 const messageOf = (text: string, role: "stage" | "prover") => {
@@ -30,6 +51,8 @@ describe("parsePipelineConfig", () => {
   it("takes the existing service's samples as they stand", () => {
     expect(parsePipelineConfig(PROVER, "c.toml", "prover")).toMatchObject({ prover_addrs: [], slots: 1 });
     expect(parsePipelineConfig(STAGE, "c.toml", "stage")).toMatchObject({ prover_version: "zkm" });
+    expect(messageOf(PUBLISHED_PROVER, "prover")).toBe("taken");
+    expect(messageOf(PUBLISHED_STAGE, "stage")).toBe("taken");
   });
 
   it("takes our own keys", () => {
@@ -55,6 +78,11 @@ agg = { program = "${"ab".repeat(32)}" }
     ["no database", STAGE.replace(/^database_url.*$/m, ""), "a stage needs database_url"],
     ["an unknown key", `${STAGE}\nbase_dri = "x"`, "unknown key base_dri"],
     ["a wrong type", STAGE.replace(/^base_dir.*$/m, "base_dir = 5"), "base_dir"],
+    [
+      "a node that wraps and isn't listed",
+      `${STAGE}\nsnark_addrs = ["10.0.0.1:50001"]`,
+      "10.0.0.1:50001, which is not in prover_addrs",
+    ],
     ["no port", STAGE.replace(/^addr.*$/m, 'addr = "localhost"'), "addr must be host:port"],
     ["a port that is none", `${STAGE}\napi_addr = "localhost:70000"`, "api_addr must be host:port"],
     ["a certificate without its key", `${STAGE}\ncert_path = "x"`, "belong together"],

@@ -62,15 +62,19 @@ const schema = z.strictObject({
   s3_endpoint: z.url().optional(),
   s3_region: z.string().optional(),
   // Ours, for stages.
+  /** Of prover_addrs those that wrap; default: the first. */
+  snark_addrs: z.array(address).optional(),
+  /** Of prover_addrs the first so many prove; default: all. */
+  prove_nodes_num: z.number().int().min(1).optional(),
   api_addr: address.optional(),
   prover_version: z.enum(["zkm", "zkm2"]).default("zkm"),
   /** Deadline of each step's task; the existing service waits two hours. */
   deadline_seconds: z.partialRecord(stepName, seconds).default({}),
   max_attempts: z.number().int().min(1).max(20).default(4),
   needs: z.partialRecord(stepName.exclude(["verify"]), needs).default({}),
-  /** After its end. */
   /** Nodes register themselves; else only those of prover_addrs get work. */
   accept_nodes: z.boolean().default(true),
+  /** After its end. */
   keep_runs_days: z.number().positive().max(36_500).default(30),
   // Ours, for prover nodes.
   steps: z.partialRecord(stepName, step).default({}),
@@ -159,7 +163,14 @@ function check(value: unknown, path: string): PipelineConfig {
 }
 
 function checkStage(config: PipelineConfig, path: string): void {
-  const { database_url: url } = config;
+  const { database_url: url, prover_addrs: listed, snark_addrs: wrapping = [] } = config;
+  const unlisted = wrapping.find((addr) => !listed.includes(addr));
+  if (unlisted !== undefined) {
+    throw problem(
+      path,
+      `${path}: snark_addrs names ${unlisted}, which is not in prover_addrs. Add it there, or take it out.`,
+    );
+  }
   if (url === undefined) {
     throw problem(path, `${path}: a stage needs database_url, e.g. postgres://user:password@host/database.`);
   }

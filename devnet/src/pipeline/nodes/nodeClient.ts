@@ -1,6 +1,7 @@
-import { type ChannelCredentials, Client, Metadata, type ServiceDefinition, status } from "@grpc/grpc-js";
+import { type ChannelCredentials, Client, connectivityState, Metadata, status } from "@grpc/grpc-js";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
-import type { WireNodeStatus, WireTaskResponse } from "../wire/messages.ts";
+import type { WireNodeDescription, WireTaskResponse } from "../wire/messages.ts";
+import type { Protos } from "../wire/protos.ts";
 
 export type TaskMethod = "SplitElf" | "Prove" | "Aggregate" | "SnarkProof" | "SingleNode";
 
@@ -24,7 +25,9 @@ export interface NodeClient {
     metadata: Metadata,
     options: { readonly deadlineMs: number; readonly signal: AbortSignal },
   ): Promise<CallOutcome>;
-  getStatus(): Promise<WireNodeStatus>;
+  /** What a node of ours says of itself; another lacks the method. */
+  describe(): Promise<WireNodeDescription>;
+  isConnected(): boolean;
   close(): void;
 }
 
@@ -37,9 +40,13 @@ function isLost(code: number | undefined, message: string): boolean {
 }
 
 export function createNodeClient(
-  deps: { readonly prover: ServiceDefinition; readonly credentials: ChannelCredentials },
+  deps: {
+    readonly protos: Pick<Protos, "prover" | "nodeInfo">;
+    readonly credentials: ChannelCredentials;
+  },
   addr: string,
 ): NodeClient {
+  const methods = { ...deps.protos.prover, ...deps.protos.nodeInfo };
   const client = new Client(addr, deps.credentials, {
     ...GRPC_OPTIONS,
     "grpc.initial_reconnect_backoff_ms": 200,
@@ -52,7 +59,7 @@ export function createNodeClient(
     metadata = new Metadata(),
     signal?: AbortSignal,
   ): Promise<A> => {
-    const { path, requestSerialize, responseDeserialize } = deps.prover[method]!;
+    const { path, requestSerialize, responseDeserialize } = methods[method]!;
     return new Promise<A>((resolve, reject) => {
       const deadline = Date.now() + deadlineMs;
       const call = client.makeUnaryRequest(
@@ -88,7 +95,8 @@ export function createNodeClient(
         return { kind: isLost(code, message) ? "lost" : "failed", reason: message };
       }
     },
-    getStatus: () => unary<WireNodeStatus>("GetStatus", {}, QUICK_CALL_MS),
+    describe: () => unary<WireNodeDescription>("Describe", {}, QUICK_CALL_MS),
+    isConnected: () => client.getChannel().getConnectivityState(false) === connectivityState.READY,
     close: () => client.close(),
   };
 }

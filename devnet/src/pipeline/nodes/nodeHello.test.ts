@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { WireNodeHello } from "../wire/messages.ts";
 import { createNodeNames, refusalOfHello } from "./nodeHello.ts";
-import { registeredNode } from "./proverNode.ts";
+import { type ListedKinds, listedNode, registeredNode } from "./proverNode.ts";
 
 const HELLO: WireNodeHello = {
   node_id: "a",
@@ -41,6 +41,25 @@ describe("registeredNode", () => {
     );
     expect([...node.can]).toEqual(["prove"]);
     expect(node).toMatchObject({ slots: 1_024, waitingRoom: 1_024 });
+  });
+});
+
+describe("listedNode", () => {
+  const addrs = ["a:1", "b:1", "c:1"];
+  const able = (kind: "snark" | "prove" | "split", kinds?: ListedKinds) =>
+    addrs.filter((addr, place) => listedNode(addr, place, kinds).can.has(kind));
+
+  it("wraps where it is the first, and does all else", () => {
+    expect(able("snark")).toEqual(["a:1"]);
+    expect(able("prove")).toEqual(addrs);
+    expect(able("split")).toEqual(addrs);
+  });
+
+  it("does as the configuration says", () => {
+    const kinds = { snarkAddrs: ["b:1", "c:1"], proveNodesNum: 2 };
+    expect(able("snark", kinds)).toEqual(["b:1", "c:1"]);
+    expect(able("prove", kinds)).toEqual(["a:1", "b:1"]);
+    expect(able("split", kinds)).toEqual(addrs);
   });
 });
 

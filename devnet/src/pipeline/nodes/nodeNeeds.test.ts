@@ -37,13 +37,14 @@ describe("what a step needs", () => {
     ]);
   });
 
-  it("takes an existing node to have what it does not say, until it says it", () => {
+  it("takes a listed node to have what it does not say, until it says it", () => {
     const given = node({ prove: { cores: 16, gpu: 1, labels: ["eu"] } }, listedNode("10.0.0.1:1"));
     expect(given.can.has("prove")).toBe(true);
-    given.learn({ cores: 8 });
+    const said = { ...registeredNode(HELLO, ""), gpus: 1, labels: ["eu"] };
+    given.learn({ ...said, cores: 8 });
     expect(given.can.has("prove")).toBe(false);
     expect(given.lacks("prove")).toEqual(["cores 16 (has 8)"]);
-    given.learn({ cores: 16 });
+    given.learn({ ...said, cores: 16 });
     expect(given.can.has("prove")).toBe(true);
   });
 

@@ -1,12 +1,14 @@
-import type { ChannelCredentials, ServiceDefinition } from "@grpc/grpc-js";
+import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import type { TaskKind } from "../plan/planTasks.ts";
 import type { WireNodeHello } from "../wire/messages.ts";
+import type { Protos } from "../wire/protos.ts";
 import { createNodeClient } from "./nodeClient.ts";
 import { type NeedsByKind, whyNone } from "./nodeNeeds.ts";
-import { probeNode } from "./probeNode.ts";
+import { probeNode, whereIsData } from "./probeNode.ts";
 import {
   createProverNode,
+  type ListedKinds,
   listedNode,
   type NodeFacts,
   type ProverNode,
@@ -32,15 +34,15 @@ export interface NodePlace {
 
 export interface NodePoolDeps {
   readonly log: Logger;
-  readonly prover: ServiceDefinition;
+  readonly protos: Pick<Protos, "prover" | "nodeInfo">;
   readonly credentials: ChannelCredentials;
   readonly now: () => number;
   /** Something may fit now that did not before. */
   readonly onRoom: () => void;
 }
 
-export interface NodePoolOptions {
-  /** Of the configuration; taken to share the base folder, as with the existing service. */
+export interface NodePoolOptions extends ListedKinds {
+  /** Of the configuration; taken to share the base folder, as with the existing service, unless they say other. */
   readonly proverAddrs: readonly string[];
   readonly baseId: string;
   /** The stage checks finished proofs itself. */
@@ -74,11 +76,13 @@ export function createNodePool(deps: NodePoolDeps, options: NodePoolOptions): No
       !node.isRegistered && [...nodes.values()].some((one) => one.isRegistered && one.addr === node.addr)
     );
   };
-  for (const addr of options.proverAddrs) {
-    const node = add(listedNode(addr));
-    deps.log.info({ node: addr }, "a node of prover_addrs; its base_dir must be this stage's");
-    const onId = (id: string): void => void twins.set(node.id, id);
-    probes.push(probeNode({ log: deps.log, onRoom: deps.onRoom, onId }, node));
+  for (const [place, addr] of options.proverAddrs.entries()) {
+    const node = add(listedNode(addr, place, options));
+    const onHello = (hello: WireNodeHello): void => {
+      twins.set(node.id, hello.node_id);
+      node.learn(registeredNode(hello, options.baseId));
+    };
+    probes.push(probeNode({ log: deps.log, onRoom: deps.onRoom, onHello }, node));
   }
   if (options.verifies) add(stageAsNode());
   const here = (): ProverNode[] => [...nodes.values()].filter((node) => !isTwin(node));
@@ -117,12 +121,9 @@ export function createNodePool(deps: NodePoolDeps, options: NodePoolOptions): No
 }
 
 function logJoin(log: Logger, node: ProverNode): void {
-  const where = node.sharesBase
-    ? "its base_dir is this stage's"
-    : "its base_dir is not this stage's, so its data travels over gRPC";
   const { id, addr, slots } = node;
   const kept = [...node.offers].filter((kind) => !node.can.has(kind));
   const lacking = Object.fromEntries(kept.map((kind) => [kind, node.lacks(kind).join(", ")]));
   const facts = { node: id, addr, can: [...node.can], slots, ...(kept.length > 0 && { lacking }) };
-  log.info(facts, `a node joined; ${where}`);
+  log.info(facts, `a node joined; ${whereIsData(node)}`);
 }

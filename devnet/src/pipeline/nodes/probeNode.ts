@@ -1,53 +1,45 @@
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import type { WireNodeHello } from "../wire/messages.ts";
 import type { ProverNode } from "./proverNode.ts";
 
 const EVERY_MS = 10_000;
 const EVERY_WHILE_AWAY_MS = 2_000;
-const BYTES_PER_MIB = 2 ** 20;
-/** `prover.v1.GetStatusResponse.Status`. */
-const BOOTING = 1;
-const HALT = 4;
 
 export interface ProbeDeps {
   readonly log: Logger;
   readonly onRoom: () => void;
-  /** How the node calls itself. */
-  readonly onId: (id: string) => void;
+  /** What a node of ours says of itself. */
+  readonly onHello: (hello: WireNodeHello) => void;
 }
 
 /**
- * Asks a node of the configuration's list again and again how it is: one that can't be reached gets nothing, and gets work
- * again as soon as it can. One that does not answer in time, or lacks the method, is taken as it is: existing nodes may
- * answer nothing else while they work.
+ * Looks again and again whether a node of the configuration's list can work: one that can't be reached gets nothing, nor
+ * before the first look, and gets work again as soon as it can. A node of ours says what it is. Another is never asked
+ * GetStatus: while it works on a proof each such call keeps one of its threads waiting.
  */
 export function probeNode(deps: ProbeDeps, node: ProverNode): { stop(): void } {
   const { log } = deps;
+  node.away(true);
   let isAway: boolean | null = null;
   const see = (isAwayNow: boolean, reason: string): void => {
-    if (isAwayNow === isAway) return;
+    if (isAwayNow === isAway || node.gone.aborted) return;
     node.away(isAwayNow);
     if (isAwayNow)
       log.warn({ node: node.id, reason }, "a node of prover_addrs can't work; it is asked again");
-    else log.info({ node: node.id }, "a node of prover_addrs answers");
+    else log.info({ node: node.id }, `a node of prover_addrs answers; ${reason}`);
     isAway = isAwayNow;
     if (!isAwayNow) deps.onRoom();
   };
   const probe = async (): Promise<void> => {
     try {
-      const said = await node.client!.getStatus();
-      if (said.prover_id !== "") deps.onId(said.prover_id);
-      const [cores, bytes] = [Number(said.number_of_cores), Number(said.total_memory)];
-      // The existing service's nodes leave them empty.
-      node.learn({
-        ...(cores > 0 && { cores }),
-        ...(bytes > 0 && { memMib: Math.floor(bytes / BYTES_PER_MIB) }),
-      });
-      const isNotReady = said.status === BOOTING || said.status === HALT;
-      see(isNotReady, "it says that it does not work now");
+      const { hello, alive } = await node.client!.describe();
+      deps.onHello(hello);
+      see(alive.draining, alive.draining ? "it drains" : whereIsData(node));
     } catch (error) {
       const { code, message } = error as { code?: number; message: string };
-      if (code === status.UNAVAILABLE && !node.gone.aborted) see(true, message);
+      const isThere = code !== status.UNAVAILABLE && node.client!.isConnected();
+      see(!isThere, isThere ? "it is taken to have this stage's base_dir" : message);
     }
   };
   let timer: NodeJS.Timeout | undefined;
@@ -63,4 +55,11 @@ export function probeNode(deps: ProbeDeps, node: ProverNode): { stop(): void } {
       clearTimeout(timer);
     },
   };
+}
+
+/** For the log, where a node begins to work. */
+export function whereIsData({ sharesBase }: Pick<ProverNode, "sharesBase">): string {
+  return sharesBase
+    ? "its base_dir is this stage's"
+    : "its base_dir is not this stage's, so its data travels over gRPC";
 }

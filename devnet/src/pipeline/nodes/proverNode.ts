@@ -3,7 +3,7 @@ import type { NodeLoad } from "../schedule/choosePlace.ts";
 import { TASK_TYPE } from "../store/statuses.ts";
 import type { WireNodeHello } from "../wire/messages.ts";
 import type { NodeClient } from "./nodeClient.ts";
-import { lacks, type NeedsByKind, type Resources } from "./nodeNeeds.ts";
+import { lacks, type NeedsByKind } from "./nodeNeeds.ts";
 import { createNodeWork, type NodeWork } from "./nodeWork.ts";
 
 /** What is known of a prover node. */
@@ -26,6 +26,9 @@ export interface NodeFacts {
   readonly labels: readonly string[] | null;
 }
 
+/** What a listed node of ours says of itself; without it, it is taken for an existing one. */
+export type Learnt = Pick<NodeFacts, "can" | "sharesBase" | "cores" | "memMib" | "gpus" | "labels">;
+
 /** A prover node at work. */
 export interface ProverNode extends NodeFacts, NodeLoad {
   /** Null for the stage itself. */
@@ -40,8 +43,7 @@ export interface ProverNode extends NodeFacts, NodeLoad {
   drain(draining: boolean): void;
   /** The tasks that it has, also of other stages. */
   hear(running: readonly string[]): void;
-  /** What an existing node says of itself when it is asked. */
-  learn(known: Partial<Resources>): void;
+  learn(known: Learnt): void;
   /** It gets nothing for a while, longer each time; gives how many milliseconds. */
   rest(longestMs: number): number;
   /** A call was answered. */
@@ -61,10 +63,10 @@ export function createProverNode(
   deps: { readonly now: () => number; readonly client: NodeClient | null; readonly needs: NeedsByKind },
   facts: NodeFacts,
 ): ProverNode {
-  let resources: Resources = facts;
-  const lacksOf = (kind: TaskKind): readonly string[] => lacks(deps.needs[kind], resources);
+  let known: Learnt = facts;
+  const lacksOf = (kind: TaskKind): readonly string[] => lacks(deps.needs[kind], known);
   const able = (): ReadonlySet<TaskKind> =>
-    new Set([...facts.can].filter((kind) => lacksOf(kind).length === 0));
+    new Set([...known.can].filter((kind) => lacksOf(kind).length === 0));
   let can = able();
   let heard: readonly string[] = [];
   const work = createNodeWork(deps, { slots: facts.slots, room: facts.waitingRoom });
@@ -75,7 +77,12 @@ export function createProverNode(
   let restsUntil = 0;
   return {
     ...facts,
-    offers: facts.can,
+    get offers() {
+      return known.can;
+    },
+    get sharesBase() {
+      return known.sharesBase;
+    },
     lacks: lacksOf,
     get can() {
       return can;
@@ -96,8 +103,8 @@ export function createProverNode(
     hear(running) {
       heard = running;
     },
-    learn(known) {
-      resources = { ...resources, ...known };
+    learn(said) {
+      known = said;
       can = able();
     },
     rest(longestMs) {
@@ -122,9 +129,21 @@ export function createProverNode(
   };
 }
 
-/** A node of the configuration's list: as with the existing service it does everything, one task at a time. */
-export function listedNode(addr: string): NodeFacts {
-  return { ...UNKNOWN, id: addr, addr, can: WIRE_KINDS };
+/** Which of the listed nodes get what not all of them may be able to do. */
+export interface ListedKinds {
+  /** Addresses; default: the first, as with the existing service. */
+  readonly snarkAddrs?: readonly string[] | undefined;
+  /** The first so many get proves; default: all. */
+  readonly proveNodesNum?: number | undefined;
+}
+
+/** A node of the configuration's list: as with the existing service one task at a time, of the kinds that its place gives it. */
+export function listedNode(addr: string, place = 0, kinds: ListedKinds = {}): NodeFacts {
+  const { snarkAddrs, proveNodesNum = Number.POSITIVE_INFINITY } = kinds;
+  const can = new Set(WIRE_KINDS);
+  if (snarkAddrs ? !snarkAddrs.includes(addr) : place > 0) can.delete("snark");
+  if (place >= proveNodesNum) can.delete("prove");
+  return { ...UNKNOWN, id: addr, addr, can };
 }
 
 /** The stage, which checks finished proofs itself. */

@@ -23,7 +23,12 @@ export interface Attendance extends AsyncDisposable {
 }
 
 /** Registers with a stage and stays registered: beats, and comes again after every break. */
-export function attendStage(deps: AttendDeps, stageAddr: string, hello: WireNodeHello): Attendance {
+export function attendStage(
+  deps: AttendDeps,
+  stageAddr: string,
+  /** At each registration: a stage may begin to work in this node's base folder after the node started. */
+  readHello: () => Promise<WireNodeHello>,
+): Attendance {
   const { path, requestSerialize, responseDeserialize } = deps.stageNodes.Attend!;
   const client = new Client(stageAddr, deps.credentials, {
     ...GRPC_OPTIONS,
@@ -67,8 +72,17 @@ export function attendStage(deps: AttendDeps, stageAddr: string, hello: WireNode
     });
     call.on("error", (error: Error) => over(error.message));
     call.on("end", () => over("the stage ended the call"));
-    call.write({ hello });
-    timer = setTimeout(beat, everyMs);
+    readHello().then(
+      (hello) => {
+        if (isOver || isStopping) return;
+        call.write({ hello });
+        timer = setTimeout(beat, everyMs);
+      },
+      (error: Error) => {
+        call.cancel();
+        over(error.message);
+      },
+    );
   };
   attend();
 

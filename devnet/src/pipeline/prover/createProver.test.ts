@@ -36,7 +36,11 @@ async function startNode(run: StepRunner, lines = "") {
   const node = stack.use(await createProver({ log, runStep: run }, config));
   const client = new Client(`127.0.0.1:${node.port}`, credentials.createInsecure());
   stack.defer(async () => client.close());
-  return (method: TaskMethod, request: object, metadata = new Metadata()): Promise<WireTaskResponse> => {
+  const call = (
+    method: TaskMethod | "GetStatus",
+    request: object,
+    metadata = new Metadata(),
+  ): Promise<WireTaskResponse> => {
     const { path, requestSerialize, responseDeserialize } = loadProtos().prover[method]!;
     const about = { proof_id: "run", computed_request_id: "task", ...request };
     return new Promise((resolve, reject) => {
@@ -50,6 +54,7 @@ async function startNode(run: StepRunner, lines = "") {
       );
     });
   };
+  return Object.assign(call, { drain: () => node.drain() });
 }
 
 /** Leaves its segment, changed, as its receipt; and changes the segment. */
@@ -58,6 +63,15 @@ const proveInPlace: StepRunner = async (_step, { input, output }) => {
   await writeFile(join(output, "receipt"), `receipt of ${await readFile(segment, "utf8")}`);
   await writeFile(segment, "overwritten");
 };
+
+describe("what a node says of itself", () => {
+  it("is the memory that it was given, and that it takes nothing while it drains", async () => {
+    const call = await startNode(proveInPlace, "mem_gib = 1");
+    expect(await call("GetStatus", {})).toMatchObject({ status: 3, total_memory: String(2 ** 30) });
+    call.drain();
+    expect(await call("GetStatus", {})).toMatchObject({ status: 4 });
+  });
+});
 
 describe("a node that shares the stage's base folder", () => {
   const run = () => join(dir, "base", "proof", "run");

@@ -1,4 +1,4 @@
-import { availableParallelism, hostname, totalmem } from "node:os";
+import { availableParallelism, hostname } from "node:os";
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
@@ -23,6 +23,8 @@ import { S3_URL } from "../wire/s3Url.ts";
 import { emptyWorkFolder } from "../workFolder.ts";
 import { attendStage } from "./attend.ts";
 import { computeStep } from "./computeStep.ts";
+import { memoryOf } from "./machine.ts";
+import { createNodeInfoService } from "./nodeInfo.ts";
 import { createProverService } from "./proverService.ts";
 import { createResultStore } from "./resultStore.ts";
 import { createTaskRuns } from "./taskRuns.ts";
@@ -36,8 +38,7 @@ export interface Prover extends AsyncDisposable {
   readonly running: () => string[];
 }
 
-const MIB = 2 ** 20;
-const MIB_PER_GIB = 1_024;
+const BYTES_PER_MIB = 2 ** 20;
 
 export interface ProverDeps {
   readonly log: Logger;
@@ -87,18 +88,21 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   );
   const server = new Server(GRPC_OPTIONS);
   const service = { runs, results, prover: protos.prover, count: metrics.count };
-  server.addService(protos.prover, createProverService(service, { id: nodeId, name: nodeId }));
-  const port = await bindServer(server, config.addr, await serverCredentials(config));
+  const memory = () => memoryOf(config);
+  server.addService(protos.prover, createProverService(service, { id: nodeId, name: nodeId, memory }));
+  let port = 0;
+  const readHello = () => createHello(config, base, nodeId, port);
+  server.addService(protos.nodeInfo, createNodeInfoService(runs, readHello));
+  port = await bindServer(server, config.addr, await serverCredentials(config));
   stack.defer(() => server.forceShutdown());
   if (config.metrics_addr)
     stack.use(await createMetricsServer(metrics, listenAt(config.metrics_addr, "metrics_addr")));
 
   if (stepsOf(config).length === 0)
     log.warn("this node does nothing: no step is configured. Add [steps] to the configuration");
-  const hello = await createHello(config, base, nodeId, port);
   const about = { log, stageNodes: protos.stageNodes, credentials };
   const attending = { ...about, running: runs.running, isDraining: runs.isDraining, onUnwanted: runs.stop };
-  const stages = config.stage_addrs.map((addr) => stack.use(attendStage(attending, addr, hello)));
+  const stages = config.stage_addrs.map((addr) => stack.use(attendStage(attending, addr, readHello)));
   const active = stack.move();
   return {
     nodeId,
@@ -132,7 +136,7 @@ async function createHello(
     slots: config.slots,
     waiting_room: config.slots,
     cores: availableParallelism(),
-    mem_mib: String(Math.floor(config.mem_gib ? config.mem_gib * MIB_PER_GIB : totalmem() / MIB)),
+    mem_mib: String(Math.floor(memoryOf(config).total / BYTES_PER_MIB)),
     gpus: config.gpu,
     labels: config.labels,
     base_id: await readBaseId(base),

@@ -1,4 +1,4 @@
-import { availableParallelism, freemem, totalmem } from "node:os";
+import { availableParallelism } from "node:os";
 import {
   type ServerUnaryCall,
   type ServiceDefinition,
@@ -8,6 +8,7 @@ import {
 } from "@grpc/grpc-js";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
 import { RESULT_CODE, type WireTaskResponse } from "../wire/messages.ts";
+import type { Memory } from "./machine.ts";
 import type { KeptResult, ResultStore } from "./resultStore.ts";
 import type { Answer, Call } from "./taskRun.ts";
 import type { TaskRuns } from "./taskRuns.ts";
@@ -27,11 +28,13 @@ interface TaskIds {
 
 const STATUS_COMPUTING = 2;
 const STATUS_IDLE = 3;
+/** It takes nothing new. */
+const STATUS_HALT = 4;
 
 /** `prover.v1.ProverService`. */
 export function createProverService(
   deps: ProverServiceDeps,
-  node: { readonly id: string; readonly name: string },
+  node: { readonly id: string; readonly name: string; readonly memory: () => Memory },
 ): UntypedServiceImplementation {
   const { runs, count } = deps;
   const step = (name: TaskMethod, metric: string) => (call: Call, done: sendUnaryData<Answer>) =>
@@ -44,13 +47,15 @@ export function createProverService(
     SingleNode: step("SingleNode", "single_node"),
     GetStatus: (_call: unknown, done: sendUnaryData<object>) => {
       count("prover::get_status")();
+      const { total, free } = node.memory();
+      const working = runs.running().length > 0 ? STATUS_COMPUTING : STATUS_IDLE;
       done(null, {
-        status: runs.running().length > 0 ? STATUS_COMPUTING : STATUS_IDLE,
+        status: runs.isDraining() ? STATUS_HALT : working,
         prover_name: node.name,
         prover_id: node.id,
         number_of_cores: String(availableParallelism()),
-        total_memory: String(totalmem()),
-        free_memory: String(freemem()),
+        total_memory: String(total),
+        free_memory: String(free),
       });
     },
     GetTaskResult: (call: ServerUnaryCall<TaskIds, object>, done: sendUnaryData<object>) =>

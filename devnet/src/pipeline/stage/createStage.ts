@@ -72,8 +72,8 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const wake = (): void => dispatcher?.wake();
   const pool = stack.use(
     createNodePool(
-      { log, credentials, prover: protos.prover, now: Date.now, onRoom: wake },
-      { proverAddrs: config.prover_addrs, baseId, verifies: verify !== null, needs: config.needs },
+      { log, credentials, protos, now: Date.now, onRoom: wake },
+      { ...listedNodes(config), baseId, verifies: verify !== null, needs: config.needs },
     ),
   );
   const driver = createRunDriver(
@@ -115,6 +115,11 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   active.wake();
   const running = stack.move();
   return { port, ...ports, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+}
+
+function listedNodes(config: PipelineConfig) {
+  const { prover_addrs: proverAddrs, snark_addrs: snarkAddrs, prove_nodes_num: proveNodesNum } = config;
+  return { proverAddrs, snarkAddrs, proveNodesNum };
 }
 
 /** Outputs lie in the base folder: a stage that has another can't go on with the others' runs. */

@@ -35,6 +35,6 @@ export function createStageServer(deps: StageServerDeps, options: StageServerOpt
   const server = new Server(GRPC_OPTIONS);
   server.addService(protos.stage, createStageService(deps, options));
   server.addService(protos.stageNodes, createNodesService({ pool, readUnwanted }, { ...BEATS, ...options }));
-  if (options.acceptsNodes) server.addService(protos.stageData, createDataService(data));
+  server.addService(protos.stageData, createDataService(data));
   return server;
 }

@@ -66,15 +66,6 @@ export interface WireTaskResponse {
   readonly output?: Buffer;
 }
 
-export interface WireNodeStatus {
-  readonly status: number;
-  readonly prover_name: string;
-  readonly prover_id: string;
-  readonly number_of_cores: string;
-  readonly total_memory: string;
-  readonly free_memory: string;
-}
-
 export interface WireNodeHello {
   readonly node_id: string;
   readonly name: string;
@@ -89,9 +80,19 @@ export interface WireNodeHello {
   readonly base_id: string;
 }
 
+export interface WireNodeAlive {
+  readonly draining: boolean;
+  readonly running: readonly string[];
+}
+
 export interface WireNodeBeat {
   readonly hello?: WireNodeHello;
-  readonly alive?: { readonly draining: boolean; readonly running: readonly string[] };
+  readonly alive?: WireNodeAlive;
+}
+
+export interface WireNodeDescription {
+  readonly hello: WireNodeHello;
+  readonly alive: WireNodeAlive;
 }
 
 export interface WireStageBeat {

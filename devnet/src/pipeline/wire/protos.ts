@@ -11,6 +11,7 @@ export interface Protos {
   readonly prover: ServiceDefinition;
   readonly stageNodes: ServiceDefinition;
   readonly stageData: ServiceDefinition;
+  readonly nodeInfo: ServiceDefinition;
 }
 
 /**
@@ -32,6 +33,7 @@ export function loadProtos(): Protos {
     prover: service("prover.v1.ProverService"),
     stageNodes: service("gevulot.pipeline.v1.StageNodes"),
     stageData: service("gevulot.pipeline.v1.StageData"),
+    nodeInfo: service("gevulot.pipeline.v1.NodeInfo"),
   };
 }
 
