@@ -57,6 +57,8 @@ const schema = z.strictObject({
   cert_path: z.string().optional(),
   key_path: z.string().optional(),
   max_concurrent_tasks: z.number().int().positive().optional(),
+  // Ours, for both: the name in the others' certificates, where that is not the host that is dialled.
+  tls_server_name: z.string().min(1).optional(),
   // Ours, for both, where base_dir is s3://bucket/prefix.
   cache_dir: z.string().min(1).optional(),
   s3_endpoint: z.url().optional(),

@@ -8,6 +8,7 @@ import { pipelineConfigOption } from "./configOption.ts";
 
 interface StageArguments {
   config: string;
+  "prove-nodes-num": number | undefined;
 }
 
 export const pipelineStageCommand: CommandModule<object, StageArguments> = {
@@ -18,10 +19,18 @@ export const pipelineStageCommand: CommandModule<object, StageArguments> = {
       .options(pipelineConfigOption)
       // What the existing service needs to be a stage: said already by the command.
       .option("stage", { alias: "s", type: "boolean", hidden: true })
+      .option("prove-nodes-num", {
+        type: "number",
+        default: Number(process.env.PROVE_NODES_NUM) || undefined,
+        defaultDescription: "$PROVE_NODES_NUM, else all",
+        requiresArg: true,
+        describe: "Of prover_addrs the first so many prove",
+      })
       .example("$0 pipeline stage --config stage.toml", ""),
-  handler: ({ config: path }) =>
+  handler: ({ config: path, "prove-nodes-num": proveNodesNum }) =>
     reportErrors(async () => {
-      const config = await readPipelineConfig(path, "stage");
+      const changes = { ...(proveNodesNum !== undefined && { prove_nodes_num: proveNodesNum }) };
+      const config = await readPipelineConfig(path, "stage", changes);
       const log = createLogger("info");
       const stop = untilSignal();
       const stage = await createStage({ log }, config);

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { checkServerIdentity } from "node:tls";
 import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
 import { GevulotError } from "gevulot-sdk";
 import type { PipelineConfig } from "../config.ts";
@@ -9,7 +10,7 @@ declare module "gevulot-sdk/errors" {
   }
 }
 
-type TlsConfig = Pick<PipelineConfig, "ca_cert_path" | "cert_path" | "key_path">;
+type TlsConfig = Pick<PipelineConfig, "ca_cert_path" | "cert_path" | "key_path" | "tls_server_name">;
 
 /** For an HTTPS server. */
 export interface Certificate {
@@ -34,7 +35,14 @@ export async function serverCredentials(config: TlsConfig): Promise<ServerCreden
 export async function clientCredentials(config: TlsConfig): Promise<ChannelCredentials> {
   const { certificate, key, ca } = await readFiles(config);
   if (!ca && !certificate) return ChannelCredentials.createInsecure();
-  return ChannelCredentials.createSsl(ca, key, certificate);
+  const { tls_server_name: name } = config;
+  // The existing service's certificates are for one name, which is no host's.
+  const verify = name === undefined ? {} : { checkServerIdentity: identityOf(name) };
+  return ChannelCredentials.createSsl(ca, key, certificate, verify);
+}
+
+function identityOf(name: string): typeof checkServerIdentity {
+  return (_host, certificate) => checkServerIdentity(name, certificate);
 }
 
 async function readFiles(config: TlsConfig): Promise<Record<"ca" | "certificate" | "key", Buffer | null>> {
