@@ -110,7 +110,7 @@ describe("the commands of a pipeline's users", () => {
       "select context from stage_task where id = $1",
       [proofId],
     );
-    const { files, receipts_path: receipts } = JSON.parse(rows[0]!.context);
+    const { files, receipt_inputs_path: receipts } = JSON.parse(rows[0]!.context);
     const folder = path(`stage/proof/${proofId}/0_7`);
     expect(files).toMatchObject({
       [`${folder}/header`]: sha256("a header"),

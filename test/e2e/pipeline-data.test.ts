@@ -1,13 +1,14 @@
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bincodeList } from "../../devnet/src/pipeline/stage/runInputs.ts";
+import { createDatabase } from "../../devnet/src/store/database.ts";
 import { createExistingNode } from "../fixtures/pipeline/existingNode.ts";
 import { createExistingStage } from "../fixtures/pipeline/existingStage.ts";
 import { existingMethods } from "../fixtures/pipeline/existingWork.ts";
-import { createPipelineNet, type PipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
+import { createPipelineNet, type PipelineNet, quiet } from "../fixtures/pipeline/pipelineNet.ts";
 import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
 
 const SUCCESS = 0;
@@ -136,18 +137,42 @@ describe("how nodes and stage get at the data", () => {
     expect(await run(wrapped)).toEqual({ proof: "given-wrap(r)", values: "", is: 200 });
   });
 
+  it("a run that an earlier release began ends as it would have", async () => {
+    const database_url = await net.postgres.createDatabase("earlier");
+    await using stage = await startStage("earlier", { database_url, prover_version: "zkm2" });
+    const client = net.client(stage.addr);
+    const { proof_id: id } = await client.submit({ ...work(2), receipts: [Buffer.from("r")] });
+    await using database = await createDatabase({ log: quiet }, { url: database_url });
+    const base = JSON.stringify(join(net.dir, "earlier"));
+    await database.query(
+      `update stage_task set context = jsonb_set(context::jsonb, '{base_dir}', $2)::text,
+         shape = jsonb_set(shape, '{deferredProofs}', '1') where id = $1`,
+      [id, base],
+    );
+    await net.prover("later", stage.addr, {}, createReadableProver());
+    const end = await client.finished(id!);
+    expect(end).toMatchObject({ status: SUCCESS, error_message: "" });
+    expect(String(end.proof_with_public_inputs)).toBe(
+      "wrap(final-agg(agg(first(p0,key),leaf(p1,key)),deferred(r,key)))",
+    );
+  });
+
   it("messages beyond the 4 MiB that a gRPC server takes unless told otherwise", async () => {
-    await using stage = await startStage("large", {});
-    await net.prover("large", stage.addr, {}, createReadableProver());
+    // From wherever it is started, and with a slash.
+    const base_dir = `${relative(process.cwd(), join(net.dir, "large"))}/`;
+    await using stage = await startStage("large", { base_dir });
+    await net.prover("large node", stage.addr, {}, createReadableProver());
     const client = net.client(stage.addr);
     const pad = 5 * MIB;
     const { proof_id: id } = await client.submit({
       ...work(2, pad),
       elf_data: Buffer.alloc(6 * MIB, 1),
       private_input_stream: Buffer.alloc(5 * MIB, 2),
+      block_data: [{ file_name: "input", file_content: Buffer.from("block") }],
     });
     const end = await client.finished(id!, 60_000, 200);
     expect(end).toMatchObject({ status: SUCCESS, error_message: "" });
+    expect(end.output_stream!.length).toBe(5 * MIB + "|block".length);
     const proof = String(end.proof_with_public_inputs);
     expect(proof.replace(/_+/g, (run) => `<${run.length}>`)).toBe(`wrap(final-agg(p0<${pad}>,p1<${pad}>))`);
   });

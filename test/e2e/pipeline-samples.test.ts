@@ -34,7 +34,7 @@ describe("the existing service's sample configurations", () => {
 prover_addrs = ["127.0.0.1:${nodePort}"]
 database_url = "${net.databaseUrl}"
 base_dir = "${base}"
-fileserver_url = "http://127.0.0.1:${filePort}"
+fileserver_url = "http://0.0.0.0:${filePort}/public"
 fileserver_addr = "0.0.0.0:${filePort}"
 `,
     );

@@ -88,8 +88,12 @@ describe("where a run begins and ends", () => {
     expect((await runTo({ ...work(5), ...given, composite_proof: true })).proof).toBe(proof);
   });
 
-  it("one segment is wrapped as it is", async () => {
-    const { proof, counts } = await runTo(work(1));
+  it("one segment is wrapped as it is; URLs are of what is there", async () => {
+    const { proof, counts, end, id } = await runTo(work(1));
+    expect(end).toMatchObject({
+      snark_proof_url: `http://127.0.0.1:1/${id}/snark/proof_with_public_inputs.json`,
+      stark_proof_url: "",
+    });
     expect(proof).toBe("wrap(p0)");
     expect(counts).toEqual({ split: 1, prove: 1, snark: 1 });
   });

@@ -51,7 +51,8 @@ const schema = z.strictObject({
   prover_addrs: z.array(address).default([]),
   base_dir: z.string().min(1),
   proving_key_paths: z.array(key).default([]),
-  fileserver_url: z.url().optional(),
+  /** Of a stage; their samples also name a folder. */
+  fileserver_url: z.string().optional(),
   fileserver_addr: address.optional(),
   ca_cert_path: z.string().optional(),
   cert_path: z.string().optional(),

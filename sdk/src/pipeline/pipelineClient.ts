@@ -43,8 +43,9 @@ export interface PipelineSubmit {
   readonly composite?: boolean;
   /** One node does all of it, in one step. */
   readonly singleNode?: boolean;
-  readonly receiptInputs?: readonly Uint8Array[];
   /** Of other runs, which this one's program verifies. */
+  readonly receiptInputs?: readonly Uint8Array[];
+  /** Kept with the run, and given to no step, as with the existing service. */
   readonly receipts?: readonly Uint8Array[];
   /** How many of its tasks may run at once; default all. */
   readonly maxProvers?: number;

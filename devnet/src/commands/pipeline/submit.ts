@@ -15,7 +15,6 @@ interface SubmitArguments extends ClientArguments, WaitArguments {
   target: "split" | "agg" | "snark";
   from: "init" | "agg";
   "receipt-input": string[] | undefined;
-  receipt: string[] | undefined;
   block: string[] | undefined;
   "block-no": string | undefined;
   composite: boolean;
@@ -42,19 +41,14 @@ const options = {
   from: {
     choices: ["init", "agg"] as const,
     default: "init" as const,
-    describe: "Where to begin: agg wraps the --receipt-input of an earlier run",
+    describe: "Where to begin: agg wraps the --receipt of an earlier run",
   },
   "receipt-input": {
     type: "string",
     array: true,
     requiresArg: true,
-    describe: "Files with receipts that this run goes on from",
-  },
-  receipt: {
-    type: "string",
-    array: true,
-    requiresArg: true,
-    describe: "Files with receipts of other runs, which the program verifies",
+    alias: "receipt",
+    describe: "Files with receipts of other runs, which the program verifies; --from agg wraps the first",
   },
   block: { type: "string", array: true, requiresArg: true, describe: "Files of the block, by their names" },
   "block-no": { type: "string", requiresArg: true, describe: "The block's number" },
@@ -108,7 +102,6 @@ async function readRequest(argv: SubmitArguments): Promise<PipelineSubmit> {
     ...(blockNo !== undefined && { blockNo: BigInt(blockNo) }),
     block: Object.fromEntries(block.map((path, index) => [basename(path), files[index]!])),
     receiptInputs: await readAll(argv["receipt-input"]),
-    receipts: await readAll(argv.receipt),
     segSize: argv["seg-size"],
     target: argv.target,
     from: argv.from,

@@ -43,6 +43,22 @@ describe("createProofServer", () => {
     expect(answer).toEqual({ status: 200, body: "a proof" });
   });
 
+  it.each([
+    ["http://0.0.0.0:40000/public", "/public/run"],
+    ["http://0.0.0.0:40000/public", "/run"],
+    ["http://0.0.0.0:40000/public/", "/public/public"],
+    ["http://0.0.0.0:40000/public", "/public"],
+    ["https://proofs.example.org/a%20b/c", "/a%20b/c/run"],
+    ["/tmp/zkm/fileserver", "/run"],
+  ])("with fileserver_url %s serves %s", async (url, path) => {
+    await server[Symbol.asyncDispose]();
+    server = await createProofServer(base, "127.0.0.1:0", url);
+    for (const id of ["run", "public"]) await write(`${id}/snark/proof_with_public_inputs.json`, "a proof");
+    const answer = await get(`${path}/snark/proof_with_public_inputs.json`);
+    expect(answer).toEqual({ status: 200, body: "a proof" });
+    expect(await get("/elsewhere/run/snark/proof_with_public_inputs.json")).toMatchObject({ status: 404 });
+  });
+
   it("brings a proof that another stage left in the bucket", async () => {
     await server[Symbol.asyncDispose]();
     const fetched: string[] = [];

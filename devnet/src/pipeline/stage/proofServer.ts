@@ -10,16 +10,21 @@ import { listenAt } from "../wire/listenAt.ts";
 /** What the URLs name; segments, inputs and receipts stay inside. */
 const SERVED = /^\/([^/]+)\/(snark|wrap)\/([^/]+)$/;
 
-/** Serves finished proofs at the URLs that GenerateProof hands out: files below `{base_dir}/proof`, nothing else. */
+/**
+ * Serves finished proofs at the URLs that GenerateProof hands out: files below `{base_dir}/proof`, nothing else.
+ * @param url where a proxy or clients find it: its path may stand before the others, and need not
+ */
 export async function createProofServer(
   base: SharedBase,
   addr: string,
+  url = "",
 ): Promise<AsyncDisposable & { readonly port: number }> {
   const folder = join(base.dir, "proof");
   await mkdir(folder, { recursive: true });
   const root = await realpath(folder);
+  const prefix = pathOf(url);
   const find = async (request: IncomingMessage): Promise<string | null> => {
-    const path = servedPath(request.url ?? "");
+    const path = servedPath(request.url ?? "", prefix);
     if (path === null) return null;
     const file = join(root, path);
     if (!(await isThere(file)) && !(await base.fetch(join(folder, path)))) return null;
@@ -43,10 +48,22 @@ export async function createProofServer(
   return { port, [Symbol.asyncDispose]: () => closeServer(server) };
 }
 
-/** Of a request's URL; null where it names nothing that is served. */
-function servedPath(url: string): string | null {
+/** Without a slash at its end. */
+function pathOf(url: string): string {
   try {
-    const [, id, part, name] = SERVED.exec(decodeURIComponent(url.replace(/[?#].*$/, ""))) ?? [];
+    return decodeURIComponent(new URL(url).pathname).replace(/\/+$/, "");
+  } catch {
+    // What is no URL leads nowhere.
+    return "";
+  }
+}
+
+/** Of a request's URL; null where it names nothing that is served. */
+function servedPath(url: string, prefix: string): string | null {
+  try {
+    const path = decodeURIComponent(url.replace(/[?#].*$/, ""));
+    const below = path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path;
+    const [, id, part, name] = SERVED.exec(below) ?? SERVED.exec(path) ?? [];
     return id && part && name && isFileName(id) && isFileName(name) ? join(id, part, name) : null;
   } catch {
     // A percent sign that stands for nothing.

@@ -10,8 +10,10 @@ export function proofUrls(
   const { target, version } = run.shape;
   const base = `${fileServerUrl.replace(/\/+$/, "")}/${encodeURIComponent(run.id)}`;
   const isWrapped = version === "zkm" && target === "snark";
+  // The last aggregation lies there too.
+  const isOne = target === "snark" || target === "agg";
   return {
-    snark_proof_url: `${base}/snark/proof_with_public_inputs.json`,
+    ...(isOne && { snark_proof_url: `${base}/snark/proof_with_public_inputs.json` }),
     ...(isWrapped && { stark_proof_url: `${base}/wrap/proof_with_public_inputs.json` }),
     ...(target !== "split" && {
       public_values_url: `${base}/wrap/public_values.${version === "zkm" ? "json" : "bin"}`,

@@ -31,6 +31,12 @@ export async function createSideServers(
 ): Promise<AsyncDisposable & { readonly ports: SidePorts }> {
   await using stack = createStack();
   const { api_addr: apiAddr, metrics_addr: metricsAddr, fileserver_addr: fileAddr } = config;
+  const { fileserver_url: fileUrl } = config;
+  if (fileUrl !== undefined && !/^https?:\/\/./i.test(fileUrl))
+    deps.log.warn(
+      { fileserver_url: fileUrl },
+      "the URLs of proofs lead nowhere: give fileserver_url as http://host:port, as clients reach fileserver_addr",
+    );
   const api =
     apiAddr &&
     stack.use(
@@ -38,7 +44,7 @@ export async function createSideServers(
     );
   const metrics =
     metricsAddr && stack.use(await createMetricsServer(deps.metrics, listenAt(metricsAddr, "metrics_addr")));
-  const files = fileAddr && stack.use(await createProofServer(deps.base, fileAddr));
+  const files = fileAddr && stack.use(await createProofServer(deps.base, fileAddr, fileUrl));
   const portOf = (part: { readonly port: number } | undefined | "") => (part ? part.port : null);
   const ports = { apiPort: portOf(api), metricsPort: portOf(metrics), filePort: portOf(files) };
   const running = stack.move();

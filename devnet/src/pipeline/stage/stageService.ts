@@ -115,6 +115,9 @@ async function getStatus(
   // A composite proof's receipts are no finished proof; the contract has a place for the first.
   const isReceipt = run.shape.target === "prove";
   const waits = run.finishedAt ? [] : await unserved.ofRun(run.id);
+  const urls = proofUrls(options.fileServerUrl, run);
+  // Existing nodes leave the proof that was wrapped, ours do not.
+  const lacksStark = isDone && urls.stark_proof_url && !(await base.fetch(folderOf(run).starkProof));
   return {
     proof_id: run.id,
     status: run.status,
@@ -125,7 +128,8 @@ async function getStatus(
     proving_time: String(run.finishedAt ? run.checkAt : 0),
     ...(result && (isReceipt ? { receipt: result } : { proof_with_public_inputs: result })),
     ...(isDone && { output_stream: await readOutputStream(base, run) }),
-    ...proofUrls(options.fileServerUrl, run),
+    ...urls,
+    ...(lacksStark && { stark_proof_url: "" }),
   };
 }
 

@@ -60,39 +60,11 @@ export function createTaskCaller(
   deps: TaskCallerDeps,
   options: Pick<PipelineConfig, "deadline_seconds">,
 ): TaskCaller {
-  const readData = async (task: PipelineTask, run: PipelineRun): Promise<TaskData> => {
-    const { flags, index } = task.planned;
-    const made = task.planned.needs.length === 0 ? [] : await readInputs(deps.database, task);
-    const inputs: TaskInput[] = await Promise.all(
-      made.map(async (input) => ({
-        taskId: input.id,
-        bytes: await deps.blobs.readAll(input.outputHash!),
-        isAggregate: input.kind === "agg",
-      })),
-    );
-    // zkm2's are proved apart, as deferred proofs.
-    const takesReceipts = task.kind === "prove" && run.shape.version === "zkm";
-    const receipts = takesReceipts ? await readReceipts(deps.blobs, run) : [];
-    if (flags?.isDeferred) {
-      const bytes =
-        task.inputHash === null
-          ? (await readReceipts(deps.blobs, run))[index - run.segments.total!]!
-          : await deps.blobs.readAll(task.inputHash);
-      inputs.push({ taskId: "", bytes, isAggregate: false });
-    } else if (task.kind === "snark" && task.inputHash !== null) {
-      inputs.push({ taskId: "", bytes: await deps.blobs.readAll(task.inputHash), isAggregate: true });
-    }
-    const needsKey = run.shape.version === "zkm2" && flags?.isLeafLayer;
-    if (needsKey) await deps.base.fetch(folderOf(run).verifyingKey);
-    const verifyingKey = needsKey ? await readFile(folderOf(run).verifyingKey) : new Uint8Array();
-    return { inputs, receipts, verifyingKey };
-  };
-
   return {
     async call(task, run, node, signal) {
       if (task.kind === "verify") return verifyTask(deps, task, run, signal);
       const { kind } = task;
-      const data = await readData(task, run);
+      const data = await readData(deps, task, run);
       if (!node.client)
         return { kind: "failed", reason: "the node gave no address under which it can be called" };
       const stepMs = deadlineMsOf(kind, options);
@@ -127,6 +99,34 @@ export function createTaskCaller(
       }
     },
   };
+}
+
+async function readData(deps: TaskCallerDeps, task: PipelineTask, run: PipelineRun): Promise<TaskData> {
+  const { flags, index } = task.planned;
+  const made = task.planned.needs.length === 0 ? [] : await readInputs(deps.database, task);
+  const inputs: TaskInput[] = await Promise.all(
+    made.map(async (input) => ({
+      taskId: input.id,
+      bytes: await deps.blobs.readAll(input.outputHash!),
+      isAggregate: input.kind === "agg",
+    })),
+  );
+  // zkm2's are proved apart, as deferred proofs.
+  const takesReceipts = task.kind === "prove" && run.shape.version === "zkm";
+  const receipts = takesReceipts ? await readReceipts(deps.blobs, run) : [];
+  if (flags?.isDeferred) {
+    const bytes =
+      task.inputHash === null
+        ? (await readReceipts(deps.blobs, run))[index - run.segments.total!]!
+        : await deps.blobs.readAll(task.inputHash);
+    inputs.push({ taskId: "", bytes, isAggregate: false });
+  } else if (task.kind === "snark" && task.inputHash !== null) {
+    inputs.push({ taskId: "", bytes: await deps.blobs.readAll(task.inputHash), isAggregate: true });
+  }
+  const needsKey = run.shape.version === "zkm2" && flags?.isLeafLayer;
+  if (needsKey) await deps.base.fetch(folderOf(run).verifyingKey);
+  const verifyingKey = needsKey ? await readFile(folderOf(run).verifyingKey) : new Uint8Array();
+  return { inputs, receipts, verifyingKey };
 }
 
 /** The last step: the finished proof is checked here, at the stage. */

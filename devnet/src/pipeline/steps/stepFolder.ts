@@ -8,7 +8,7 @@ import { removeTree } from "../../removeTree.ts";
  *
  * | step | in/ | out/ |
  * |---|---|---|
- * | split | `elf`, `public_input`, `private_input`, `receipt_inputs`, `block/…` | `segments/0`, `segments/1`, … each renamed into place; `total_steps`; optional `output_stream`, `public_values`, `vk` |
+ * | split | `elf`, `public_input`, `private_input`, `receipt_inputs`, `block/…` | `segments/0`, `segments/1`, … each renamed into place; `total_steps`; optional `output_stream`, `public_values`, `vk`, `deferred/0` … |
  * | prove | `elf`, `segment`, `receipts/0` … | `receipt` |
  * | agg | `inputs/0`, `inputs/1`; `vk` | `receipt` |
  * | snark | `receipt` | `proof` |
