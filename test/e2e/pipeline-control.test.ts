@@ -6,6 +6,7 @@ import type { Prover } from "../../devnet/src/pipeline/prover/createProver.ts";
 import { createPipelineNet, type PipelineNet, type StageClient } from "../fixtures/pipeline/pipelineNet.ts";
 import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
 import { USER_KEY } from "../fixtures/pipeline/signRequest.ts";
+import { createGate } from "../fixtures/taskPrograms.ts";
 
 const elf = Buffer.from("an ELF");
 const work = (segments: number, ms: number) => ({
@@ -25,7 +26,7 @@ let proving: Map<string, { now: number; most: number }>;
 /** Runs by the order in which their steps began. */
 let begun: { readonly run: string; readonly step: string }[];
 /** No prove ends before. */
-let gate: Promise<void>;
+let gate: (run: string) => Promise<void>;
 
 beforeAll(async () => {
   net = await createPipelineNet();
@@ -43,7 +44,7 @@ beforeAll(async () => {
     proving.set(run!, count);
     count.now += 1;
     count.most = Math.max(count.most, count.now);
-    await gate;
+    await gate(run!);
     await prove(step, folder, options).finally(() => {
       count.now -= 1;
     });
@@ -52,43 +53,58 @@ beforeAll(async () => {
 beforeEach(() => {
   proving = new Map();
   begun = [];
-  gate = Promise.resolve();
+  gate = () => Promise.resolve();
 });
 afterAll(() => net?.[Symbol.asyncDispose]());
 
 describe("what a user may ask for a run", () => {
   it("maxProvers: at most so many of its tasks run at once, and the others' slots are another run's", async () => {
-    const few = await user.submit({ ...work(4, 150), maxProvers: 1 });
-    const many = await user.submit(work(4, 150));
-    for (const { proofId } of [few, many]) await client.finished(proofId, 60_000);
+    const { open, opened } = createGate();
+    gate = () => opened;
+    const few = await user.submit({ ...work(4, 0), maxProvers: 1 });
+    const many = await user.submit(work(4, 0));
+    await expect.poll(() => proving.get(many.proofId)?.now ?? 0).toBeGreaterThan(1);
+    open();
+    for (const { proofId } of [few, many]) await client.finished(proofId);
     expect(proving.get(few.proofId)!.most).toBe(1);
-    expect(proving.get(many.proofId)!.most).toBeGreaterThan(1);
   });
 
   it("priority: a run that goes first overtakes one that waits", async () => {
-    let open = (): void => {};
-    gate = new Promise((resolve) => {
-      open = resolve;
-    });
-    const low = await user.submit(work(24, 100));
-    await expect.poll(() => proving.get(low.proofId)?.now, { timeout: 20_000 }).toBe(SLOTS);
-    const high = await user.submit({ ...work(2, 100), priority: 5 });
-    open();
-    for (const { proofId } of [low, high]) await client.finished(proofId, 60_000);
-    const proves = begun.filter(({ step }) => step.startsWith("prove")).map(({ run }) => run);
-    expect(proves.filter((run) => run === high.proofId)).toHaveLength(2);
-    expect(proves.lastIndexOf(high.proofId)).toBeLessThan(20);
+    const held: (() => void)[] = [];
+    let highId = "";
+    gate = (run) => (run === highId ? Promise.resolve() : new Promise((resolve) => held.push(resolve)));
+    const low = await user.submit(work(24, 0));
+    await expect.poll(() => held.length).toBe(SLOTS);
+    const high = await user.submit({ ...work(2, 0), priority: 5 });
+    highId = high.proofId;
+    const proves = () => begun.filter(({ step }) => step.startsWith("prove")).map(({ run }) => run);
+    const begunOfHigh = () => {
+      // The first run gives a slot away when it has them all.
+      if (held.length === SLOTS) held.shift()?.();
+      return proves().filter((run) => run === high.proofId).length;
+    };
+    await expect.poll(begunOfHigh).toBe(2);
+    gate = () => Promise.resolve();
+    for (const release of held) release();
+    for (const { proofId } of [low, high]) await client.finished(proofId);
+    expect(proves().filter((run) => run === high.proofId)).toHaveLength(2);
+    expect(proves().lastIndexOf(high.proofId)).toBeLessThan(20);
   });
 
   it("deadlineSeconds: a run that takes longer ends, and so does its work at the node", async () => {
-    const run = await user.submit({ ...work(1, 600_000), deadlineSeconds: 3 });
-    await expect.poll(() => proving.get(run.proofId)?.now, { timeout: 20_000 }).toBe(1);
+    const run = await user.submit({ ...work(1, 600_000), deadlineSeconds: 600 });
+    await expect.poll(() => proving.get(run.proofId)?.now).toBe(1);
+    const { rowCount } = await net.database.query(
+      "update stage_task set deadline_at = now() where id = $1 and deadline_at > created_at + interval '9 minutes'",
+      [run.proofId],
+    );
+    expect(rowCount).toBe(1);
     expect(await client.finished(run.proofId)).toMatchObject({
       status: INTERNAL_ERROR,
       error_message: "the run's deadline passed",
     });
-    await expect.poll(() => proving.get(run.proofId)?.now, { timeout: 20_000 }).toBe(0);
-    await expect.poll(node.running, { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => proving.get(run.proofId)?.now).toBe(0);
+    await expect.poll(node.running).toEqual([]);
   });
 
   it("cancel: the command at the node is killed, with what it started", async () => {
@@ -98,13 +114,11 @@ describe("what a user may ask for a run", () => {
     const steps = { split: { command: ["sh", "-c", script] } };
     const other = await net.prover("b", stageAddr, { steps });
     const run = await user.submit(work(1, 0));
-    await expect
-      .poll(() => existsSync(pids) && readFileSync(pids, "utf8"), { timeout: 20_000 })
-      .toMatch(/\n$/);
+    await expect.poll(() => existsSync(pids) && readFileSync(pids, "utf8")).toMatch(/\n$/);
     const [shell, child] = readFileSync(pids, "utf8").trim().split(" ").map(Number);
     expect([shell!, child!].filter(isAlive)).toHaveLength(2);
     await user.cancel(run.proofId);
-    await expect.poll(() => [shell!, child!].filter(isAlive), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => [shell!, child!].filter(isAlive)).toEqual([]);
     await expect.poll(other.running).toEqual([]);
     expect(await user.status(run.proofId)).toMatchObject({ status: "INTERNAL_ERROR" });
   });

@@ -50,9 +50,9 @@ async function runWith(nodes: Record<string, Misdeed | null>) {
     const change = name === "lying" ? { can: ["split" as const] } : {};
     started.push(await net.prover(name, stageAddr, change, run));
     if (started.length === 1 && Object.keys(nodes).length > 1)
-      await expect.poll(() => attempts(answer.proof_id!), { timeout: 20_000 }).not.toBe("");
+      await expect.poll(() => attempts(answer.proof_id!)).not.toBe("");
   }
-  const end = await client.finished(answer.proof_id!, 60_000);
+  const end = await client.finished(answer.proof_id!);
   for (const node of started) await node[Symbol.asyncDispose]();
   return { end, id: answer.proof_id!, proof: String(end.proof_with_public_inputs) };
 }

@@ -3,10 +3,10 @@ import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createNodePool, type NodePoolOptions } from "../../devnet/src/pipeline/nodes/nodePool.ts";
 import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
+import { freePort } from "../../devnet/src/up/ports.ts";
 import { createExistingNode } from "../fixtures/pipeline/existingNode.ts";
 import { existingMethods } from "../fixtures/pipeline/existingWork.ts";
 import { createPipelineNet, type PipelineNet, quiet } from "../fixtures/pipeline/pipelineNet.ts";
-import { freePort } from "../fixtures/pipeline/pipelineProcesses.ts";
 import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
 
 const SUCCESS = 0;
@@ -37,11 +37,9 @@ describe("which nodes get work", () => {
     const client = net.client(stage.addr);
     const { proof_id: id } = await client.submit(TWO);
     const waiting = async () => (await client.status(id!)).error_message;
-    await expect.poll(waiting, { timeout: 10_000 }).toMatch(/^no node is here that does split: start one/);
+    await expect.poll(waiting).toMatch(/^no node is here that does split: start one/);
     await using _small = await net.prover("small", stage.addr, {}, createReadableProver());
-    await expect
-      .poll(waiting, { timeout: 20_000 })
-      .toBe("no node has what [needs.prove] asks for: small lacks gpu 1 (has 0)");
+    await expect.poll(waiting).toBe("no node has what [needs.prove] asks for: small lacks gpu 1 (has 0)");
     expect(await client.status(id!)).toMatchObject({ status: COMPUTING });
     const proved: string[] = [];
     await using _large = await net.prover(
@@ -50,7 +48,7 @@ describe("which nodes get work", () => {
       { gpu: 1 },
       createReadableProver({ onStep: (step) => proved.push(step) }),
     );
-    expect(await client.finished(id!, 30_000)).toMatchObject({ status: SUCCESS, error_message: "" });
+    expect(await client.finished(id!)).toMatchObject({ status: SUCCESS, error_message: "" });
     expect(proved).toEqual(expect.arrayContaining(["prove 0", "prove 1"]));
   });
 
@@ -114,7 +112,7 @@ describe("which nodes get work", () => {
     const { proof_id: id } = await client.submit(TWO);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     await using _node = await createExistingNode(existingMethods(own.base_dir), { port });
-    expect(await client.finished(id!, 60_000)).toMatchObject({ status: SUCCESS });
+    expect(await client.finished(id!)).toMatchObject({ status: SUCCESS });
   });
 });
 
@@ -125,7 +123,7 @@ describe("a check that can't run", () => {
     await using _node = await net.prover("honest", stage.addr, {}, createReadableProver());
     const client = net.client(stage.addr);
     const { proof_id: id } = await client.submit(TWO);
-    const end = await client.finished(id!, 30_000);
+    const end = await client.finished(id!);
     expect(end).toMatchObject({ status: SNARK_ERROR });
     expect(end.error_message).toMatch(/^task verify failed on stage: .*can't be started/);
   });
@@ -154,9 +152,9 @@ describe("stages of one database", () => {
     });
     const client = net.client(stage.addr);
     const { proof_id: id } = await client.submit(TWO);
-    await expect.poll(() => starts, { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect.poll(() => starts).toBeGreaterThan(0);
     await expect(net.stage({ ...own, addr: stage.addr })).rejects.toMatchObject({ code: "PIPELINE_LISTEN" });
-    expect(await client.finished(id!, 30_000)).toMatchObject({ status: SUCCESS });
+    expect(await client.finished(id!)).toMatchObject({ status: SUCCESS });
     expect(starts).toBe(5);
   });
 });

@@ -56,7 +56,7 @@ test("inputs, segments and proofs travel by the bucket, and another stage reads 
     block_no: "7",
     block_data: [{ file_name: "extra", file_content: Buffer.from("block") }],
   });
-  const end = await user.finished(id!, 60_000);
+  const end = await user.finished(id!);
   expect(end).toMatchObject({ status: 0, error_message: "" });
   expect(String(end.output_stream)).toBe("made 3");
   expect(await filesBelow(`of/ours/proof/${id}/`)).toEqual([
@@ -86,7 +86,7 @@ test("a node that registers is known to have the same bucket: nothing travels by
   await net.prover("c", stage.addr, { ...base, cache_dir: cache });
   const user = net.client(stage.addr);
   const { proof_id: id } = await user.submit({ target_step: 1 });
-  expect(await user.finished(id!, 60_000)).toMatchObject({ status: 0, error_message: "" });
+  expect(await user.finished(id!)).toMatchObject({ status: 0, error_message: "" });
   // What it fetches from a stage is there.
   expect(existsSync(join(cache, "fetched"))).toBe(false);
   expect(existsSync(join(cache, "proof", id!, "segment", "segments.txt"))).toBe(true);
