@@ -14,8 +14,8 @@ import { findLiar } from "../../devnet/src/pipeline/stage/findLiar.ts";
 import { createRunDriver, type RunDriver } from "../../devnet/src/pipeline/stage/runDriver.ts";
 import { migratePipeline } from "../../devnet/src/pipeline/store/migratePipeline.ts";
 import { readQueueLevels } from "../../devnet/src/pipeline/store/releases.ts";
+import { readRound } from "../../devnet/src/pipeline/store/rounds.ts";
 import { findRun, type RunContext } from "../../devnet/src/pipeline/store/runs.ts";
-import { readOverTasks } from "../../devnet/src/pipeline/store/stages.ts";
 import { TASK_TYPE } from "../../devnet/src/pipeline/store/statuses.ts";
 import type { PipelineTask } from "../../devnet/src/pipeline/store/tasks.ts";
 import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
@@ -159,7 +159,9 @@ describe("a run's end", () => {
     await completing;
     expect(await findRun(database, run)).toMatchObject({ status: 2, finishedAt: null });
     publish = async () => "text";
-    await driver.succeedComplete();
+    const { complete } = await readRound(database, { stageId: "stage", addr: "a", held: [], heard: [] });
+    expect(complete).toEqual([run]);
+    await driver.succeed(complete);
     expect(await findRun(database, run)).toMatchObject({
       ...{ status: SUCCESS, step: 5, resultHash: hash("b"), result: "text", totalSteps: 7n },
     });
@@ -222,7 +224,9 @@ describe("a retry", () => {
     for (const task of [proves[0]!, agg, snark]) expect(await rowOf(task.id)).toBeUndefined();
     const { task: again } = await start("prove");
     expect(again).toMatchObject({ planned: proves[0]!.planned, notOn: ["liar"], failures: 0 });
-    expect(await readOverTasks(database, [proves[0]!.id, again.id])).toEqual([proves[0]!.id]);
+    const held = [proves[0]!.id, again.id];
+    const { over } = await readRound(database, { stageId: "stage", addr: "a", held, heard: [] });
+    expect(over).toEqual([proves[0]!.id]);
     // The old call still goes on, and ends.
     await driver.complete(proves[0]!, output("3"), null);
     expect(await rowOf(again.id)).toMatchObject({ status: 2 });

@@ -58,3 +58,21 @@ describe("a database that no longer answers", () => {
     expect((await database.query("select 1 from marks")).rowCount).toBe(0);
   });
 });
+
+describe("prepared statements", () => {
+  it("are prepared anew once a table that they read was changed", async () => {
+    const log = pino({ level: "silent" });
+    await using preparing = await createDatabase({ log }, { url: db.url, prepares: true });
+    await db.database.query("create table widening (id int)");
+    const read = "select * from widening where id <> $1";
+    const isPrepared = `select 1 from pg_prepared_statements where statement = '${read}'`;
+    const inTransaction = () => preparing.transaction((client) => client.query(read, [0]));
+    await preparing.query(read, [0]);
+    expect((await preparing.query(isPrepared)).rowCount).toBe(1);
+    for (const [column, again] of Object.entries({ a: () => preparing.query(read, [0]), b: inTransaction })) {
+      await db.database.query(`alter table widening add column ${column} int`);
+      await expect(again()).rejects.toMatchObject({ code: "DATABASE_UNREACHABLE" });
+      expect((await again()).rowCount).toBe(0);
+    }
+  });
+});

@@ -29,12 +29,19 @@ const UNREACHABLE = new Set([
   // No such database, no such user, wrong password.
   ...["3D000", "28000", "28P01"],
 ]);
+/** A table was changed since the connection prepared a statement: another connection does it. */
+const STALE_PLAN = "cached plan must not change result type";
 const GONE = /^(08|57P0[123]|53300)/;
 
 export interface DatabaseOptions {
   readonly url: string;
   /** After so long without an answer the server counts as gone; default 35,000. */
   readonly queryTimeoutMs?: number;
+  /**
+   * Statements with values are prepared, once for each connection, and planned for each call's values as others are: half the
+   * cost here. Their texts must be constants.
+   */
+  readonly prepares?: boolean;
 }
 
 /**
@@ -52,7 +59,9 @@ export async function createDatabase(deps: { log: Logger }, options: DatabaseOpt
     query_timeout: options.queryTimeoutMs ?? QUERY_TIMEOUT_MS,
     keepAlive: true,
     application_name: "gevulot-node",
+    ...(options.prepares && { options: "-c plan_cache_mode=force_custom_plan" }),
   });
+  const send = options.prepares ? createPreparing() : sendPlain;
   // Without a listener, a dropped idle connection would end the process.
   pool.on("error", (error) => deps.log.warn({ reason: error.message }, "a database connection was lost"));
 
@@ -65,7 +74,7 @@ export async function createDatabase(deps: { log: Logger }, options: DatabaseOpt
   };
 
   return {
-    query: (sql, values) => guard(() => pool.query(sql, values as unknown[])),
+    query: (sql, values) => guard(() => send(pool, sql, values)),
     transaction: (work) =>
       guard(async () => {
         const client = await pool.connect();
@@ -75,7 +84,7 @@ export async function createDatabase(deps: { log: Logger }, options: DatabaseOpt
         let broken: Error | undefined;
         try {
           await client.query("begin");
-          const result = await work({ query: (sql, values) => client.query(sql, values as unknown[]) });
+          const result = await work({ query: (sql, values) => send(client, sql, values) });
           await client.query("commit");
           return result;
         } catch (error) {
@@ -95,6 +104,26 @@ export async function createDatabase(deps: { log: Logger }, options: DatabaseOpt
   };
 }
 
+type Send = <R extends pg.QueryResultRow>(
+  client: Pick<pg.ClientBase, "query">,
+  sql: string,
+  values?: readonly unknown[],
+) => Promise<pg.QueryResult<R>>;
+
+const sendPlain: Send = (client, sql, values) => client.query(sql, values as unknown[]);
+
+/** Each text gets a name, under which its connections know it. */
+function createPreparing(): Send {
+  const names = new Map<string, string>();
+  return (client, text, values) => {
+    // Only what is sent without values may be several statements.
+    if (values === undefined || values.length === 0) return sendPlain(client, text);
+    const name = names.get(text) ?? `s${names.size}`;
+    names.set(text, name);
+    return client.query({ name, text, values: values as unknown[] });
+  };
+}
+
 /** Whether an error says that the server could not be reached, so that the same work may succeed later. */
 export function isConnectionLoss(error: unknown): boolean {
   if (error instanceof GevulotError) return error.code === "DATABASE_UNREACHABLE";
@@ -103,6 +132,7 @@ export function isConnectionLoss(error: unknown): boolean {
   return (
     GONE.test(code) ||
     UNREACHABLE.has(code) ||
+    error.message === STALE_PLAN ||
     /Connection terminated|timeout exceeded when trying to connect|Query read timeout|not queryable/.test(
       error.message,
     )

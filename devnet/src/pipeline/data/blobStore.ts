@@ -53,11 +53,18 @@ export function createBlobStore(root: string, base?: SharedBase): BlobStore {
     const here = await use(path(hash));
     return here === null && base && (await base.fetch(path(hash))) ? use(path(hash)) : here;
   };
-  const takeIn = async (temporary: string, blob: Blob): Promise<Blob> => {
-    await mkdir(dirname(path(blob.hash)), { recursive: true });
-    await rename(temporary, path(blob.hash));
-    await base?.publish(path(blob.hash));
-    return blob;
+  /** @param write writes the file that it is given, which is renamed once it is whole */
+  const take = async (write: (to: string) => Promise<Blob>): Promise<Blob> => {
+    const temporary = join(root, INCOMING, randomUUID());
+    try {
+      const blob = await write(temporary);
+      await inFolder(path(blob.hash), () => rename(temporary, path(blob.hash)));
+      await base?.publish(path(blob.hash));
+      return blob;
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
   };
   const read = (hash: string, offset = 0): Readable => createReadStream(path(hash), { start: offset });
 
@@ -65,31 +72,23 @@ export function createBlobStore(root: string, base?: SharedBase): BlobStore {
     root,
     path,
     size,
-    async put(source, expected) {
-      const temporary = await newFile(root);
-      try {
-        const blob = await write(temporary, source instanceof Uint8Array ? Readable.from([source]) : source);
+    put: (source, expected) =>
+      take(async (to) => {
+        const blob = await write(to, source instanceof Uint8Array ? Readable.from([source]) : source);
         if (expected !== undefined && blob.hash !== expected) throw corrupt(expected, blob.hash);
-        return await takeIn(temporary, blob);
-      } finally {
-        await rm(temporary, { force: true });
-      }
-    },
-    async putFile(from) {
-      const temporary = await newFile(root);
-      try {
-        await copyFile(from, temporary);
+        return blob;
+      }),
+    putFile: (from) =>
+      take(async (to) => {
+        await inFolder(to, () => copyFile(from, to));
         const hash = createHash("sha256");
         let bytes = 0;
-        for await (const piece of createReadStream(temporary)) {
+        for await (const piece of createReadStream(to)) {
           hash.update(piece as Buffer);
           bytes += (piece as Buffer).length;
         }
-        return await takeIn(temporary, { hash: hash.digest("hex"), bytes });
-      } finally {
-        await rm(temporary, { force: true });
-      }
-    },
+        return { hash: hash.digest("hex"), bytes };
+      }),
     async *read(hash, offset) {
       if ((await size(hash)) === null) throw missing(hash);
       yield* read(hash, offset) as AsyncIterable<Uint8Array>;
@@ -100,16 +99,31 @@ export function createBlobStore(root: string, base?: SharedBase): BlobStore {
     },
     async place(hash, to) {
       if ((await size(hash)) === null) throw missing(hash);
-      await mkdir(dirname(to), { recursive: true });
-      const temporary = `${to}.${randomUUID()}.tmp`;
       // A link costs nothing; another disk, or one without links, takes a copy.
-      await link(path(hash), temporary).catch(() => copyFile(path(hash), temporary));
-      await rename(temporary, to);
-      // Two names of one file: the rename does nothing then.
-      await rm(temporary, { force: true });
+      const linked = inFolder(to, () => link(path(hash), to));
+      await linked.catch(() => replace(path(hash), to));
       await base?.publish(to);
     },
   };
+}
+
+/** Folders are there, but for the first time: to look each time would cost more than the file. */
+async function inFolder<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    await mkdir(dirname(path), { recursive: true });
+    return work();
+  }
+}
+
+async function replace(from: string, to: string): Promise<void> {
+  const temporary = `${to}.${randomUUID()}.tmp`;
+  await link(from, temporary).catch(() => copyFile(from, temporary));
+  await rename(temporary, to);
+  // Two names of one file: the rename does nothing then.
+  await rm(temporary, { force: true });
 }
 
 async function use(path: string): Promise<number | null> {
@@ -120,14 +134,8 @@ async function use(path: string): Promise<number | null> {
   return found.size;
 }
 
-async function newFile(root: string): Promise<string> {
-  const folder = join(root, INCOMING);
-  await mkdir(folder, { recursive: true });
-  return join(folder, randomUUID());
-}
-
 async function write(path: string, source: AsyncIterable<Uint8Array>): Promise<Blob> {
-  const file = await open(path, "wx");
+  const file = await inFolder(path, () => open(path, "wx"));
   try {
     const hash = createHash("sha256");
     let bytes = 0;

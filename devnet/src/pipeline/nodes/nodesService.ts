@@ -15,13 +15,13 @@ export interface NodesServiceOptions {
 
 export interface NodesServiceDeps {
   readonly pool: NodePool;
-  /** Of tasks that a node works on those whose runs are over. */
-  readonly readUnwanted: (ids: readonly string[]) => Promise<readonly string[]>;
+  /** Whether the run of a task that a node works on is over. */
+  readonly isUnwanted: (taskId: string) => boolean;
 }
 
 /** `gevulot.pipeline.v1.StageNodes`: prover nodes register, stay while they beat, and leave when the call ends. */
 export function createNodesService(
-  { pool, readUnwanted }: NodesServiceDeps,
+  { pool, isUnwanted }: NodesServiceDeps,
   options: NodesServiceOptions,
 ): UntypedServiceImplementation {
   const names = createNodeNames((id) => pool.nodes().some((node) => node.id === id && !node.isRegistered));
@@ -40,15 +40,13 @@ export function createNodesService(
         leave();
         call.end();
       }, limitMs);
-      const answer = async (running: readonly string[]): Promise<void> => {
-        // Without the database nothing is known to be over.
-        const unwanted = running.length === 0 ? [] : await readUnwanted(running).catch(() => []);
+      const answer = (running: readonly string[]): void => {
         if (place === null) return;
         call.write({
           stage_id: options.stageId,
           data_addr: options.dataAddr(),
           beat_every_ms: options.beatEveryMs,
-          unwanted,
+          unwanted: running.filter(isUnwanted),
         });
       };
       /** @returns why it is not taken */
@@ -67,7 +65,7 @@ export function createNodesService(
         const refusal = beat.hello && place === null ? join(beat.hello) : null;
         if (refusal) return void call.emit("error", refusal);
         if (beat.alive) place?.hear(beat.alive);
-        void answer(beat.alive?.running ?? []);
+        answer(beat.alive?.running ?? []);
       });
       call.on("end", () => {
         leave();

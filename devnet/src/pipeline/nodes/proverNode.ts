@@ -41,7 +41,8 @@ export interface ProverNode extends NodeFacts, NodeLoad {
   readonly offers: ReadonlySet<TaskKind>;
   lacks(kind: TaskKind): readonly string[];
   drain(draining: boolean): void;
-  /** The tasks that it has, also of other stages. */
+  /** The tasks that it says it has, also of other stages. */
+  readonly heard: readonly string[];
   hear(running: readonly string[]): void;
   learn(known: Learnt): void;
   /** It gets nothing for a while, longer each time; gives how many milliseconds. */
@@ -99,6 +100,9 @@ export function createProverNode(
     },
     drain(draining) {
       isDraining = draining;
+    },
+    get heard() {
+      return heard;
     },
     hear(running) {
       heard = running;

@@ -4,10 +4,11 @@ import type { ProverNode } from "../nodes/proverNode.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
 import { choosePlace } from "../schedule/choosePlace.ts";
 import { chooseReleases } from "../schedule/chooseReleases.ts";
-import { orderKinds } from "../schedule/orderKinds.ts";
+import { orderKinds, type QueueHead } from "../schedule/orderKinds.ts";
 import type { TaskQueue } from "../schedule/taskQueue.ts";
 import { lockReleases, readOpenWork, readQueueLevels, takeReleases } from "../store/releases.ts";
 import { findUnfinishedRuns, type PipelineRun } from "../store/runs.ts";
+import { readLeftToOthers } from "../store/stages.ts";
 import { TASK_TYPE } from "../store/statuses.ts";
 import { lockReadyTasks, type PipelineTask, requeueTasks, startTasks } from "../store/tasks.ts";
 
@@ -27,8 +28,9 @@ export interface Start {
 
 const KINDS = Object.keys(TASK_TYPE) as TaskKind[];
 /**
- * The queue is filled when it holds less than one task for each slot. Who comes first is decided then, so it must not
- * hold many; filling it for each task alone would cost more than the task's other queries.
+ * Who comes first is decided when the queue is filled, so it must not hold many: of long tasks only what can start at once.
+ * Of short ones it is filled when it holds less than one for each slot, as filling it for each alone would cost more than the
+ * task's other queries.
  */
 const FILL_BELOW_PER_SLOT = 1;
 const FILL_TO_PER_SLOT = 3;
@@ -43,27 +45,29 @@ export async function releaseTasks({ database, pool, queue }: ClaimDeps): Promis
   const nodes = pool.nodes();
   const kinds = KINDS.filter((kind) => openPlaces(kind, nodes) > 0);
   if (kinds.length === 0) return [];
-  let levels = await readQueueLevels(database, kinds);
+  const levels = await readQueueLevels(database, kinds);
   const slots = slotsByKind(nodes);
+  const isShort = (kind: TaskKind): boolean =>
+    nodes.some((node) => node.can.has(kind) && node.ahead(kind) > 0);
+  const fillTo = (kind: TaskKind, perSlot: number): number =>
+    isShort(kind) ? slots.get(kind)! * perSlot : openPlaces(kind, nodes);
   const isLow = (kind: TaskKind): boolean => {
     const { queued, hasMore } = levels.get(kind)!;
-    return hasMore && queued < slots.get(kind)! * FILL_BELOW_PER_SLOT;
+    return hasMore && queued < fillTo(kind, FILL_BELOW_PER_SLOT);
   };
   const low = kinds.filter(isLow);
+  let released: ReadonlyMap<TaskKind, QueueHead> = new Map();
   if (low.length > 0) {
     const room = new Map(
-      low.map((kind) => [kind, slots.get(kind)! * FILL_TO_PER_SLOT - levels.get(kind)!.queued] as const),
+      low.map((kind) => [kind, fillTo(kind, FILL_TO_PER_SLOT) - levels.get(kind)!.queued] as const),
     );
-    const releases = await database.transaction(async (client) => {
+    released = await database.transaction(async (client) => {
       await lockReleases(client);
-      const chosen = chooseReleases(await readOpenWork(client), room);
-      await takeReleases(client, chosen, queue.add);
-      return chosen;
+      return takeReleases(client, chooseReleases(await readOpenWork(client), room), queue.add);
     });
-    const empty = kinds.filter((kind) => levels.get(kind)!.head === null);
-    if (releases.some(({ kind }) => empty.includes(kind))) levels = await readQueueLevels(database, kinds);
   }
-  return orderKinds(new Map(kinds.map((kind) => [kind, levels.get(kind)!.head])));
+  const headOf = (kind: TaskKind) => levels.get(kind)!.head ?? released.get(kind) ?? null;
+  return orderKinds(new Map(kinds.map((kind) => [kind, headOf(kind)])));
 }
 
 /**
@@ -91,7 +95,7 @@ export async function claimTasks(deps: ClaimDeps, kind: TaskKind, starting: Set<
 
 /** Claims, and gives each task a place at a node; those that fit none go back. */
 async function placeClaimed(
-  { pool, queue }: ClaimDeps,
+  { pool, queue, stageId }: ClaimDeps,
   client: Queryable,
   kind: TaskKind,
   places: number,
@@ -109,8 +113,17 @@ async function placeClaimed(
   );
   const placed: Start[] = [];
   const homeless: PipelineTask[] = [];
+  const able = pool.nodes().filter((node) => node.can.has(kind));
+  const failedHere = open.filter(({ notOn }) => able.every((node) => notOn.includes(node.id)));
+  const left = await readLeftToOthers(
+    client,
+    stageId,
+    failedHere.map(({ id }) => id),
+  );
   for (const task of open) {
-    const node = choosePlace({ kind, lastNode: task.node, notOn: task.notOn }, pool.nodes());
+    const node = left.has(task.id)
+      ? null
+      : choosePlace({ kind, lastNode: task.node, notOn: task.notOn }, pool.nodes());
     if (!node) homeless.push(task);
     else
       placed.push({

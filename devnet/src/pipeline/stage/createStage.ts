@@ -56,7 +56,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const base = await openBase(config);
   const baseId = await ensureBaseId(base);
   const blobs = createBlobStore(join(base.dir, "blob"), base);
-  const database = stack.use(await createDatabase({ log }, { url: config.database_url! }));
+  const database = stack.use(await createDatabase({ log }, { url: config.database_url!, prepares: true }));
   await migratePipeline(database);
   const place = `${hostname()}/${config.addr}`;
   const stageId = randomUUID();
@@ -93,8 +93,11 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const options = { version: config.prover_version, baseDir: base.dir, verifies: verify !== null };
   const service = { ...options, fileServerUrl: config.fileserver_url ?? null, stageId, dataAddr };
   const unserved = createUnserved(database, pool);
+  let unwanted: ReadonlySet<string> = new Set();
+  const isUnwanted = (taskId: string): boolean => unwanted.has(taskId);
+  const stageDeps = { log, database, blobs, base, driver, pool, isUnwanted, unserved, segments, protos };
   const server = createStageServer(
-    { log, database, blobs, base, driver, pool, unserved, segments, protos, count: metrics.count },
+    { ...stageDeps, count: metrics.count },
     { ...service, acceptsNodes: config.accept_nodes },
   );
   const served = { log, database, blobs, driver, pool, metrics, base };
@@ -111,7 +114,12 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   await emptyWorkFolder(base.dir, place);
   const old = { log, database, baseDir: base.dir };
   stack.use(createRetention(old, { keepRunsDays: config.keep_runs_days }));
-  stack.use(await createHousekeeping({ log, database, driver, unserved, dispatcher: active, stageId, addr }));
+  const heard = (): string[] => pool.nodes().flatMap((node) => node.heard);
+  const onUnwanted = (ids: readonly string[]): void => {
+    unwanted = new Set(ids);
+  };
+  const kept = { log, database, driver, unserved, dispatcher: active, heard, onUnwanted, stageId, addr };
+  stack.use(await createHousekeeping(kept));
   active.wake();
   const running = stack.move();
   return { port, ...ports, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };

@@ -11,6 +11,8 @@ import type { TaskCaller, TaskEnd } from "./taskCaller.ts";
 export interface Dispatcher extends AsyncDisposable {
   /** Something may start now. */
   wake(): void;
+  /** Nothing is there that could start: nobody looks until something wakes. */
+  rest(): void;
   /** Tasks that this stage starts, watches or ends now. */
   held(): string[];
   /** Ends this stage's calls for tasks that nobody wants any more. */
@@ -25,7 +27,7 @@ export interface DispatcherDeps extends ClaimDeps {
   readonly accuse: (failed: PipelineTask, signal: AbortSignal) => Promise<Liar | null>;
 }
 
-/** Other stages' changes are seen at the latest after this. */
+/** While tasks can start: some wait for a while first, and others' nodes leave room. */
 const LOOK_EVERY_MS = 1_000;
 /** An end that can't be stored, as the database is away, is kept and tried again. */
 const STORE_AGAIN_MS = 500;
@@ -49,6 +51,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const starting = new Set<string>();
   let isStopping = false;
   let isAwake = false;
+  let isResting = false;
   let looking: Promise<void> = Promise.resolve();
 
   const start = ({ task, run, node }: Start): void => {
@@ -77,14 +80,20 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     }
   };
   const wake = (): void => {
+    isResting = false;
     if (isStopping || isAwake) return;
     isAwake = true;
     looking = looking.then(look);
   };
-  const timer = setInterval(wake, LOOK_EVERY_MS);
+  const timer = setInterval(() => {
+    if (!isResting) wake();
+  }, LOOK_EVERY_MS);
 
   return {
     wake,
+    rest() {
+      isResting = true;
+    },
     held: () => [...starting, ...running.keys()],
     abort(taskIds) {
       for (const id of taskIds) running.get(id)?.abort.abort();

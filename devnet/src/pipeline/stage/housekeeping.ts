@@ -2,14 +2,8 @@ import type { Logger } from "pino";
 import { createRounds } from "../../rounds.ts";
 import type { Database } from "../../store/database.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
-import {
-  beatRuns,
-  beatStage,
-  readLateRuns,
-  readOrphanedTasks,
-  readOverTasks,
-  removeStage,
-} from "../store/stages.ts";
+import { type RoundAsk, readRound } from "../store/rounds.ts";
+import { readOrphanedTasks, removeStage } from "../store/stages.ts";
 import { RUN_STATUS } from "../store/statuses.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { RunDriver } from "./runDriver.ts";
@@ -23,6 +17,10 @@ export interface HousekeepingDeps {
   readonly driver: RunDriver;
   readonly dispatcher: Dispatcher;
   readonly unserved: Unserved;
+  /** Tasks that nodes say they work on. */
+  readonly heard: () => readonly string[];
+  /** Those of them whose runs are over. */
+  readonly onUnwanted: (ids: readonly string[]) => void;
   readonly stageId: string;
   readonly addr: string;
 }
@@ -35,9 +33,20 @@ export interface HousekeepingDeps {
 export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncDisposable> {
   const { log, database, driver, dispatcher, stageId } = deps;
   const round = async (): Promise<void> => {
-    await beatStage(database, stageId, deps.addr);
-    await beatRuns(database);
-    const asks = { stageId, held: dispatcher.held() };
+    const asks = { stageId, addr: deps.addr, held: dispatcher.held(), heard: deps.heard() };
+    const found = await readRound(database, asks);
+    if (found.hasOrphans) await takeBack(asks);
+    for (const runId of found.late) {
+      await driver.end(runId, RUN_STATUS.INTERNAL_ERROR, "the run's deadline passed");
+    }
+    await driver.succeed(found.complete);
+    dispatcher.abort(found.over);
+    deps.onUnwanted(found.unwanted);
+    tellUnserved(found.ready);
+    if (found.ready.length > 0) dispatcher.wake();
+    else dispatcher.rest();
+  };
+  const takeBack = async (asks: RoundAsk): Promise<void> => {
     for (const task of await readOrphanedTasks(database, asks)) {
       // It began while the database was asked.
       if (dispatcher.held().includes(task.id)) continue;
@@ -45,18 +54,11 @@ export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncD
       const error = "no stage watched it any more";
       await driver.setBack(task, { outcome: "unwatched", error, node: task.node ?? "" });
     }
-    for (const runId of await readLateRuns(database)) {
-      await driver.end(runId, RUN_STATUS.INTERNAL_ERROR, "the run's deadline passed");
-    }
-    await driver.succeedComplete();
-    dispatcher.abort(await readOverTasks(database, dispatcher.held()));
-    await tellUnserved();
-    dispatcher.wake();
   };
   /** Kinds that waited for a node in the last round, and whether that is told. */
   let told = new Map<TaskKind, boolean>();
-  const tellUnserved = async (): Promise<void> => {
-    const waiting = await deps.unserved.refresh();
+  const tellUnserved = (ready: readonly TaskKind[]): void => {
+    const waiting = deps.unserved.refresh(ready);
     for (const [kind, reason] of waiting) {
       // Not at once: after a start nodes need a moment to register.
       if (told.get(kind) === false) log.warn({ kind, reason }, "tasks wait that no node can do");

@@ -10,7 +10,6 @@ import {
   lockUnfinishedRun,
   type NewRun,
   type PipelineRun,
-  readCompleteRuns,
   reopenRun,
   setSegments,
   setStep,
@@ -21,7 +20,6 @@ import {
   hasUnfinishedTasks,
   insertTasks,
   type PipelineTask,
-  readyTasks,
   reopenTasks,
   type TaskSetback,
 } from "../store/tasks.ts";
@@ -79,7 +77,7 @@ export interface RunDriver {
   /** A failed run goes on from what is done. False where it did not fail. */
   retry(runId: string): Promise<boolean>;
   /** Ends runs of which all is done: who did the last task died before that, or could not place the proof. */
-  succeedComplete(): Promise<void>;
+  succeed(runIds: readonly string[]): Promise<void>;
 }
 
 export interface RunDriverDeps {
@@ -130,8 +128,8 @@ export function createRunDriver(deps: RunDriverDeps, options: SetbackOptions): R
       )),
     blame: async (task, culprit, reason) =>
       void (await changing(task.proofId, (client, run) => blame(client, queue, run, task, culprit, reason))),
-    async succeedComplete() {
-      for (const runId of await readCompleteRuns(database)) await succeed(deps, runId);
+    async succeed(runIds) {
+      for (const runId of runIds) await succeed(deps, runId);
     },
     async retry(runId) {
       const isRetried = await database.transaction((client) => reopen(client, queue, runId));
@@ -205,23 +203,26 @@ async function finishTasks(
     client,
     finished.map(({ task }) => task),
   );
-  const done = await completeTasks(
+  const { done, isOpen } = await completeTasks(
     client,
+    run.id,
     finished.map(({ task, output, ranMs }) => ({ id: task.id, ...output, ranMs })),
   );
   const fresh = finished.filter(({ task }) => done.has(task.id));
   if (fresh.length === 0) return false;
   const step = Math.max(...fresh.map(({ task }) => nextStep(task.kind, run.shape)));
   if (run.step < step) await setStep(client, run.id, step);
+  let hasGrown = false;
   for (const { output } of fresh) {
     if (output.totalSteps === undefined) continue;
     const { segments, totalSteps, deferred } = output;
     if (segments === undefined) await setSegments(client, run.id, run.segments, totalSteps);
-    else await endSplit(client, run, { segments, totalSteps, deferred });
+    else {
+      await endSplit(client, run, { segments, totalSteps, deferred });
+      hasGrown = true;
+    }
   }
-  const keys = fresh.map(({ task }) => task.planned.key);
-  if (await readyTasks(client, run.id, { takes: keys })) return false;
-  return !(await hasUnfinishedTasks(client, run.id));
+  return hasGrown ? !(await hasUnfinishedTasks(client, run.id)) : !isOpen;
 }
 
 function nextStep(kind: TaskKind, shape: RunShape): number {

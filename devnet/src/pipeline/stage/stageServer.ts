@@ -1,16 +1,13 @@
 import { Server } from "@grpc/grpc-js";
 import { createDataService } from "../data/dataService.ts";
-import type { NodePool } from "../nodes/nodePool.ts";
-import { createNodesService } from "../nodes/nodesService.ts";
-import { readUnwantedTasks } from "../store/unwantedTasks.ts";
+import { createNodesService, type NodesServiceDeps } from "../nodes/nodesService.ts";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import type { Protos } from "../wire/protos.ts";
 import type { SegmentCollector } from "./segmentCollector.ts";
 import { createStageService, type StageServiceDeps, type StageServiceOptions } from "./stageService.ts";
 
-export interface StageServerDeps extends StageServiceDeps {
+export interface StageServerDeps extends StageServiceDeps, NodesServiceDeps {
   readonly protos: Protos;
-  readonly pool: NodePool;
   readonly segments: SegmentCollector;
 }
 
@@ -24,8 +21,7 @@ const BEATS = { beatEveryMs: 2_000, missedBeats: 4 };
 
 /** What a stage answers over gRPC: to clients, and to nodes that register. */
 export function createStageServer(deps: StageServerDeps, options: StageServerOptions): Server {
-  const { protos, blobs, segments, pool, database } = deps;
-  const readUnwanted = (ids: readonly string[]) => readUnwantedTasks(database, ids);
+  const { protos, blobs, segments } = deps;
   const data = {
     blobs,
     expects: segments.expects,
@@ -34,7 +30,7 @@ export function createStageServer(deps: StageServerDeps, options: StageServerOpt
   };
   const server = new Server(GRPC_OPTIONS);
   server.addService(protos.stage, createStageService(deps, options));
-  server.addService(protos.stageNodes, createNodesService({ pool, readUnwanted }, { ...BEATS, ...options }));
+  server.addService(protos.stageNodes, createNodesService(deps, { ...BEATS, ...options }));
   server.addService(protos.stageData, createDataService(data));
   return server;
 }

@@ -6,28 +6,32 @@ import { readReadyKinds } from "../store/tasks.ts";
 
 /** Kinds of tasks that could start and that no node can do, and why. */
 export interface Unserved {
-  /** Looks at all runs. */
-  refresh(): Promise<ReadonlyMap<TaskKind, string>>;
+  /** @param ready kinds of which a task of any run can start now */
+  refresh(ready: readonly TaskKind[]): ReadonlyMap<TaskKind, string>;
   /** Of one run; by what the last look at all found, as clients ask often. */
   ofRun(runId: string): Promise<string[]>;
 }
 
-const KINDS = Object.keys(TASK_TYPE) as TaskKind[];
-
 export function createUnserved(database: Queryable, pool: Pick<NodePool, "whyNone">): Unserved {
-  let last: readonly TaskKind[] = KINDS;
-  const read = async (kinds: readonly TaskKind[], runId: string | null): Promise<Map<TaskKind, string>> => {
-    const reasons = new Map(kinds.map((kind) => [kind, pool.whyNone(kind)]));
-    const unable = kinds.filter((kind) => reasons.get(kind) !== null);
-    const waiting = unable.length === 0 ? [] : await readReadyKinds(database, unable, runId);
-    return new Map(waiting.map((kind) => [kind, reasons.get(kind)!]));
-  };
+  let last: readonly TaskKind[] = Object.keys(TASK_TYPE) as TaskKind[];
+  const whyNone = (kinds: readonly TaskKind[]): Map<TaskKind, string> =>
+    new Map(
+      kinds.flatMap((kind) => {
+        const reason = pool.whyNone(kind);
+        return reason === null ? [] : [[kind, reason] as const];
+      }),
+    );
   return {
-    async refresh() {
-      const found = await read(KINDS, null);
+    refresh(ready) {
+      const found = whyNone(ready);
       last = [...found.keys()];
       return found;
     },
-    ofRun: async (runId) => [...(await read(last, runId)).values()],
+    async ofRun(runId) {
+      const reasons = whyNone(last);
+      const unable = [...reasons.keys()];
+      const waiting = unable.length === 0 ? [] : await readReadyKinds(database, unable, runId);
+      return waiting.map((kind) => reasons.get(kind)!);
+    },
   };
 }

@@ -95,14 +95,17 @@ export async function readOpenWork(client: Queryable): Promise<RunLoad[]> {
   return [...runs.values()];
 }
 
-/** Marks the chosen tasks as queued, the earliest of each run first, and gives them back. */
+/**
+ * Marks the chosen tasks as queued, the earliest of each run first, and gives them back.
+ * @returns of each kind of them the one that goes first
+ */
 export async function takeReleases(
   client: Queryable,
   releases: readonly Release[],
   add: (client: Queryable, tasks: readonly QueuedTask[]) => Promise<void>,
-): Promise<void> {
-  if (releases.length === 0) return;
-  const taken = await client.query<{ id: string; itype: number; priority: number }>(
+): Promise<ReadonlyMap<TaskKind, QueueHead>> {
+  if (releases.length === 0) return new Map();
+  const taken = await client.query<{ id: string; itype: number; priority: number; queued_at: Date }>(
     `with chosen as (
          select task.id from unnest($1::text[], $2::int[], $3::int[]) as release (run, itype, count),
            lateral (select id from prove_task
@@ -112,7 +115,7 @@ export async function takeReleases(
                     for update skip locked) as task)
        update prove_task set is_queued = true, queued_at = now() from chosen, stage_task as run
        where prove_task.id = chosen.id and run.id = prove_task.proof_id
-       returning prove_task.id, prove_task.itype, run.priority`,
+       returning prove_task.id, prove_task.itype, run.priority, prove_task.queued_at`,
     [
       releases.map((release) => release.runId),
       releases.map((release) => TASK_TYPE[release.kind]),
@@ -121,4 +124,11 @@ export async function takeReleases(
   );
   const tasks = taken.rows.map(({ id, itype, priority }) => ({ id, kind: taskKindOf(itype), priority }));
   if (tasks.length > 0) await add(client, tasks);
+  const heads = taken.rows
+    .sort((left, right) => left.priority - right.priority)
+    .map(({ itype, priority, queued_at: since }): [TaskKind, QueueHead] => [
+      taskKindOf(itype),
+      { priority, since: since.getTime() },
+    ]);
+  return new Map(heads);
 }

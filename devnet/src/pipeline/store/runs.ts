@@ -1,6 +1,6 @@
 import type { Queryable } from "../../store/database.ts";
 import type { RunShape, SegmentCount } from "../plan/planTasks.ts";
-import { RUN_STATUS, TASK_STATUS } from "./statuses.ts";
+import { RUN_STATUS } from "./statuses.ts";
 
 /** A row of `stage_task`. */
 export interface PipelineRun {
@@ -149,16 +149,6 @@ export async function reopenRun(client: Queryable, id: string): Promise<Pipeline
     [id, RUN_STATUS.COMPUTING, RUN_STATUS.SUCCESS],
   );
   return reopened.rows[0] ? toRun(reopened.rows[0]) : null;
-}
-
-/** Runs that go on although all their tasks are done. */
-export async function readCompleteRuns(client: Queryable): Promise<string[]> {
-  const found = await client.query<{ id: string }>(
-    `select id from stage_task as run where finished_at is null
-       and not exists (select 1 from prove_task where proof_id = run.id and status <> ${TASK_STATUS.done})
-       and exists (select 1 from prove_task where proof_id = run.id)`,
-  );
-  return found.rows.map((row) => row.id);
 }
 
 export interface RunRow {

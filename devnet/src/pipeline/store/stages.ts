@@ -3,15 +3,9 @@ import { TASK_STATUS } from "./statuses.ts";
 import { type PipelineTask, type TaskRow, toTask } from "./tasks.ts";
 
 /** A stage that does not beat for so long is gone. */
-const SILENT_SECONDS = 15;
-
-/** A stage says that it lives. */
-export async function beatStage(client: Queryable, id: string, addr: string): Promise<void> {
-  await client.query(
-    `insert into pipeline_stage (id, addr) values ($1, $2) on conflict (id) do update set seen_at = now(), addr = $2`,
-    [id, addr],
-  );
-}
+export const SILENT_SECONDS = 15;
+/** Longer than a short task of another stage's node takes, which may be busy. */
+const LEFT_TO_OTHERS_SECONDS = 30;
 
 /** Takes the place of earlier processes of the same stage. */
 export async function replaceStage(
@@ -40,9 +34,34 @@ export async function findOtherBase(
   return found.rows[0]?.addr ?? null;
 }
 
+/**
+ * Of tasks that failed at all nodes of this stage that can do them those that are left to other stages, which may have others:
+ * until so many seconds after the last failure.
+ */
+export async function readLeftToOthers(
+  client: Queryable,
+  stageId: string,
+  taskIds: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (taskIds.length === 0) return new Set();
+  const found = await client.query<{ id: string }>(
+    `select task_id as id from pipeline_attempt where task_id = any ($2::text[]) and exists (
+       select 1 from pipeline_stage where id <> $1 and seen_at > now() - make_interval(secs => $3))
+     group by task_id having max(finished_at) > now() - make_interval(secs => $4)`,
+    [stageId, taskIds, SILENT_SECONDS, LEFT_TO_OTHERS_SECONDS],
+  );
+  return new Set(found.rows.map(({ id }) => id));
+}
+
 export async function removeStage(client: Queryable, id: string): Promise<void> {
   await client.query("delete from pipeline_stage where id = $1", [id]);
 }
+
+/** Of `task`: it runs at a stage that is silent for $1 seconds, or at the stage $2, which does not hold it ($3). */
+export const ORPHANED = `status = ${TASK_STATUS.running} and
+  case when stage_id = $2::text then id <> all ($3::text[]) else not exists (
+    select 1 from pipeline_stage as stage
+    where stage.id = task.stage_id and stage.seen_at > now() - make_interval(secs => $1)) end`;
 
 /**
  * Tasks that run at stages which are gone or silent for so long, and those that the stage which asks does not hold: the
@@ -52,43 +71,8 @@ export async function readOrphanedTasks(
   client: Queryable,
   asks: { readonly stageId: string; readonly held: readonly string[] },
 ): Promise<PipelineTask[]> {
-  const found = await client.query<TaskRow>(
-    `select task.* from prove_task as task
-     where status = ${TASK_STATUS.running} and case when stage_id = $2 then id <> all ($3::text[]) else not exists (
-       select 1 from pipeline_stage as stage
-       where stage.id = task.stage_id and stage.seen_at > now() - make_interval(secs => $1)) end`,
-    [SILENT_SECONDS, asks.stageId, asks.held],
-  );
+  const found = await client.query<TaskRow>(`select task.* from prove_task as task where ${ORPHANED}`, [
+    ...[SILENT_SECONDS, asks.stageId, asks.held],
+  ]);
   return found.rows.map(toTask);
-}
-
-/** Runs whose own deadline has passed. */
-export async function readLateRuns(client: Queryable): Promise<string[]> {
-  const found = await client.query<{ id: string }>(
-    "select id from stage_task where finished_at is null and deadline_at < now()",
-  );
-  return found.rows.map((row) => row.id);
-}
-
-/** Of these tasks those whose run is over, and those that are gone, as their run was retried or its split repeated. */
-export async function readOverTasks(client: Queryable, ids: readonly string[]): Promise<string[]> {
-  if (ids.length === 0) return [];
-  const found = await client.query<{ id: string }>(
-    `select id from unnest($1::text[]) as held (id) where not exists (
-       select 1 from prove_task as task join stage_task as run on run.id = task.proof_id
-       where task.id = held.id and run.finished_at is null)`,
-    [ids],
-  );
-  return found.rows.map((row) => row.id);
-}
-
-/** The existing service's heartbeat of a run. */
-export async function beatRuns(client: Queryable): Promise<void> {
-  // A run that is being changed beats by that, or the next time.
-  await client.query(
-    `update stage_task set check_at = extract(epoch from now())::bigint
-     where id in (select id from stage_task
-                  where finished_at is null and check_at < extract(epoch from now())::bigint - 5
-                  for update skip locked)`,
-  );
 }

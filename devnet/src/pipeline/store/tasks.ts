@@ -58,33 +58,24 @@ export async function insertTasks(
     ],
   );
   const keys = planned.filter((task) => task.needs.length > 0).map((task) => task.key);
-  if (keys.length > 0) await readyTasks(client, proofId, { keys });
+  if (keys.length > 0) await readyTasks(client, proofId, keys);
 }
 
-/** Which waiting tasks are looked at: these, those that take what these made, or all. */
-export type Candidates = { readonly keys: readonly string[] } | { readonly takes: readonly string[] } | "all";
-
-/**
- * Makes those tasks ready whose inputs are all there.
- * @returns whether there were any
- */
-export async function readyTasks(client: Queryable, proofId: string, which: Candidates): Promise<boolean> {
-  const [condition, keys] =
-    which === "all"
-      ? ["$2::text[] = '{}'", []]
-      : "keys" in which
-        ? ["key = any ($2::text[])", which.keys]
-        : ["needs && $2::text[]", which.takes];
-  const ready = await client.query(
+/** Makes those waiting tasks ready whose inputs are all there: of these, or of all. */
+async function readyTasks(
+  client: Queryable,
+  proofId: string,
+  keys: readonly string[] | "all",
+): Promise<void> {
+  await client.query(
     `update prove_task as task set status = ${TASK_STATUS.ready}, updated_at = now()
-     where proof_id = $1 and status = ${TASK_STATUS.waiting} and ${condition}
+     where proof_id = $1 and status = ${TASK_STATUS.waiting} and ($2::text[] is null or key = any ($2::text[]))
        and not exists (
          select 1 from unnest(task.needs) as need (key)
          left join prove_task as input on input.proof_id = $1 and input.key = need.key
          where input.status is distinct from ${TASK_STATUS.done})`,
-    [proofId, keys],
+    [proofId, keys === "all" ? null : keys],
   );
-  return ready.rowCount !== 0;
 }
 
 /** Begins tasks on nodes. */
@@ -114,29 +105,54 @@ export interface DoneTask {
   readonly ranMs: number | null;
 }
 
-/** Stores tasks' outputs. Gives those that were not done already: a second answer changes nothing. */
-export async function completeTasks(client: Queryable, tasks: readonly DoneTask[]): Promise<Set<string>> {
-  const done = await client.query<{ id: string }>(
+/** What becomes of a run as tasks of it are done. */
+export interface Completion {
+  /** Those that were not done already: a second answer changes nothing. */
+  readonly done: ReadonlySet<string>;
+  /** Whether the run has tasks that are not done. */
+  readonly isOpen: boolean;
+}
+
+/** Stores outputs of a run's tasks, and makes ready what waited for them alone. */
+export async function completeTasks(
+  client: Queryable,
+  proofId: string,
+  tasks: readonly DoneTask[],
+): Promise<Completion> {
+  const { rows } = await client.query<{ ids: string[]; is_open: boolean }>(
     `with given as (
        select given.*, greatest(started_at, now() - make_interval(secs => ran_ms / 1000)) as since
        from unnest($1::text[], $2::text[], $3::bigint[], $4::float8[]) as given (id, hash, bytes, ran_ms)
        join prove_task as task on task.id = given.id),
      ended as (
        update pipeline_attempt set finished_at = now(), outcome = 'done', error = null
-       where task_id = any ($1) and finished_at is null)
-     update prove_task as task set status = ${TASK_STATUS.done}, output_hash = hash, output_bytes = given.bytes,
-       started_at = since, finished_at = now(), time_cost = extract(epoch from now() - since)::int, error = null,
-       updated_at = now()
-     from given where task.id = given.id and status in (${TASK_STATUS.ready}, ${TASK_STATUS.running})
-     returning task.id`,
+       where task_id = any ($1) and finished_at is null),
+     done as (
+       update prove_task as task set status = ${TASK_STATUS.done}, output_hash = hash, output_bytes = given.bytes,
+         started_at = since, finished_at = now(), time_cost = extract(epoch from now() - since)::int, error = null,
+         updated_at = now()
+       from given where task.id = given.id and status in (${TASK_STATUS.ready}, ${TASK_STATUS.running})
+       returning task.id, task.key),
+     readied as (
+       update prove_task as task set status = ${TASK_STATUS.ready}, updated_at = now()
+       where proof_id = $5 and status = ${TASK_STATUS.waiting} and needs && (select array_agg(key)::text[] from done)
+         and not exists (
+           select 1 from unnest(task.needs) as need (key)
+           left join prove_task as input on input.proof_id = $5 and input.key = need.key
+           where input.status is distinct from ${TASK_STATUS.done} and need.key not in (select key from done)))
+     select array(select id from done) as ids, exists (
+       select 1 from prove_task
+       where proof_id = $5 and status <> ${TASK_STATUS.done} and id not in (select id from done)) as is_open`,
     [
       tasks.map((task) => task.id),
       tasks.map((task) => task.hash),
       tasks.map((task) => task.bytes),
       tasks.map((task) => task.ranMs),
+      proofId,
     ],
   );
-  return new Set(done.rows.map(({ id }) => id));
+  const [row] = rows;
+  return { done: new Set(row!.ids), isOpen: row!.is_open };
 }
 
 export interface TaskSetback {
@@ -287,16 +303,16 @@ export async function readOutputHash(
   return found.rows[0]?.output_hash ?? null;
 }
 
-/** Of these kinds those of which a task can start; of one run, or of all. */
+/** Of these kinds those of which a task of a run can start. */
 export async function readReadyKinds(
   client: Queryable,
   kinds: readonly TaskKind[],
-  proofId: string | null,
+  proofId: string,
 ): Promise<TaskKind[]> {
   const found = await client.query<{ itype: number }>(
     `select itype from unnest($1::int[]) as kind (itype) where exists (
        select 1 from prove_task as task
-       where task.itype = kind.itype and status = ${TASK_STATUS.ready} and ($2::text is null or proof_id = $2))`,
+       where task.itype = kind.itype and status = ${TASK_STATUS.ready} and proof_id = $2)`,
     [kinds.map((kind) => TASK_TYPE[kind]), proofId],
   );
   return found.rows.map(({ itype }) => taskKindOf(itype));
