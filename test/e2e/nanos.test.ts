@@ -5,9 +5,10 @@ import pino from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildNanosImage } from "../../devnet/src/image/nanos/buildNanosImage.ts";
 import { explainOutcome } from "../../devnet/src/result/explainOutcome.ts";
+import { takeResult } from "../../devnet/src/result/takeResult.ts";
 import { createVmProvider } from "../../devnet/src/vm/createVmProvider.ts";
 import type { VmEvent, VmOutcome, VmProvider } from "../../devnet/src/vm/provider.ts";
-import { createTaskExchange } from "../../devnet/src/vm/vsock/taskExchange.ts";
+import { createTaskExchange, type TaskExchange } from "../../devnet/src/vm/vsock/taskExchange.ts";
 import { runCli } from "../fixtures/cli.ts";
 import { type FakeEnd, makeFakeNanos, tinyProgram } from "../fixtures/fakeNanos.ts";
 
@@ -43,6 +44,7 @@ async function run(
   manifest: object,
   deadlineMs = DEADLINE_MS,
   runner = provider,
+  exchange = newExchange(),
 ): Promise<Run> {
   const folder = join(root, `run-${++count}`);
   const workspaceDir = join(folder, "workspace");
@@ -60,7 +62,7 @@ async function run(
       attemptId: `nanos-${count}`,
       imagePath: image.path,
       imageChecksum: image.checksum,
-      exchange: createTaskExchange({ txHash: "", name: "", args: [], files: [] }),
+      exchange,
       workspaceDir,
       memMib: 256,
       cpus: 1,
@@ -76,16 +78,18 @@ async function run(
   return { outcome, console, stages };
 }
 
-async function fake(end: FakeEnd, deadlineMs?: number): Promise<Run> {
+async function fake(end: FakeEnd, deadlineMs?: number, exchange?: TaskExchange): Promise<Run> {
   const opsHome = join(root, `ops-${count}`);
   await makeFakeNanos(opsHome, end);
-  return run(opsHome, {}, deadlineMs);
+  return run(opsHome, {}, deadlineMs, provider, exchange);
 }
+
+const newExchange = () => createTaskExchange({ txHash: "", name: "", args: [], files: [] });
 
 describe("a Nanos image runs as the existing node runs it, with a stand-in for the kernel", () => {
   test("that powers off: its workspace decides", async () => {
     const { outcome, console, stages } = await fake("power off");
-    expect(outcome).toEqual({ kind: "exited", exitCode: 0 });
+    expect(outcome).toEqual({ kind: "exited", exitCode: 0, resultDecides: true });
     expect(console).toContain("a stand-in for Nanos runs");
     expect(stages).toEqual(["spawned", "program"]);
   });
@@ -104,7 +108,7 @@ describe("a Nanos image runs as the existing node runs it, with a stand-in for t
   });
 
   test("that leaves with debug_exit: the program's exit code", async () => {
-    expect((await fake({ debugExit: 3 })).outcome).toEqual({ kind: "exited", exitCode: 3 });
+    expect((await fake({ debugExit: 3 })).outcome).toMatchObject({ kind: "exited", exitCode: 3 });
   });
 
   test("that fails itself", async () => {
@@ -116,7 +120,17 @@ describe("a Nanos image runs as the existing node runs it, with a stand-in for t
 
   test("that never ends: until its deadline", async () => {
     const { outcome } = await fake("hang", 4_000);
-    expect(outcome).toEqual({ kind: "deadline" });
+    expect(outcome).toEqual({ kind: "deadline", resultDecides: true });
+  });
+
+  test("that idles on after its result: it is ended, and the result counts", async () => {
+    const exchange = newExchange();
+    exchange.submit({ txHash: "", result: { kind: "task", data: Uint8Array.of(7), files: [] } });
+    const { outcome } = await fake("hang", DEADLINE_MS, exchange);
+    const facts = { step: 0, deadline: { ms: 1, setBy: "node" as const }, memMib: 1 };
+    const result = explainOutcome(outcome, await takeResult(exchange, root, ""), facts);
+    expect(result).toMatchObject({ kind: "ok", data: Uint8Array.of(7) });
+    expect(outcome.kind).toBe("exited");
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { withResult } from "../vm/nanosOutcome.ts";
 import type { VmOutcome } from "../vm/provider.ts";
 import { explainOutcome, type OutcomeFacts } from "./explainOutcome.ts";
 import type { ProgramResult } from "./readResult.ts";
@@ -12,6 +13,17 @@ const exited = (exitCode: number): VmOutcome => ({ kind: "exited", exitCode });
 describe("explainOutcome", () => {
   test("a result counts where the program ended well", () => {
     expect(explainOutcome(exited(0), ok, facts)).toBe(ok);
+  });
+
+  test.each<VmOutcome>([
+    exited(3),
+    { kind: "rebooted", reason: "" },
+    { kind: "vmDied", reason: "the guest's kernel failed." },
+    { kind: "deadline" },
+  ])("a result of Nanos counts, whatever came after it: %j", (outcome) => {
+    expect(explainOutcome(withResult(outcome), ok, facts)).toBe(ok);
+    expect(explainOutcome(withResult(outcome), missing, facts)).toHaveProperty("code");
+    expect(explainOutcome(outcome, ok, facts)).toHaveProperty("code");
   });
 
   test.each<[string, VmOutcome, ProgramResult, string, RegExp]>([

@@ -11,7 +11,8 @@ export interface OutcomeFacts {
 
 /**
  * Joins how the VM ended with what the program left into the task's result, or the one failure that people are
- * told (its console is added later). A result counts only where the program ended well; a message that the program left counts always.
+ * told (its console is added later). A result counts only where the program ended well, or where nothing is known of its end;
+ * a message that the program left counts always.
  */
 export function explainOutcome(
   outcome: VmOutcome,
@@ -28,6 +29,7 @@ export function explainOutcome(
     ...more,
   });
   const exitCode = outcome.kind === "exited" ? outcome.exitCode : null;
+  if (outcome.resultDecides && result.kind === "ok") return result;
 
   switch (outcome.kind) {
     case "unavailable":

@@ -16,7 +16,8 @@ import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts"
 import { endMarked } from "./reapLeftovers.ts";
 import { formatRunMark, RUN_MARK_VARIABLE } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
-import { createSupervisor } from "./supervisor.ts";
+import { createSupervisor, type Supervisor } from "./supervisor.ts";
+import type { ProcessEnd } from "./vmState.ts";
 import { watchVm } from "./vmWatch.ts";
 
 /** A program taken out of its image. */
@@ -137,13 +138,16 @@ async function runOnHost(
     onLimit,
     onPeakMemory: how.onPeakMemory,
   });
-  group.ended.then(({ exitCode, signal: by }) => {
-    const message: GuestMessage =
-      by === null ? { kind: "exited", exitCode: exitCode ?? 0 } : { kind: "signalled", signal: by };
-    supervisor.feed({ kind: "guest", message });
-    supervisor.feed({ kind: "gone", end: { pid: group.pid, exitCode: 0, signal: null } });
-  });
+  group.ended.then((end) => feedEnd(supervisor, end));
   return await supervisor.outcome;
+}
+
+/** A process has no last word but its end. */
+function feedEnd(supervisor: Supervisor, { pid, exitCode, signal }: ProcessEnd): void {
+  const message: GuestMessage =
+    signal === null ? { kind: "exited", exitCode: exitCode ?? 0 } : { kind: "signalled", signal };
+  supervisor.feed({ kind: "guest", message });
+  supervisor.feed({ kind: "gone", end: { pid, exitCode: 0, signal: null } });
 }
 
 async function startProgram(

@@ -82,7 +82,12 @@ export type VmEvent =
   /** The program has ended, by the guest's last word; what it wrote is still being written back. */
   | { readonly stage: "leaving" };
 
-export type VmOutcome =
+export type VmOutcome = VmEnd & {
+  /** Of Nanos, whose end says nothing of its program: a result that is there counts, whatever the end was. */
+  readonly resultDecides?: true;
+};
+
+export type VmEnd =
   | { readonly kind: "exited"; readonly exitCode: number }
   /** The program was ended by a signal inside the guest, e.g. `SIGSEGV`. */
   | { readonly kind: "signalled"; readonly signal: string }

@@ -15,7 +15,7 @@ import { openForChild } from "./inheritedFiles.ts";
 import { createLauncher, type Launcher, type RunAs } from "./launcher.ts";
 import { measureTree, NO_LIMITS, type TreeSize } from "./measureTree.ts";
 import { nanosArgs } from "./nanosArgs.ts";
-import { nanosOutcome } from "./nanosOutcome.ts";
+import { endWhenSubmitted, nanosOutcome, withResult } from "./nanosOutcome.ts";
 import { type Accelerator, probeAccelerator } from "./probeAccelerator.ts";
 import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts";
 import { MIN_GUEST_MIB, qemuArgs } from "./qemuArgs.ts";
@@ -227,12 +227,12 @@ async function runInQemu(
     evidence: vm.evidence,
   });
   supervisor.started(vm.pid, vsock === null ? "none" : host.vsock.kind);
+  const onLimit = (outcome: VmOutcome): void => supervisor.feed({ kind: "limit", outcome });
   if ("kind" in boot) {
     supervisor.feed({ kind: "guest", message: { kind: "program" } });
-    vm.ended.then((end) => {
-      const outcome = nanosOutcome(end, vm.shutdownReason(), vm.evidence());
-      supervisor.feed({ kind: "limit", outcome });
-    });
+    vm.ended.then((end) => onLimit(nanosOutcome(end, vm.shutdownReason(), vm.evidence())));
+    const leaving = endWhenSubmitted(task.exchange, onLimit);
+    stack.defer(() => leaving[Symbol.dispose]());
   } else {
     vm.listen((message) => supervisor.feed({ kind: "guest", message }));
     vm.ended.then((end) => supervisor.feed({ kind: "gone", end }));
@@ -243,10 +243,11 @@ async function runInQemu(
     before,
     volumePaths: isWriting ? [volumesDir] : [],
     consoleBytes: vm.consoleBytes,
-    onLimit: (outcome) => supervisor.feed({ kind: "limit", outcome }),
+    onLimit,
     onPeakMemory: how.onPeakMemory,
   });
-  return await supervisor.outcome;
+  const outcome = await supervisor.outcome;
+  return "kind" in boot ? withResult(outcome) : outcome;
 }
 
 /** The VM's way to the node; null where there is none, or where it fails this time. */

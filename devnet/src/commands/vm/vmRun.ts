@@ -114,6 +114,7 @@ async function runAndShow(given: Arguments): Promise<void> {
 
 /** The program's own; 1 for what isn't one, and for a result that is wrong. */
 function exitCodeOf({ outcome, result }: AloneVm): number {
+  if (outcome.resultDecides && "data" in result) return 0;
   if (outcome.kind === "exited" && outcome.exitCode !== 0) return outcome.exitCode;
   return "data" in result || result.isMissing ? 0 : EXIT_FAILURE;
 }
@@ -179,6 +180,7 @@ async function howToBuild(given: Arguments) {
     const build = {
       manifest: given.config === undefined ? {} : await readManifest(given.config),
       mounts,
+      libraryPath: process.env.LD_LIBRARY_PATH,
       ...(given.args ? { args: given.args } : {}),
       ...(given.env ? { env: Object.fromEntries(given.env.map(parseEnv)) } : {}),
       ...(given.exec || proofFile !== undefined || outputs ? { exec: { proofFile, outputs } } : {}),
