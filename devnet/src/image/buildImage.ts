@@ -91,6 +91,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
       ...options,
       manifest,
       workingDir,
+      files,
       nodePath: options.nodePath ?? process.execPath,
       scratchDir: scratch,
       rootDir: tree,

@@ -10,6 +10,7 @@ describe("parseElf", () => {
       rpath: "/x:/y",
       runpath: "$ORIGIN/lib",
       interpreter: "/lib64/ld.so",
+      audit: "liba.so.1",
       pvhNote: true,
     });
     expect(parseElf(bytes, "x")).toEqual({
@@ -18,6 +19,7 @@ describe("parseElf", () => {
       needed: ["liba.so.1", "libb.so"],
       rpath: ["/x", "/y"],
       runpath: ["$ORIGIN/lib"],
+      hasAudit: true,
       hasPvhEntry: true,
     });
   });

@@ -15,6 +15,8 @@ export interface ElfFile {
   /** As written: may hold `$ORIGIN`. Ignored by the loader where there is a runpath. */
   readonly rpath: readonly string[];
   readonly runpath: readonly string[];
+  /** It names libraries that the loader runs before it does anything. */
+  readonly hasAudit: boolean;
   /** The kernel's entry for a direct boot (a Xen note of type 18); only a vmlinux has it. */
   readonly hasPvhEntry: boolean;
 }
@@ -32,7 +34,15 @@ const MAX_SEGMENTS = 256;
 const MAX_NEEDED = 1000;
 const X86_64 = 62;
 const PT = { load: 1, dynamic: 2, interp: 3, note: 4 } as const;
-const DT = { null: 0, needed: 1, strtab: 5, rpath: 15, runpath: 29 } as const;
+const DT = {
+  null: 0,
+  needed: 1,
+  strtab: 5,
+  rpath: 15,
+  runpath: 29,
+  depAudit: 0x6ffffefb,
+  audit: 0x6ffffefc,
+} as const;
 const PVH_NOTE_TYPE = 18;
 
 export function isElf(bytes: Uint8Array): boolean {
@@ -93,10 +103,11 @@ function readSegments(bytes: Buffer): Segment[] {
 function readDynamic(
   bytes: Buffer,
   segments: readonly Segment[],
-): Pick<ElfFile, "needed" | "rpath" | "runpath"> {
+): Pick<ElfFile, "needed" | "rpath" | "runpath" | "hasAudit"> {
   const dynamic = segments.find((segment) => segment.type === PT.dynamic);
   const names = { needed: [] as number[], rpath: [] as number[], runpath: [] as number[] };
   let strings = 0;
+  let hasAudit = false;
   for (let at = dynamic?.offset ?? 0; dynamic && at < dynamic.offset + dynamic.length; at += 16) {
     const tag = toNumber(bytes.readBigUInt64LE(at), false);
     const value = toNumber(bytes.readBigUInt64LE(at + 8), false);
@@ -104,13 +115,15 @@ function readDynamic(
     if (tag === DT.needed) names.needed.push(value);
     if (tag === DT.rpath) names.rpath.push(value);
     if (tag === DT.runpath) names.runpath.push(value);
+    if (tag === DT.audit || tag === DT.depAudit) hasAudit = true;
     if (tag === DT.strtab) strings = fileOffset(segments, value);
     if (names.needed.length > MAX_NEEDED) throw new RangeError("libraries");
   }
   const texts = (offsets: readonly number[]) => offsets.map((offset) => readText(bytes, strings + offset));
   const paths = (offsets: readonly number[]) =>
     texts(offsets).flatMap((text) => text.split(":").filter(Boolean));
-  return { needed: texts(names.needed), rpath: paths(names.rpath), runpath: paths(names.runpath) };
+  const [rpath, runpath] = [paths(names.rpath), paths(names.runpath)];
+  return { needed: texts(names.needed), rpath, runpath, hasAudit };
 }
 
 function fileOffset(segments: readonly Segment[], address: number): number {

@@ -106,6 +106,65 @@ describe("findLibraries", () => {
     );
   });
 
+  test("on the image's LD_LIBRARY_PATH, on that of whoever builds it, and after $LIB", async () => {
+    const [image, host, lib] = [
+      await elf("on/i/liba.so"),
+      await elf("on/h/libb.so"),
+      await elf("on/lib64/libc.so"),
+    ];
+    const needed = ["liba.so", "libb.so", "libc.so"];
+    const program = await elf("app/nine", { needed, runpath: `${join(root, "on")}/$LIB` });
+    const found = await findLibraries(program, {
+      folders: folders(),
+      imagePath: [join(root, "on/i")],
+      hostPath: [join(root, "on/h")],
+    });
+    expect(found.map(({ source }) => source)).toEqual([image, host, lib]);
+    expect(found.map(({ path }) => dirname(path))).toEqual(needed.map(() => join(root, "system")));
+  });
+
+  test("among the image's own files they stay, and what they need comes along", async () => {
+    await elf("system/libneeded.so");
+    const source = await elf("own/libgv1.so", { needed: ["libneeded.so"] });
+    const program = await elf("app/ten", { needed: ["libgv1.so"] });
+    const provided = new Map([["/l/libgv1.so", source]]);
+    const options = { folders: folders(), provided };
+    const found = await findLibraries(program, { ...options, imagePath: ["/l"] });
+    expect(found.map(({ path }) => basename(path))).toEqual(["libneeded.so"]);
+    // The image's loader would not look there.
+    await expect(findLibraries(program, options)).rejects.toMatchObject({ code: "LIBRARY_NOT_FOUND" });
+  });
+
+  test("of musl: its loader is the C library, and it has folders of its own", async () => {
+    const loader = "/lib/ld-musl-x86_64.so.1";
+    await elf(`musl${loader}`);
+    await elf("musl/usr/local/lib/libpython.so", { needed: ["libc.so", "libc.musl-x86_64.so.1"] });
+    const program = await elf("musl/app", { interpreter: loader, needed: ["libpython.so", "libm.so.6"] });
+    const found = await findLibraries(program, { root: join(root, "musl") });
+    expect(found.map(({ path }) => path)).toEqual([loader, "/usr/local/lib/libpython.so"]);
+  });
+
+  test("this machine's loader is asked for what can't be found by reading", async (context) => {
+    const own = process.env.LD_LIBRARY_PATH;
+    try {
+      await mkdir(join(root, "asked"), { recursive: true });
+      await writeFile(join(root, "asked/l.c"), "int f(void) { return 0; }\n");
+      await writeFile(join(root, "asked/u.c"), "int f(void);\nint main(void) { return f(); }\n");
+      const gcc = (...args: string[]) => promisify(execFile)("gcc", args, { cwd: join(root, "asked") });
+      await gcc("-shared", "-o", "libasked.so", "l.c").catch(() => context.skip("gcc is not installed"));
+      await gcc("-o", "u", "u.c", "-L.", "-lasked");
+      const program = join(root, "asked/u");
+      await expect(findLibraries(program)).rejects.toThrow(/libasked\.so.*LD_LIBRARY_PATH/);
+      process.env.LD_LIBRARY_PATH = join(root, "asked");
+      const found = await findLibraries(program);
+      expect(found.map(({ source }) => source)).toContain(join(root, "asked/libasked.so"));
+      expect(found.map(({ path }) => dirname(path))).not.toContain(join(root, "asked"));
+    } finally {
+      if (own === undefined) delete process.env.LD_LIBRARY_PATH;
+      else process.env.LD_LIBRARY_PATH = own;
+    }
+  });
+
   test("says that a loader lacks", async () => {
     const program = await elf("app/eight", { interpreter: "/lib/ld-musl-nowhere.so.1" });
     await expect(find(program)).rejects.toMatchObject({ code: "LIBRARY_NOT_FOUND" });

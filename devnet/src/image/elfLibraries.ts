@@ -2,7 +2,8 @@ import { readFile, realpath } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { GevulotError } from "gevulot-sdk";
 import { type ElfFile, parseElf } from "./elf.ts";
-import { readLoaderFolders } from "./loaderFolders.ts";
+import { readLoaderFolders, readMuslFolders } from "./loaderFolders.ts";
+import { createLoaderQuestion } from "./loaderQuestion.ts";
 import { resolveInRoot } from "./rootedPath.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -27,6 +28,12 @@ export interface FindLibrariesOptions {
   readonly folders?: LoaderFolders;
   /** A folder that stands for `/`: libraries are looked for in it, and not on this machine. */
   readonly root?: string | undefined;
+  /** The program's LD_LIBRARY_PATH in the image. */
+  readonly imagePath?: readonly string[];
+  /** That of whoever builds it; and where this machine has what the image has. */
+  readonly hostPath?: readonly string[];
+  /** Files that are in the image anyway, by their paths there: a library among them is not listed. */
+  readonly provided?: ReadonlyMap<string, string>;
   readonly signal?: AbortSignal;
 }
 
@@ -47,16 +54,27 @@ interface Loaded {
   readonly inherited: readonly string[];
 }
 
+/** Where all libraries of a program are looked for. */
+interface Search extends Required<Pick<FindLibrariesOptions, "imagePath" | "hostPath" | "provided">> {
+  readonly folders: LoaderFolders;
+  readonly base: string;
+  /** What this machine's loader says of a library. */
+  readonly ask: (name: string) => Promise<string | undefined>;
+}
+
 /**
  * The loader of an ELF program and all shared libraries that it names, directly or not, found as the loader does
- * by reading them; nothing is executed. What a program opens later (dlopen) can't be seen and is listed in Files.
+ * by reading them; what can't be found so, this machine's loader is asked for, which lists libraries without starting the
+ * program. What a program opens later (dlopen) can't be seen and is listed in Files.
  *
  * @throws GevulotError `LIBRARY_NOT_FOUND`, `ELF_INVALID`
  */
 export async function findLibraries(program: string, options: FindLibrariesOptions = {}): Promise<Library[]> {
-  const base = options.root ?? "/";
-  const folders = options.folders ?? (await readLoaderFolders(undefined, base));
+  const { root: base = "/", imagePath = [], hostPath = [], provided = new Map(), signal } = options;
   const root = parseElf(await readFile(program), program);
+  const folders = options.folders ?? (await readFoldersOf(root, base));
+  const ask = createLoaderQuestion(program, base === "/" ? root : null, signal);
+  const search: Search = { folders, base, imagePath, hostPath, provided, ask };
   const found = new Map<string, Library>();
   const named = new Set<string>();
   const loadedNames = new Set<string>();
@@ -68,18 +86,31 @@ export async function findLibraries(program: string, options: FindLibrariesOptio
     found.set(root.interpreter, { path: root.interpreter, source: loader.source });
   }
   for (let loader = queue.shift(); loader; loader = queue.shift()) {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     for (const name of loader.elf.needed) {
-      if (loadedNames.has(name)) continue;
+      if (loadedNames.has(name) || isOfLoader(name, root)) continue;
       loadedNames.add(name);
-      const { library, elf, origin } = await find(name, loader, folders, base);
+      const { library, elf, origin, isProvided } = await find(name, loader, search);
       if (isLoader(library, root)) continue;
-      found.set(library.path, library);
+      if (!isProvided) found.set(library.path, library);
       if (name.startsWith("/")) named.add(name);
       queue.push({ source: library.source, origin, elf, inherited: runtimePaths(loader) });
     }
   }
   return placed([...found.values()], folders, named).sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function readFoldersOf(program: ElfFile, base: string): Promise<LoaderFolders> {
+  return isMusl(program) ? readMuslFolders(base) : readLoaderFolders(undefined, base);
+}
+
+function isMusl({ interpreter = "" }: ElfFile): boolean {
+  return basename(interpreter).startsWith("ld-musl-");
+}
+
+/** musl's loader is the C library, too, under all the names that its parts have elsewhere. */
+function isOfLoader(name: string, program: ElfFile): boolean {
+  return isMusl(program) && /^lib(c|pthread|rt|m|dl|util|xnet)\./.test(name);
 }
 
 /**
@@ -106,12 +137,18 @@ function isLoader(library: Library, root: ElfFile): boolean {
 
 function runtimePaths(loader: Loaded): string[] {
   const own = loader.elf.runpath.length > 0 ? [] : loader.elf.rpath;
-  return [...own.map((path) => withOrigin(path, loader)), ...loader.inherited];
+  return [...own.flatMap((path) => expanded(path, loader)), ...loader.inherited];
 }
 
-function withOrigin(path: string, { origin }: Loaded): string {
-  return path.replace(/\$(ORIGIN|\{ORIGIN\})/g, () => origin);
+/** `$LIB` is what the distribution's loader was built with. */
+function expanded(path: string, { origin }: Loaded): string[] {
+  const put = (text: string, name: string, value: string) =>
+    text.replace(new RegExp(`\\$(${name}\\b|\\{${name}\\})`, "g"), () => value);
+  const plain = put(put(path, "ORIGIN", origin), "PLATFORM", "x86_64");
+  return [...new Set(LIB.map((lib) => put(plain, "LIB", lib)))];
 }
+
+const LIB = ["lib/x86_64-linux-gnu", "lib64", "lib"];
 
 /** A program may also lie outside the root. */
 function originOf(source: string, base: string): string {
@@ -119,33 +156,57 @@ function originOf(source: string, base: string): string {
   return inside.startsWith("..") ? dirname(source) : join("/", inside);
 }
 
-async function find(
-  name: string,
-  loader: Loaded,
-  folders: LoaderFolders,
-  base: string,
-): Promise<{ library: Library; elf: ElfFile; origin: string }> {
+interface Found {
+  readonly library: Library;
+  readonly elf: ElfFile;
+  readonly origin: string;
+  readonly isProvided: boolean;
+}
+
+async function find(name: string, loader: Loaded, search: Search): Promise<Found> {
   if (name.includes("/") && !name.startsWith("/")) throw relativeName(name, loader.source);
+  const { folders, base, imagePath, hostPath, provided } = search;
+  const own = loader.elf.runpath.flatMap((path) => expanded(path, loader));
   // The cache, which holds the configured folders in their order, comes before what is built in.
+  const inherited = own.length > 0 ? [] : runtimePaths(loader);
   const searched = name.startsWith("/")
     ? [dirname(name)]
-    : [
-        ...(loader.elf.runpath.length > 0 ? [] : runtimePaths(loader)),
-        ...loader.elf.runpath.map((path) => withOrigin(path, loader)),
-        ...folders.configured,
-        ...folders.builtIn,
-      ];
+    : [...inherited, ...imagePath, ...hostPath, ...own, ...folders.configured, ...folders.builtIn];
+  // There alone the image's loader would look.
+  const inImage = new Set(
+    searched.filter((one) => !hostPath.includes(one) && !folders.configured.includes(one)),
+  );
   for (const folder of searched) {
-    const path = name.startsWith("/") ? name : join(folder, name);
+    const path = join(folder, basename(name));
+    const own = inImage.has(folder) ? provided.get(path) : undefined;
+    if (own !== undefined) {
+      const elf = await readElf(own);
+      if (elf) return { library: { path, source: own }, elf, origin: folder, isProvided: true };
+    }
     const real = await resolveInRoot(base, path);
-    if (real === null) continue;
-    const elf = await readFile(real.source)
-      .then((bytes) => parseElf(bytes, path))
-      .catch(() => undefined);
     // As the loader: a file of another processor, or a text file of that name, is passed over.
-    if (elf) return { library: { path, source: real.source }, elf, origin: dirname(real.path) };
+    const elf = real && (await readElf(real.source));
+    if (elf) {
+      const library = { path, source: real.source };
+      return { library, elf, origin: dirname(real.path), isProvided: false };
+    }
   }
-  throw notFound(name, loader.source, [...new Set(searched)]);
+  const asked = await search.ask(name);
+  const elf = asked === undefined ? undefined : await readElf(asked);
+  if (asked === undefined || !elf)
+    throw notFound(name, underRoot(loader.source, base), [...new Set(searched)]);
+  const source = await realpath(asked);
+  return { library: { path: asked, source }, elf, origin: dirname(source), isProvided: false };
+}
+
+function readElf(path: string): Promise<ElfFile | undefined> {
+  return readFile(path)
+    .then((bytes) => parseElf(bytes, path))
+    .catch(() => undefined);
+}
+
+function underRoot(source: string, base: string): string {
+  return base === "/" ? source : join(originOf(source, base), basename(source));
 }
 
 /** Where it leads depends on the folder in which the program happens to start. */
@@ -161,6 +222,6 @@ function notFound(library: string, neededBy: string, searched: readonly string[]
   const message =
     `The shared library ${library}, needed by ${neededBy}, was not found` +
     `${searched.length > 0 ? ` in ${searched.join(", ")}` : ""}. ` +
-    "Install the package that has it, or link the program statically.";
+    "Install the package that has it, name its folder in LD_LIBRARY_PATH, or link the program statically.";
   return new GevulotError("LIBRARY_NOT_FOUND", message, { context: { library, neededBy, searched } });
 }

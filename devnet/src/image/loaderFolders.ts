@@ -11,6 +11,8 @@ const BUILT_IN = [
   "/lib",
   "/usr/lib",
 ];
+const MUSL_BUILT_IN = ["/lib", "/usr/local/lib", "/usr/lib"];
+const MUSL_CONFIGURATION = "/etc/ld-musl-x86_64.path";
 const CONFIGURATION = "/etc/ld.so.conf";
 const MAX_FILES = 200;
 
@@ -27,6 +29,12 @@ export async function readLoaderFolders(configuration = CONFIGURATION, root = "/
     }
   }
   return { configured, builtIn: BUILT_IN };
+}
+
+/** musl's loader has three folders built in; a file, if there is one, names others instead. */
+export async function readMuslFolders(root = "/"): Promise<LoaderFolders> {
+  const lines = await linesOf(join(root, MUSL_CONFIGURATION));
+  return { configured: lines.flatMap((line) => line.split(":").filter(Boolean)), builtIn: MUSL_BUILT_IN };
 }
 
 async function linesOf(file: string): Promise<string[]> {

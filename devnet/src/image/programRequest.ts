@@ -14,6 +14,8 @@ export interface ProgramRequest {
   readonly env?: Readonly<Record<string, string>>;
   /** Added to the manifest's Mounts, by id; these win. */
   readonly mounts?: Readonly<Record<string, string>>;
+  /** An LD_LIBRARY_PATH of this machine, on which the program's libraries are looked for, too. */
+  readonly libraryPath?: string | undefined;
 }
 
 /** So that what overrides is checked like what it overrides. */

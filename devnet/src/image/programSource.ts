@@ -6,7 +6,9 @@ import type { ImageProgram } from "./descriptor.ts";
 import { findLibraries, type Library } from "./elfLibraries.ts";
 import { refuseHidden } from "./hiddenPlaces.ts";
 import { listKoffi } from "./koffiLibrary.ts";
+import { libraryPlaces } from "./libraryPlaces.ts";
 import type { Manifest } from "./manifest.ts";
+import type { ProgramFile } from "./programFiles.ts";
 import { placeInImage, resolveProgram } from "./programRequest.ts";
 import { type NodeFacts, readNode } from "./readNode.ts";
 import { readProgram, unusable } from "./readProgram.ts";
@@ -30,6 +32,9 @@ export interface ProgramSourceOptions {
   readonly fromContainer?: string | undefined;
   readonly manifest: Manifest;
   readonly workingDir: string;
+  /** Of the manifest. */
+  readonly files: readonly ProgramFile[];
+  readonly libraryPath?: string | undefined;
   readonly nodePath: string;
   readonly scratchDir: string;
   /** The image's root; made here. */
@@ -81,10 +86,12 @@ export async function readProgramSource(options: ProgramSourceOptions): Promise<
 async function listRuntime(
   kind: ImageProgram["kind"],
   programPath: string,
-  { nodePath, manifest, signal }: ProgramSourceOptions,
+  given: ProgramSourceOptions,
 ): Promise<Library[]> {
+  const { nodePath, manifest, files, signal } = given;
   const options = signal ? { signal } : {};
-  if (kind === "elf") return findLibraries(programPath, { ...options, root: manifest.targetRoot });
+  if (kind === "elf")
+    return findLibraries(programPath, { ...options, ...libraryPlaces(manifest, files, given) });
   const node: Library = { path: NODE_PATH, source: await realpath(nodePath) };
   const all = [node, ...(await findLibraries(nodePath, options)), ...(await listKoffi(options))];
   return [...new Map(all.map((library) => [library.path, library])).values()];

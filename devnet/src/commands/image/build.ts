@@ -139,6 +139,7 @@ async function build(given: Arguments): Promise<BuiltImage | BuiltNanosImage> {
   const request = {
     program: given.program,
     manifest,
+    libraryPath: process.env.LD_LIBRARY_PATH,
     outputPath: resolve(given.output ?? `${name}.img`),
     onProgress: (message: string) => void (given.json || process.stderr.write(`${message} …\n`)),
     ...(given.args ? { args: given.args } : {}),

@@ -114,7 +114,6 @@ async function runAndShow(given: Arguments): Promise<void> {
 
 /** The program's own; 1 for what isn't one, and for a result that is wrong. */
 function exitCodeOf({ outcome, result }: AloneVm): number {
-  if (outcome.resultDecides && "data" in result) return 0;
   if (outcome.kind === "exited" && outcome.exitCode !== 0) return outcome.exitCode;
   return "data" in result || result.isMissing ? 0 : EXIT_FAILURE;
 }

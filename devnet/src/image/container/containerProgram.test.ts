@@ -11,6 +11,7 @@ import {
   makeTar,
   type TarItem,
 } from "../../../../test/fixtures/makeContainer.ts";
+import { makeElf } from "../../../../test/fixtures/makeElf.ts";
 import { parseManifest } from "../manifest.ts";
 import { readContainerProgram } from "./containerProgram.ts";
 
@@ -82,6 +83,22 @@ describe("a container's root", () => {
     ];
     const { program } = await read(await save(makeDockerArchive(layers(link))));
     expect(program.cwd).toBe("/srv/real");
+  });
+
+  test("has its libraries where its own environment says, and lacks are told", async () => {
+    const loader = "/lib64/ld-linux-x86-64.so.2";
+    const needed = ["libgv1.so"];
+    const items: TarItem[] = [
+      { path: loader.slice(1), data: makeElf() },
+      { path: "app/u", data: makeElf({ interpreter: loader, needed }), mode: 0o755 },
+      { path: "opt/l/libgv1.so", data: makeElf() },
+    ];
+    const saved = async (Env: string[]) =>
+      save(makeDockerArchive({ layers: [items], config: { Entrypoint: ["/app/u"], Env } }));
+    expect((await read(await saved(["LD_LIBRARY_PATH=/opt/l:/x"]))).program.notes).toEqual([]);
+    expect((await read(await saved([]))).program.notes).toEqual([
+      expect.stringMatching(/^libgv1\.so, which \/app\/u needs, is not in \/lib.*may not start/),
+    ]);
   });
 
   test("is what its layers make together", async () => {

@@ -1,7 +1,9 @@
 import { open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { isGevulotError } from "gevulot-sdk";
 import { isElf } from "../elf.ts";
-import { findLibraries } from "../elfLibraries.ts";
+import { type FindLibrariesOptions, findLibraries } from "../elfLibraries.ts";
+import { splitLibraryPath } from "../libraryPlaces.ts";
 import { ENV_NAME, type Manifest } from "../manifest.ts";
 import { resolveInRoot } from "../rootedPath.ts";
 import { containerInvalid } from "./containerError.ts";
@@ -57,7 +59,8 @@ export async function readContainerProgram(options: ReadContainerOptions): Promi
   // The machine's init would follow links from its own root.
   const cwd = wanted && ((await resolveInRoot(outputDir, wanted))?.path ?? wanted);
   const path = await findProgram(container, outputDir, name, env.PATH ?? DEFAULT_PATH, cwd ?? "/");
-  await checkProgram(container, outputDir, path, options.signal);
+  const imagePath = splitLibraryPath(env.LD_LIBRARY_PATH);
+  const lack = await checkProgram(container, outputDir, path, { imagePath, signal: options.signal });
   return {
     path,
     args: manifest.args.length > 0 ? manifest.args : own,
@@ -66,6 +69,7 @@ export async function readContainerProgram(options: ReadContainerOptions): Promi
     notes: [
       ...userNote(config),
       ...envNote(config),
+      ...lack,
       ...(leftOut > 0 ? [`${leftOut} device nodes and pipes are left out.`] : []),
       ...(await temporaryNote(outputDir)),
     ],
@@ -109,13 +113,17 @@ async function findProgram(
   throw containerInvalid(container, `its program ${name} is not in it (looked for ${places.join(", ")})`);
 }
 
-/** Said while the image is made, and not by a virtual machine that starts nothing. */
+/**
+ * Said while the image is made, and not by a virtual machine that starts nothing.
+ *
+ * @returns a note where libraries lack that its loader may find in ways of its own.
+ */
 async function checkProgram(
   container: string,
   root: string,
   path: string,
-  signal?: AbortSignal,
-): Promise<void> {
+  { imagePath, signal }: { readonly imagePath: readonly string[]; readonly signal: AbortSignal | undefined },
+): Promise<string[]> {
   const found = await resolveInRoot(root, path);
   const source = found?.source ?? "";
   const file = await open(source, "r");
@@ -124,7 +132,7 @@ async function checkProgram(
     .then(({ buffer, bytesRead }) => buffer.subarray(0, bytesRead))
     .catch(() => Buffer.alloc(0))
     .finally(() => file.close());
-  if (isElf(head)) return void (await findLibraries(source, { root, ...(signal ? { signal } : {}) }));
+  if (isElf(head)) return await libraryNote(source, { root, imagePath, ...(signal ? { signal } : {}) });
   const interpreter = /^#!\s*(\S+)/.exec(head.toString("latin1"))?.[1];
   if (interpreter === undefined) {
     throw containerInvalid(
@@ -134,5 +142,19 @@ async function checkProgram(
   }
   if ((await resolveInRoot(root, interpreter)) === null) {
     throw containerInvalid(container, `${interpreter}, which runs its program ${path}, is not in it`);
+  }
+  return [];
+}
+
+async function libraryNote(source: string, options: FindLibrariesOptions): Promise<string[]> {
+  try {
+    await findLibraries(source, options);
+    return [];
+  } catch (error) {
+    if (!isGevulotError(error, "LIBRARY_NOT_FOUND") || error.context.searched.length === 0) throw error;
+    const { library, neededBy, searched } = error.context;
+    return [
+      `${library}, which ${neededBy} needs, is not in ${searched.join(", ")}: the program may not start.`,
+    ];
   }
 }

@@ -6,6 +6,7 @@ import { requireFileTarget } from "../../requireFileTarget.ts";
 import { encodeRecord } from "../descriptor.ts";
 import { parseElf } from "../elf.ts";
 import { findLibraries, type Library } from "../elfLibraries.ts";
+import { libraryPlaces } from "../libraryPlaces.ts";
 import { type Manifest, parseManifest } from "../manifest.ts";
 import { listProgramFiles } from "../programFiles.ts";
 import { type ProgramRequest, placeInImage, resolveProgram, withOverrides } from "../programRequest.ts";
@@ -83,8 +84,9 @@ export async function buildNanosImage(options: BuildNanosImageOptions): Promise<
   const kernel = await findKernelFiles(withManifest(options.kernelFiles, manifest, workingDir));
   const programPath = resolveProgram(options.program, manifest, workingDir);
   await checkProgram(programPath);
-  const libraries = await findLibraries(programPath, { root: targetRoot, ...(signal ? { signal } : {}) });
   const { files, notes: fileNotes } = await listProgramFiles(manifest, workingDir, "nanos");
+  const places = libraryPlaces(manifest, files, { workingDir, libraryPath: options.libraryPath });
+  const libraries = await findLibraries(programPath, { ...places, ...(signal ? { signal } : {}) });
   const place = placeInImage(programPath, "elf", manifest, workingDir);
   const outputPath = resolve(options.outputPath);
   await requireFileTarget(outputPath);
