@@ -10,22 +10,33 @@ export function createRounds(
   everyMs: number,
   first: Promise<void> = round(),
 ): AsyncDisposable {
-  let isWorking = false;
-  let working = Promise.resolve();
-  const work = (begun: Promise<void>): void => {
-    isWorking = true;
-    working = begun.finally(() => {
-      isWorking = false;
-    });
-  };
-  work(first);
-  const timer = setInterval(() => {
-    if (!isWorking) work(round());
-  }, everyMs);
+  const single = createSingle();
+  single.begin(() => first);
+  const timer = setInterval(() => single.begin(round), everyMs);
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
-      await working;
+      await single.ended();
     },
+  };
+}
+
+/** Work that is not begun while it still goes on. It rejects never. */
+export function createSingle(): {
+  begin(work: () => Promise<void>): void;
+  /** Resolves at the end of what goes on. */
+  ended(): Promise<void>;
+} {
+  let isWorking = false;
+  let working = Promise.resolve();
+  return {
+    begin(work) {
+      if (isWorking) return;
+      isWorking = true;
+      working = work().finally(() => {
+        isWorking = false;
+      });
+    },
+    ended: () => working,
   };
 }

@@ -10,6 +10,7 @@ import { createNodePool, type NodePool } from "../../devnet/src/pipeline/nodes/n
 import type { RunShape, TaskKind } from "../../devnet/src/pipeline/plan/planTasks.ts";
 import { createTaskQueue, type TaskQueue } from "../../devnet/src/pipeline/schedule/taskQueue.ts";
 import { claimTasks, releaseTasks, type Start } from "../../devnet/src/pipeline/stage/claimTasks.ts";
+import { createDispatcher } from "../../devnet/src/pipeline/stage/dispatcher.ts";
 import { findLiar } from "../../devnet/src/pipeline/stage/findLiar.ts";
 import { createRunDriver, type RunDriver } from "../../devnet/src/pipeline/stage/runDriver.ts";
 import { migratePipeline } from "../../devnet/src/pipeline/store/migratePipeline.ts";
@@ -49,7 +50,7 @@ beforeAll(async () => {
   starting.defer(() => rm(dir, { recursive: true, force: true }));
   const postgres = starting.use(await createPostgres({ dataDir: join(dir, "pg"), durable: false }));
   const url = await postgres.createDatabase("pipeline");
-  database = starting.use(await createDatabase({ log: quiet }, { url }));
+  database = starting.use(await createDatabase({ log: quiet }, { url, prepares: true }));
   await migratePipeline(database);
   queue = starting.use(await createTaskQueue({ log: quiet, database }, { expireSeconds: 1_000 }));
   const about = {
@@ -73,9 +74,13 @@ beforeAll(async () => {
 });
 afterAll(() => stack?.[Symbol.asyncDispose]());
 
-async function begin(shape: Partial<RunShape> = {}, deadlineAt: Date | null = null): Promise<string> {
+async function begin(
+  shape: Partial<RunShape> = {},
+  deadlineAt: Date | null = null,
+  priority = 0,
+): Promise<string> {
   const id = randomUUID();
-  const run = { id, address: "a", step: 0, requestHash: "", priority: 0, maxProvers: 0, deadlineAt };
+  const run = { id, address: "a", step: 0, requestHash: "", priority, maxProvers: 0, deadlineAt };
   const context = {} as RunContext;
   await driver.begin({ ...run, context, shape: { ...SHAPE, ...shape } }, new Map(), async () => {});
   return id;
@@ -135,11 +140,57 @@ describe("starts of a task", () => {
     const { task } = await start("split");
     await driver.setBack({ ...task, failures: 3 - 1 }, { outcome: "failed", error: "", node: "a" });
     const levels = await readQueueLevels(database, ["split"]);
-    expect(levels.get("split")).toEqual({ queued: 0, hasMore: false, head: null });
+    expect(levels.get("split")).toEqual({ queued: 0, hasMore: false, hasUrgent: false, head: null });
     const other = await begin();
     expect((await start("split")).task.proofId).toBe(other);
     await end(run);
     await end(other);
+  });
+});
+
+describe("a run's begin", () => {
+  const newRun = () => {
+    const about = { id: randomUUID(), address: "a", step: 0, requestHash: "", priority: 0, maxProvers: 0 };
+    return { ...about, deadlineAt: null, context: {} as RunContext, shape: SHAPE };
+  };
+  const readTasks = async (id: string) =>
+    (await database.query("select key from prove_task where proof_id = $1", [id])).rows.length;
+
+  it("holds up no other, however many have their data put in place", async () => {
+    let put = (): void => {};
+    const placed = new Promise<void>((resolve) => {
+      put = resolve;
+    });
+    const runs = Array.from({ length: 20 }, newRun);
+    const begun = runs.map((run) => driver.begin(run, new Map(), () => placed));
+    await expect
+      .poll(async () => (await Promise.all(runs.map(({ id }) => findRun(database, id)))).includes(null))
+      .toBe(false);
+    expect(await readTasks(runs[0]!.id)).toBe(0);
+    put();
+    expect(await Promise.all(begun)).not.toContain(false);
+    expect(await readTasks(runs[0]!.id)).toBe(1);
+    for (const { id } of runs) await end(id);
+  });
+
+  it("is made good by the same request, where the stage died before the data was in place", async () => {
+    const run = newRun();
+    const never = new Promise<void>(() => {});
+    void driver.begin(run, new Map(), () => never);
+    await expect.poll(() => findRun(database, run.id)).not.toBeNull();
+    const place = async () => {};
+    expect(await driver.begin({ ...run, requestHash: "another" }, new Map(), place)).toBe(false);
+    expect(await driver.begin(run, new Map(), place)).toBe(true);
+    expect(await readTasks(run.id)).toBe(1);
+    expect(await driver.begin(run, new Map(), place)).toBe(false);
+    await end(run.id);
+  });
+
+  it("is none where the data can't be put in place", async () => {
+    const run = newRun();
+    const full = new Error("the disk is full");
+    await expect(driver.begin(run, new Map(), () => Promise.reject(full))).rejects.toBe(full);
+    expect(await findRun(database, run.id)).toBeNull();
   });
 });
 
@@ -157,14 +208,56 @@ describe("a run's end", () => {
     await database.query("select 1 from stage_task where id = $1 for update nowait", [run]);
     fail(new Error("the disk is full"));
     await completing;
-    expect(await findRun(database, run)).toMatchObject({ status: 2, finishedAt: null });
+    const error = "the proof can't be placed: the disk is full";
+    expect(await findRun(database, run)).toMatchObject({ status: 2, finishedAt: null, error });
     publish = async () => "text";
     const { complete } = await readRound(database, { stageId: "stage", addr: "a", held: [], heard: [] });
     expect(complete).toEqual([run]);
     await driver.succeed(complete);
     expect(await findRun(database, run)).toMatchObject({
-      ...{ status: SUCCESS, step: 5, resultHash: hash("b"), result: "text", totalSteps: 7n },
+      ...{ status: SUCCESS, step: 5, resultHash: hash("b"), result: "text", totalSteps: 7n, error: null },
     });
+  });
+
+  it("comes after a while where the proof can never be placed, and a retry goes on from there", async () => {
+    const run = await begin({ singleNode: true });
+    publish = async () => {
+      throw new Error("a folder is in the way");
+    };
+    await driver.complete((await start("single")).task, { ...output("b"), totalSteps: 7n }, null);
+    await driver.succeed([run]);
+    expect(await findRun(database, run)).toMatchObject({ finishedAt: null });
+    await database.query("update stage_task set updated_at = now() - interval '1 hour' where id = $1", [run]);
+    await driver.succeed([run]);
+    expect(await findRun(database, run)).toMatchObject({
+      ...{ status: CANCELLED, finishedAt: expect.any(Date) },
+      error: "the proof can't be placed: a folder is in the way",
+    });
+    await driver.retry(run);
+    await driver.succeed([run]);
+    expect(await findRun(database, run)).toMatchObject({ status: 2, finishedAt: null });
+    publish = async () => undefined;
+    await driver.succeed([run]);
+    expect(await findRun(database, run)).toMatchObject({ status: SUCCESS, error: null });
+  });
+
+  it("is begun once, however often it is looked for", async () => {
+    const run = await begin({ singleNode: true });
+    const places: (() => void)[] = [];
+    publish = () => new Promise((resolve) => void places.push(() => resolve(undefined)));
+    const completing = driver.complete(
+      (await start("single")).task,
+      { ...output("b"), totalSteps: 7n },
+      null,
+    );
+    await expect.poll(() => places.length, { timeout: 20_000 }).toBe(1);
+    const again = driver.succeed([run]);
+    // It reads the run first, over the same few connections as this.
+    for (const _ of Array(5)) await findRun(database, run);
+    places[0]!();
+    await Promise.all([completing, again]);
+    expect(places).toHaveLength(1);
+    publish = async () => undefined;
   });
 
   it("its step never goes back", async () => {
@@ -248,6 +341,31 @@ describe("a retry", () => {
   });
 });
 
+describe("an answer", () => {
+  it("is stored once nothing is in the way, and is no failure of its node", async () => {
+    const run = await begin({ singleNode: true });
+    let tries = 0;
+    const complete: RunDriver["complete"] = async (task, made, ranMs) => {
+      tries += 1;
+      const late = "set local statement_timeout = 1; select pg_sleep(60)";
+      if (tries === 1) await database.transaction((client) => client.query(late));
+      await driver.complete(task, made, ranMs);
+    };
+    const caller = {
+      call: async () => ({ kind: "done", output: { ...output("b"), totalSteps: 7n } }) as const,
+    };
+    const about = { log: quiet, database, queue, pool, stageId: "stage", caller, accuse: async () => null };
+    await using dispatcher = createDispatcher({ ...about, driver: { ...driver, complete } });
+    dispatcher.wake();
+    await expect
+      .poll(() => findRun(database, run), { timeout: 20_000 })
+      .toMatchObject({ status: SUCCESS, resultHash: hash("b") });
+    expect(tries).toBe(2);
+    const { rows } = await database.query("select failures from prove_task where proof_id = $1", [run]);
+    expect(rows).toEqual([{ failures: 0 }]);
+  });
+});
+
 describe("a run of many segments", () => {
   const SEGMENTS = 8_000;
 
@@ -284,6 +402,46 @@ describe("a run of many segments", () => {
     await queue.drop(database, tasks);
     // A sign of life that is late by so much means to other stages that this one is dead.
     expect(performance.eventLoopUtilization(begunAt).active).toBeLessThan(15_000);
+  });
+});
+
+describe("who goes first", () => {
+  it("a higher priority, however many long tasks of others could start before", async () => {
+    const proving = async (priority: number) => {
+      const run = await begin({ target: "prove" }, null, priority);
+      const { task: split } = await start("split");
+      await driver.addSegments(run, Array(6).fill(hash("1")), 0);
+      await driver.complete(split, splitOf(6), null);
+      return run;
+    };
+    const low = await proving(0);
+    expect((await start("prove")).task.proofId).toBe(low);
+    const high = await proving(1);
+    expect((await start("prove")).task.proofId).toBe(high);
+    await end(low);
+    await end(high);
+  });
+
+  it("another stage, where a task failed at all nodes of this one", async () => {
+    const run = await begin();
+    const { task } = await start("split");
+    await driver.setBack(task, { outcome: "failed", error: "", node: "node" });
+    await database.query(
+      "insert into pipeline_stage (id, addr, seen_at) values ('other', 'other', now() + interval '1 hour')",
+    );
+    const { kind } = task;
+    const deps = { database, queue, pool, stageId: "stage" };
+    await expect
+      .poll(() => readQueueLevels(database, [kind]), { timeout: 20_000 })
+      .toSatisfy((levels: Awaited<ReturnType<typeof readQueueLevels>>) => levels.get(kind)!.queued === 1);
+    expect(await claimTasks(deps, kind, new Set())).toEqual([]);
+    await database.query(
+      "update pipeline_attempt set finished_at = now() - interval '1 hour' where task_id = $1",
+      [task.id],
+    );
+    expect((await start(kind)).task).toMatchObject({ id: task.id, failures: 1 });
+    await database.query("delete from pipeline_stage where id = 'other'");
+    await end(run);
   });
 });
 

@@ -1,8 +1,9 @@
+import { readFile } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../test/fixtures/testDatabase.ts";
-import { createDatabase, type Database } from "./database.ts";
+import { createDatabase, type Database, isPassing } from "./database.ts";
 
 const TIMEOUT_MS = 300;
 
@@ -56,6 +57,49 @@ describe("a database that no longer answers", () => {
     });
     await expect(work).rejects.toThrow("database_url");
     expect((await database.query("select 1 from marks")).rowCount).toBe(0);
+  });
+});
+
+describe("a transaction whose process is frozen", () => {
+  it("keeps its locks for no longer than it may, and fails once the process goes on", async () => {
+    const log = pino({ level: "silent" });
+    await using frozen = await createDatabase({ log }, { url: db.url, longestPauseMs: TIMEOUT_MS });
+    let goOn = (): void => {};
+    const paused = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    let isLocked = (): void => {};
+    const locked = new Promise<void>((resolve) => {
+      isLocked = resolve;
+    });
+    const work = frozen.transaction(async (client) => {
+      await client.query("select pg_advisory_xact_lock(1)");
+      isLocked();
+      await paused;
+      await client.query("select 1");
+    });
+    await locked;
+    await db.database.transaction((client) => client.query("select pg_advisory_xact_lock(1)"));
+    goOn();
+    const error = await work.catch((failure: unknown) => failure);
+    expect(error).toMatchObject({ code: "DATABASE_UNREACHABLE" });
+    expect((await frozen.query("select 1")).rowCount).toBe(1);
+  });
+});
+
+describe("isPassing", () => {
+  it.each([
+    ["a statement that took too long", "set local statement_timeout = 1; select pg_sleep(60)", true],
+    ["a server that takes no changes", "set transaction read only; create table more (id int)", true],
+    ["a value that can't be", "select 1 / 0", false],
+    ["what the program got wrong", "select nothing", false],
+  ])("%s", async (_, sql, is) => {
+    const error = await db.database.transaction((client) => client.query(sql)).catch((failure) => failure);
+    expect(isPassing(error)).toBe(is);
+  });
+
+  it("not a file that is missing", async () => {
+    expect(isPassing(await readFile("/nowhere").catch((error) => error))).toBe(false);
   });
 });
 

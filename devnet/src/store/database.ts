@@ -1,4 +1,4 @@
-import { GevulotError } from "gevulot-sdk";
+import { GevulotError, isGevulotError } from "gevulot-sdk";
 import pg from "pg";
 import type { Logger } from "pino";
 
@@ -31,12 +31,22 @@ const UNREACHABLE = new Set([
 ]);
 /** A table was changed since the connection prepared a statement: another connection does it. */
 const STALE_PLAN = "cached plan must not change result type";
-const GONE = /^(08|57P0[123]|53300)/;
+const GONE = /^(08|25P03|57P0[123]|53300)/;
+/**
+ * Another transaction was in the way, a disk is full, a statement took too long, the server is a standby: not the data's
+ * fault.
+ */
+const PASSING = /^(25006|40|53|55|57|58)/;
 
 export interface DatabaseOptions {
   readonly url: string;
   /** After so long without an answer the server counts as gone; default 35,000. */
   readonly queryTimeoutMs?: number;
+  /**
+   * A transaction that says nothing for so long is ended: whose process is frozen or cut off keeps its locks from others
+   * otherwise. Default: never.
+   */
+  readonly longestPauseMs?: number;
   /**
    * Statements with values are prepared, once for each connection, and planned for each call's values as others are: half the
    * cost here. Their texts must be constants.
@@ -57,6 +67,9 @@ export async function createDatabase(deps: { log: Logger }, options: DatabaseOpt
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     query_timeout: options.queryTimeoutMs ?? QUERY_TIMEOUT_MS,
+    ...(options.longestPauseMs !== undefined && {
+      idle_in_transaction_session_timeout: options.longestPauseMs,
+    }),
     keepAlive: true,
     application_name: "gevulot-node",
     ...(options.prepares && { options: "-c plan_cache_mode=force_custom_plan" }),
@@ -137,6 +150,15 @@ export function isConnectionLoss(error: unknown): boolean {
       error.message,
     )
   );
+}
+
+/**
+ * Whether what a {@link Database} threw says that the same work may succeed later, as nothing is wrong with it. Other errors
+ * never do, e.g. that of a missing file, which looks like that of a socket.
+ */
+export function isPassing(error: unknown): boolean {
+  if (isGevulotError(error, "DATABASE_UNREACHABLE")) return true;
+  return error instanceof pg.DatabaseError && PASSING.test(error.code ?? "");
 }
 
 function unreachable(url: string, cause: unknown): GevulotError {

@@ -4,7 +4,8 @@ import { mkdtemp, readdir, readlink, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
+import { Client, credentials, Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { GevulotError } from "gevulot-sdk";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { bindServer } from "../wire/bindServer.ts";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
@@ -22,13 +23,15 @@ let dir: string;
 let blobs: BlobStore;
 let server: Server;
 let port: number;
+let onSegment: () => Promise<void>;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "gevulot-data-"));
   blobs = createBlobStore(join(dir, "stage"));
   await blobs.put(bytes);
   server = new Server(GRPC_OPTIONS);
-  const ignore = async (): Promise<void> => {};
-  server.addService(loadProtos().stageData, createDataService({ blobs, onSegment: ignore, onFile: ignore }));
+  onSegment = async () => {};
+  const service = createDataService({ blobs, onSegment: () => onSegment(), onFile: async () => {} });
+  server.addService(loadProtos().stageData, service);
   port = await bindServer(server, "127.0.0.1:0", ServerCredentials.createInsecure());
 });
 afterEach(async () => {
@@ -165,4 +168,17 @@ it("listens once for the end of a download, however slowly it is read", async ()
     process.off("warning", note);
     client.close();
   }
+});
+
+it.each([
+  ["is away", new GevulotError("DATABASE_UNREACHABLE", "away", { context: { url: "" } }), status.UNAVAILABLE],
+  ["refuses", new Error("no such split"), status.INVALID_ARGUMENT],
+])("a sender knows a database that %s", async (_, error, code) => {
+  onSegment = () => Promise.reject(error);
+  const deps = { stageData: loadProtos().stageData, credentials: credentials.createInsecure(), blobs };
+  const client = createDataClient(deps, `127.0.0.1:${port}`);
+  const file = join(dir, "segment");
+  await writeFile(file, "a segment");
+  await expect(client.sendFile(file, { taskId: "task", segment: 0 })).rejects.toMatchObject({ code });
+  client.close();
 });

@@ -6,6 +6,7 @@ import {
   status,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { isPassing } from "../../store/database.ts";
 import type { WirePutChunk } from "../wire/messages.ts";
 import type { BlobStore } from "./blobStore.ts";
 
@@ -58,7 +59,11 @@ export function createDataService(deps: DataServiceDeps): UntypedServiceImplemen
     ) => {
       put(call).then(
         (answer) => done(null, answer),
-        (error: Error) => done({ code: status.INVALID_ARGUMENT, details: error.message }),
+        (error: Error) => {
+          // The sender is told which of both it is: the first passes, however long that takes.
+          const code = isPassing(error) ? status.UNAVAILABLE : status.INVALID_ARGUMENT;
+          done({ code, details: error.message });
+        },
       );
     },
     Has: (

@@ -1,6 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { status } from "@grpc/grpc-js";
 import type { DataClient } from "../data/dataClient.ts";
 
 export interface SegmentSenderOptions {
@@ -23,7 +24,10 @@ export interface SegmentSender {
 const LOOK_EVERY_MS = 100;
 /** What arrives together at the stage is stored together. */
 const AT_ONCE = 8;
-/** A stage that is away, or whose database is, comes again: what it did not take is sent again until then. */
+/**
+ * A stage that is away, or whose database is, comes again: what it did not take is sent again until then, or until nobody waits
+ * for the split. What it refuses for another reason is sent again for a while, as it may not know its own split yet.
+ */
 const SEND_AGAIN_MS = 500;
 const SEND_FOR_MS = 120_000;
 
@@ -59,11 +63,12 @@ export function createSegmentSender(options: SegmentSenderOptions): SegmentSende
     }
   })();
   const insist = async (work: () => Promise<void>): Promise<void> => {
-    const deadline = Date.now() + SEND_FOR_MS;
+    let deadline = Date.now() + SEND_FOR_MS;
     for (;;) {
       try {
         return await work();
       } catch (error) {
+        if (isAway(error)) deadline = Date.now() + SEND_FOR_MS;
         if (options.signal.aborted || Date.now() > deadline) throw error;
         await delay(SEND_AGAIN_MS);
       }
@@ -86,6 +91,10 @@ export function createSegmentSender(options: SegmentSenderOptions): SegmentSende
     },
     sendFile: (path, file) => insist(() => options.data!.sendFile(path, { taskId: options.taskId, file })),
   };
+}
+
+function isAway(error: unknown): boolean {
+  return (error as { code?: unknown }).code === status.UNAVAILABLE;
 }
 
 async function requireFiles(folder: string): Promise<void> {

@@ -34,6 +34,8 @@ const KINDS = Object.keys(TASK_TYPE) as TaskKind[];
  */
 const FILL_BELOW_PER_SLOT = 1;
 const FILL_TO_PER_SLOT = 3;
+/** With what goes before all that is in the queue. */
+const URGENT_TO_PER_SLOT = 4;
 /** Then a task that fits no node is looked at again. */
 const HOMELESS_MS = 1_000;
 
@@ -51,22 +53,27 @@ export async function releaseTasks({ database, pool, queue }: ClaimDeps): Promis
     nodes.some((node) => node.can.has(kind) && node.ahead(kind) > 0);
   const fillTo = (kind: TaskKind, perSlot: number): number =>
     isShort(kind) ? slots.get(kind)! * perSlot : openPlaces(kind, nodes);
-  const isLow = (kind: TaskKind): boolean => {
-    const { queued, hasMore } = levels.get(kind)!;
-    return hasMore && queued < fillTo(kind, FILL_BELOW_PER_SLOT);
+  const roomOf = (kind: TaskKind): number => {
+    const { queued, hasMore, hasUrgent } = levels.get(kind)!;
+    const isLow = hasMore && queued < fillTo(kind, FILL_BELOW_PER_SLOT);
+    if (isLow) return fillTo(kind, FILL_TO_PER_SLOT) - queued;
+    // They may be of a run that has as many at work as it may: others come in their place, so this has an end too.
+    const most = slots.get(kind)! * URGENT_TO_PER_SLOT - queued;
+    return hasUrgent ? Math.min(openPlaces(kind, nodes), most) : 0;
   };
-  const low = kinds.filter(isLow);
+  const room = new Map(kinds.map((kind) => [kind, roomOf(kind)] as const).filter(([, free]) => free > 0));
   let released: ReadonlyMap<TaskKind, QueueHead> = new Map();
-  if (low.length > 0) {
-    const room = new Map(
-      low.map((kind) => [kind, fillTo(kind, FILL_TO_PER_SLOT) - levels.get(kind)!.queued] as const),
-    );
+  if (room.size > 0) {
     released = await database.transaction(async (client) => {
       await lockReleases(client);
       return takeReleases(client, chooseReleases(await readOpenWork(client), room), queue.add);
     });
   }
-  const headOf = (kind: TaskKind) => levels.get(kind)!.head ?? released.get(kind) ?? null;
+  const headOf = (kind: TaskKind): QueueHead | null => {
+    const { head } = levels.get(kind)!;
+    const fresh = released.get(kind) ?? null;
+    return head === null || (fresh !== null && fresh.priority > head.priority) ? fresh : head;
+  };
   return orderKinds(new Map(kinds.map((kind) => [kind, headOf(kind)])));
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { GevulotError } from "gevulot-sdk";
@@ -17,7 +17,7 @@ import type { TaskKind } from "../plan/planTasks.ts";
 import { createTaskQueue } from "../schedule/taskQueue.ts";
 import { migratePipeline } from "../store/migratePipeline.ts";
 import type { PipelineRun } from "../store/runs.ts";
-import { findOtherBase, replaceStage } from "../store/stages.ts";
+import { findOtherBase, replaceStage, SILENT_SECONDS } from "../store/stages.ts";
 import { TASK_TYPE } from "../store/statuses.ts";
 import type { PipelineTask } from "../store/tasks.ts";
 import { bindServer } from "../wire/bindServer.ts";
@@ -47,6 +47,8 @@ export interface Stage extends AsyncDisposable, SidePorts {
 const MAX_LOSSES = 20;
 /** A task may wait at a node for one that takes as long, and the queue asks later than either's deadline. */
 const WAITS_TOO = 3;
+/** A stage that is silent for as long counts as dead. */
+const LONGEST_PAUSE_MS = 1_000 * SILENT_SECONDS;
 /** Of hosts: only this machine's programs reach it. */
 const LOOPBACK = /^(?:127\.|localhost:|\[::1\])/;
 
@@ -56,7 +58,8 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const base = await openBase(config);
   const baseId = await ensureBaseId(base);
   const blobs = createBlobStore(join(base.dir, "blob"), base);
-  const database = stack.use(await createDatabase({ log }, { url: config.database_url!, prepares: true }));
+  const used = { prepares: true, longestPauseMs: LONGEST_PAUSE_MS };
+  const database = stack.use(await createDatabase({ log }, { url: config.database_url!, ...used }));
   await migratePipeline(database);
   const place = `${hostname()}/${config.addr}`;
   const stageId = randomUUID();
@@ -109,9 +112,9 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const addr = place.replace(/:\d+$/, `:${port}`);
   await refuseOtherBase(database, { addr, baseId, baseDir: base.dir });
   await replaceStage(database, stageId, { addr, baseId });
+  await emptyWorkFolder(base.dir, place);
   const active = stack.use(createDispatcher({ log, database, queue, pool, driver, caller, stageId, accuse }));
   dispatcher = active;
-  await emptyWorkFolder(base.dir, place);
   const old = { log, database, baseDir: base.dir };
   stack.use(createRetention(old, { keepRunsDays: config.keep_runs_days }));
   const heard = (): string[] => pool.nodes().flatMap((node) => node.heard);
@@ -163,7 +166,14 @@ async function publish(
   const bytes = await blobs.readAll(hash);
   const path = folderOf(run).snarkProof;
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, bytes);
+  // Never half of it; and a file of its own, no second name of the blob: a late node writes here in place.
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  try {
+    await writeFile(temporary, bytes, { flush: true });
+    await rename(temporary, path);
+  } finally {
+    await rm(temporary, { force: true });
+  }
   await base.publish(path);
   try {
     const text = new TextDecoder("utf8", { fatal: true }).decode(bytes);

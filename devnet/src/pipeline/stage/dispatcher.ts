@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { isGevulotError } from "gevulot-sdk";
 import type { Logger } from "pino";
+import { isPassing } from "../../store/database.ts";
 import type { ProverNode } from "../nodes/proverNode.ts";
 import type { PipelineTask } from "../store/tasks.ts";
 import { type ClaimDeps, claimTasks, releaseTasks, type Start } from "./claimTasks.ts";
@@ -56,11 +56,15 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   const start = ({ task, run, node }: Start): void => {
     const abort = new AbortController();
-    const ended = runTask(deps, { task, run, node }, wake, abort.signal).finally(() => {
-      running.delete(task.id);
-      wake();
-    });
-    running.set(task.id, { abort, ended });
+    const own: RunningTask = {
+      abort,
+      ended: runTask(deps, { task, run, node }, wake, abort.signal).finally(() => {
+        // A later start of it may be here already.
+        if (running.get(task.id) === own) running.delete(task.id);
+        wake();
+      }),
+    };
+    running.set(task.id, own);
   };
   const look = async (): Promise<void> => {
     while (isAwake && !isStopping) {
@@ -143,24 +147,19 @@ async function runTask(
 /** What went wrong on this side: what it was is in the run's status, and does not repeat for ever. */
 function endOfError(error: Error, signal: AbortSignal): TaskEnd {
   if (signal.aborted) return { kind: "cancelled" };
-  return { kind: isDatabaseAway(error) ? "unwatched" : "failed", reason: error.message };
-}
-
-/** Not a file that is missing, whose error looks like that of a socket. */
-function isDatabaseAway(error: unknown): boolean {
-  return isGevulotError(error, "DATABASE_UNREACHABLE");
+  return { kind: isPassing(error) ? "unwatched" : "failed", reason: error.message };
 }
 
 /** The node did not even begin with it: what ran there before took too long. */
 const IN_VAIN: TaskEnd = { kind: "busy", reason: "it waited at the node in vain" };
 
-/** A finished task's output is not lost because the database is away. */
+/** A finished task's output is not lost because the database is away, or others' locks are in the way. */
 async function stored(store: () => Promise<void>, signal: AbortSignal): Promise<void> {
   for (;;) {
     try {
       return await store();
     } catch (error) {
-      if (!isDatabaseAway(error) || signal.aborted) throw error;
+      if (!isPassing(error) || signal.aborted) throw error;
       await delay(STORE_AGAIN_MS, undefined, { signal });
     }
   }
@@ -182,7 +181,7 @@ async function handOver(
   const liar = isSuspicious(task, end)
     ? await accuse(task, signal).catch((error: Error) => {
         // Without a check that runs nobody can be accused.
-        if (isDatabaseAway(error)) throw error;
+        if (isPassing(error)) throw error;
         log.warn({ ...about, reason: error.message }, "who made the wrong output can't be found out");
         return null;
       })

@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
-import { createRounds } from "../../rounds.ts";
+import { createRounds, createSingle } from "../../rounds.ts";
 import type { Database } from "../../store/database.ts";
 import type { TaskKind } from "../plan/planTasks.ts";
-import { type RoundAsk, readRound } from "../store/rounds.ts";
+import { type RoundAsk, type RoundFindings, readRound } from "../store/rounds.ts";
 import { readOrphanedTasks, removeStage } from "../store/stages.ts";
 import { RUN_STATUS } from "../store/statuses.ts";
 import type { Dispatcher } from "./dispatcher.ts";
@@ -32,19 +32,31 @@ export interface HousekeepingDeps {
  */
 export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncDisposable> {
   const { log, database, driver, dispatcher, stageId } = deps;
+  const mending = createSingle();
+  const placing = new Set<Promise<void>>();
   const round = async (): Promise<void> => {
     const asks = { stageId, addr: deps.addr, held: dispatcher.held(), heard: deps.heard() };
     const found = await readRound(database, asks);
-    if (found.hasOrphans) await takeBack(asks);
-    for (const runId of found.late) {
-      await driver.end(runId, RUN_STATUS.INTERNAL_ERROR, "the run's deadline passed");
-    }
-    await driver.succeed(found.complete);
     dispatcher.abort(found.over);
     deps.onUnwanted(found.unwanted);
     tellUnserved(found.ready);
     if (found.ready.length > 0) dispatcher.wake();
     else dispatcher.rest();
+    // What may wait for a run's lock, or for S3, keeps nobody from beating: others take what a silent stage has.
+    const placed = driver.succeed(found.complete).finally(() => placing.delete(placed));
+    placing.add(placed);
+    mending.begin(() => mend(found, asks).catch(tell));
+  };
+  const mend = async (found: RoundFindings, asks: RoundAsk): Promise<void> => {
+    if (found.hasOrphans) await takeBack(asks);
+    for (const runId of found.late) {
+      await driver.end(runId, RUN_STATUS.INTERNAL_ERROR, "the run's deadline passed");
+    }
+    for (const runId of found.unplaced) {
+      const error =
+        "the stage died before the run's data was in place: submit it again, with another proof_id";
+      await driver.end(runId, RUN_STATUS.INTERNAL_ERROR, error);
+    }
   };
   const takeBack = async (asks: RoundAsk): Promise<void> => {
     for (const task of await readOrphanedTasks(database, asks)) {
@@ -65,17 +77,17 @@ export async function createHousekeeping(deps: HousekeepingDeps): Promise<AsyncD
     }
     told = new Map([...waiting.keys()].map((kind) => [kind, told.has(kind)]));
   };
-  const guarded = (): Promise<void> =>
-    round().catch((error: Error) =>
-      log.warn({ reason: error.message }, "the database can't be reached; waiting for it"),
-    );
+  const tell = ({ message: reason }: Error): void =>
+    log.warn({ reason }, "the stage's look at its runs failed; trying again");
 
   const first = round();
   await first;
-  const rounds = createRounds(guarded, EVERY_MS, first);
+  await mending.ended();
+  const rounds = createRounds(() => round().catch(tell), EVERY_MS, first);
   return {
     async [Symbol.asyncDispose]() {
       await rounds[Symbol.asyncDispose]();
+      await Promise.all([mending.ended(), ...placing]);
       // So that others need not wait for its silence.
       await removeStage(database, stageId).catch(() => {});
     },

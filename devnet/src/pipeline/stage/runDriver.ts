@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Database, Queryable } from "../../store/database.ts";
+import { type Database, isPassing, type Queryable } from "../../store/database.ts";
 import { STEP } from "../admit/proofRequest.ts";
 import type { Blob } from "../data/blobStore.ts";
 import { planTasks, type RunShape, type TaskKind } from "../plan/planTasks.ts";
@@ -7,14 +7,18 @@ import type { TaskQueue } from "../schedule/taskQueue.ts";
 import {
   finishRun,
   insertRun,
+  isUnplaced,
   lockUnfinishedRun,
   type NewRun,
+  noteTrouble,
   type PipelineRun,
+  removeUnplaced,
   reopenRun,
   setSegments,
   setStep,
 } from "../store/runs.ts";
 import { isSplitDone, readEarlierNodes } from "../store/splits.ts";
+import { RUN_STATUS } from "../store/statuses.ts";
 import {
   completeTasks,
   hasUnfinishedTasks,
@@ -27,6 +31,9 @@ import { createBatches } from "./batchByKey.ts";
 import { type Publish, publishResult } from "./runResult.ts";
 import { addUnknown, dropSegments, endSplit, hasSegments } from "./runSegments.ts";
 import { blame, endRun, type SetbackOptions, setBack } from "./runSetback.ts";
+
+/** A disk that is full, or a file that is in the way, may be mended for so long. */
+const LONGEST_TROUBLE_SECONDS = 600;
 
 /** What a finished task brings. */
 export interface TaskOutput extends Blob {
@@ -50,8 +57,8 @@ interface FinishedTask {
  */
 export interface RunDriver {
   /**
-   * False where a run of that id exists.
-   * @param place puts its data in place, before any of its tasks can start
+   * False where a run of that id exists. One of which the data was not yet in place, as the stage died, goes on with this.
+   * @param place puts its data in place, before any of its tasks can start; it may take long, and happen twice
    */
   begin(run: NewRun, inputs: ReadonlyMap<string, string>, place: () => Promise<void>): Promise<boolean>;
   /**
@@ -91,18 +98,31 @@ export interface RunDriverDeps {
 export function createRunDriver(deps: RunDriverDeps, options: SetbackOptions): RunDriver {
   const { database, queue } = deps;
   const changing = (runId: string, work: Change): Promise<boolean> => change(deps, runId, work);
+  const placing = new Map<string, Promise<void>>();
+  const succeedOnce = (runId: string): Promise<void> => {
+    const placed = placing.get(runId) ?? succeed(deps, runId).finally(() => placing.delete(runId));
+    placing.set(runId, placed);
+    return placed;
+  };
   const finished = createBatches<FinishedTask>(async (runId, tasks) => {
     let isComplete = false;
     await changing(runId, async (client, run) => {
       isComplete = await finishTasks(queue, client, run, tasks);
     });
-    if (isComplete) await succeed(deps, runId);
+    if (isComplete) await succeedOnce(runId);
   });
   return {
     async begin(run, inputs, place) {
-      const isBegun = await database.transaction((client) => begin(client, run, inputs, place));
-      if (isBegun) deps.onChanged(run.id);
-      return isBegun;
+      if (!(await insertRun(database, run)) && !(await isUnplaced(database, run))) return false;
+      try {
+        await place();
+        return await changing(run.id, (client) =>
+          insertTasks(client, run.id, planTasks(run.shape, { known: 0, total: null }), inputs),
+        );
+      } catch (error) {
+        await removeUnplaced(database, run).catch(() => {});
+        throw error;
+      }
     },
     async addSegments(runId, hashes, from) {
       let known = 0;
@@ -129,7 +149,7 @@ export function createRunDriver(deps: RunDriverDeps, options: SetbackOptions): R
     blame: async (task, culprit, reason) =>
       void (await changing(task.proofId, (client, run) => blame(client, queue, run, task, culprit, reason))),
     async succeed(runIds) {
-      for (const runId of runIds) await succeed(deps, runId);
+      await Promise.all(runIds.map(succeedOnce));
     },
     async retry(runId) {
       const isRetried = await database.transaction((client) => reopen(client, queue, runId));
@@ -154,27 +174,23 @@ async function change({ database, onChanged }: RunDriverDeps, runId: string, wor
   return found;
 }
 
-/** The proof is placed before the run's row is locked: a write to S3 may take long. */
+/**
+ * The proof is placed before the run's row is locked: a write to S3 may take long. Where it can't be, the run says why, and
+ * ends by that after a while: a retry goes on from there.
+ */
 async function succeed(deps: RunDriverDeps, runId: string): Promise<void> {
   try {
     const end = await publishResult(deps.database, deps.publish, runId);
     if (end) await change(deps, runId, (client, run) => finishRun(client, run.id, end));
   } catch (error) {
-    const { message: reason } = error as Error;
-    deps.log.warn({ run: runId, reason }, "a proof can't be placed; trying again");
+    const reason = `the proof can't be placed: ${(error as Error).message}`;
+    deps.log.warn({ run: runId, reason }, "a run is done, but can't end; trying again");
+    if (isPassing(error)) return;
+    await change(deps, runId, async (client, { step }) => {
+      const isOver = await noteTrouble(client, runId, reason, LONGEST_TROUBLE_SECONDS);
+      if (isOver) await finishRun(client, runId, { status: RUN_STATUS.INTERNAL_ERROR, step, error: reason });
+    }).catch(() => {});
   }
-}
-
-async function begin(
-  client: Queryable,
-  run: NewRun,
-  inputs: ReadonlyMap<string, string>,
-  place: () => Promise<void>,
-): Promise<boolean> {
-  if (!(await insertRun(client, run))) return false;
-  await place();
-  await insertTasks(client, run.id, planTasks(run.shape, { known: 0, total: null }), inputs);
-  return true;
 }
 
 async function reopen(client: Queryable, queue: TaskQueue, runId: string): Promise<boolean> {

@@ -79,7 +79,8 @@ export function createSegmentCollector(deps: CollectorDeps): SegmentCollector {
         },
         stop() {
           stopped.abort();
-          splits.delete(task.id);
+          // A later start of it may be here already.
+          if (splits.get(task.id) === split) splits.delete(task.id);
         },
       };
     },

@@ -4,7 +4,7 @@ import { type ProofRequest, STEP } from "../admit/proofRequest.ts";
 import type { BlobStore } from "../data/blobStore.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
 import type { ProverVersion } from "../plan/planTasks.ts";
-import { findRun, type NewRun, type PipelineRun } from "../store/runs.ts";
+import { findRun, isUnplaced, type NewRun, type PipelineRun } from "../store/runs.ts";
 import type { RunDriver } from "./runDriver.ts";
 import { placeInputs, requestHash, shapeOf, storeInputs } from "./runInputs.ts";
 
@@ -48,7 +48,7 @@ export async function takeRun(
   const repeated = (known: PipelineRun): TakenRun =>
     known.requestHash === hash ? { kind: "taken", run: known } : { kind: "other" };
   const known = await findRun(database, request.proofId);
-  if (known) return repeated(known);
+  if (known && !(await isUnplaced(database, known))) return repeated(known);
   const { version, baseDir } = options;
   const run: NewRun = {
     id: request.proofId,

@@ -10,6 +10,8 @@ export interface QueueLevel {
   readonly queued: number;
   /** There are tasks that can start and are not in the queue. */
   readonly hasMore: boolean;
+  /** Some of those go before all that are in the queue. */
+  readonly hasUrgent: boolean;
   /** The one in the queue that goes first: its run's priority, and since when it is there. Null where there is none. */
   readonly head: QueueHead | null;
 }
@@ -25,6 +27,7 @@ export async function readQueueLevels(
     itype: number;
     queued: number;
     has_more: boolean;
+    has_urgent: boolean;
     priority: number | null;
     queued_at: Date | null;
   }>(
@@ -32,7 +35,11 @@ export async function readQueueLevels(
        (select count(*)::int from prove_task as task
         where task.itype = kind.itype and status = ${TASK_STATUS.ready} and is_queued and ${CLAIMABLE}) as queued,
        exists (select 1 from prove_task as task
-        where task.itype = kind.itype and status = ${TASK_STATUS.ready} and not is_queued) as has_more
+        where task.itype = kind.itype and status = ${TASK_STATUS.ready} and not is_queued) as has_more,
+       exists (select 1 from stage_task as run
+        where run.finished_at is null and run.priority > head.priority and exists (
+          select 1 from prove_task as task
+          where task.itype = kind.itype and proof_id = run.id and status = ${TASK_STATUS.ready} and not is_queued)) as has_urgent
      from unnest($1::int[]) as kind (itype)
      left join lateral (
        select run.priority, task.queued_at from prove_task as task join stage_task as run on run.id = task.proof_id
@@ -41,10 +48,17 @@ export async function readQueueLevels(
     [kinds.map((kind) => TASK_TYPE[kind])],
   );
   return new Map(
-    found.rows.map(({ itype, queued, has_more: hasMore, priority, queued_at: since }) => [
-      taskKindOf(itype),
-      { queued, hasMore, head: since === null ? null : { priority: priority!, since: since.getTime() } },
-    ]),
+    found.rows.map(
+      ({ itype, queued, has_more: hasMore, has_urgent: hasUrgent, priority, queued_at: since }) => [
+        taskKindOf(itype),
+        {
+          queued,
+          hasMore,
+          hasUrgent,
+          head: since === null ? null : { priority: priority!, since: since.getTime() },
+        },
+      ],
+    ),
   );
 }
 

@@ -17,6 +17,8 @@ export interface RoundFindings {
   readonly late: readonly string[];
   /** Runs that go on although all their tasks are done. */
   readonly complete: readonly string[];
+  /** Runs without tasks, whose data a stage that died did not put in place long ago. */
+  readonly unplaced: readonly string[];
   /** There are tasks that no stage watches: see readOrphanedTasks. */
   readonly hasOrphans: boolean;
   /** Of the held tasks those whose run is over, and those that are gone, as their run was retried or its split repeated. */
@@ -51,6 +53,9 @@ export async function readRound(client: Queryable, ask: RoundAsk): Promise<Round
          and not exists (select 1 from prove_task where proof_id = run.id and status <> ${TASK_STATUS.done})
          and exists (select 1 from prove_task where proof_id = run.id)
        union all
+       select 'unplaced', id from stage_task as run where finished_at is null
+         and created_at < now() - interval '1 hour' and not exists (select 1 from prove_task where proof_id = run.id)
+       union all
        select 'orphan', '' where exists (select 1 from prove_task as task where ${ORPHANED})
        union all
        select 'over', id from unnest($3::text[]) as held (id) where not exists (
@@ -72,6 +77,7 @@ export async function readRound(client: Queryable, ask: RoundAsk): Promise<Round
   return {
     late: ids("late"),
     complete: ids("complete"),
+    unplaced: ids("unplaced"),
     hasOrphans: ids("orphan").length > 0,
     over: ids("over"),
     unwanted: ids("unwanted"),

@@ -72,6 +72,26 @@ export async function insertRun(client: Queryable, run: NewRun): Promise<boolean
   return inserted.rowCount === 1;
 }
 
+const UNPLACED = `id = $1 and request_hash = $2 and finished_at is null
+  and not exists (select 1 from prove_task where proof_id = stage_task.id)`;
+
+/** Whether the same request is there, and has no tasks, as its data is not in place. */
+export async function isUnplaced(
+  client: Queryable,
+  run: Pick<NewRun, "id" | "requestHash">,
+): Promise<boolean> {
+  const found = await client.query(`select 1 from stage_task where ${UNPLACED}`, [run.id, run.requestHash]);
+  return found.rowCount === 1;
+}
+
+/** So that it can be submitted again. */
+export async function removeUnplaced(
+  client: Queryable,
+  run: Pick<NewRun, "id" | "requestHash">,
+): Promise<void> {
+  await client.query(`delete from stage_task where ${UNPLACED}`, [run.id, run.requestHash]);
+}
+
 export async function findRun(client: Queryable, id: string): Promise<PipelineRun | null> {
   const found = await client.query<RunRow>("select * from stage_task where id = $1", [id]);
   return found.rows[0] ? toRun(found.rows[0]) : null;
@@ -134,6 +154,24 @@ export async function finishRun(client: Queryable, id: string, end: RunEnd): Pro
      where id = $1`,
     [id, end.status, end.step, end.error ?? null, end.result ?? null, end.resultHash ?? null],
   );
+}
+
+/**
+ * Why a run that is done can't end: its status says so. The last change of its row was when that was first so.
+ * @returns whether it has been so for that many seconds
+ */
+export async function noteTrouble(
+  client: Queryable,
+  id: string,
+  error: string,
+  seconds: number,
+): Promise<boolean> {
+  const noted = await client.query<{ is_over: boolean }>(
+    `update stage_task set error = $2, updated_at = case when error is null then now() else updated_at end
+     where id = $1 returning updated_at < now() - make_interval(secs => $3) as is_over`,
+    [id, error, seconds],
+  );
+  return noted.rows[0]?.is_over === true;
 }
 
 /**
