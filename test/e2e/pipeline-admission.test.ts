@@ -4,7 +4,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { Client, credentials } from "@grpc/grpc-js";
+import { Client, credentials, status as grpc } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
 import { createPipelineNet, type PipelineNet, type StageClient } from "../fixtures/pipeline/pipelineNet.ts";
@@ -58,6 +58,33 @@ describe("what a stage takes", () => {
       expect(await readFile(stored)).toEqual(taken.public_input_stream);
     });
     await Promise.all(races);
+  });
+
+  it("takes the largest numbers of the wire, and keeps the request as the existing service does", async () => {
+    const proof_id = randomUUID();
+    const largest = { max_prover_num: 2 ** 32 - 1, block_no: String(2n ** 64n - 1n) };
+    expect(await client.submit({ proof_id, ...largest })).toMatchObject({ status: COMPUTING });
+    const other = randomUUID();
+    expect(await client.submit({ proof_id: other, block_no: "7" })).toMatchObject({ status: COMPUTING });
+    const { rows } = await net.database.query<{ context: string }>(
+      "select context from stage_task where id = any ($1) order by id = $2",
+      [[proof_id, other], other],
+    );
+    const run = join(base, "proof", other);
+    expect(rows.map(({ context }) => JSON.parse(context))).toMatchObject([
+      largest,
+      {
+        block_no: 7,
+        prove_path: join(run, "prove"),
+        agg_path: join(run, "aggregate"),
+        snark_path: join(run, "snark", "proof_with_public_inputs.json"),
+      },
+    ]);
+  });
+
+  it("knows no run by what is no name", async () => {
+    for (const id of ["\0", "../x", ""])
+      await expect(client.status(id)).rejects.toMatchObject({ code: grpc.NOT_FOUND });
   });
 
   it("takes names as long as a file's may be", async () => {

@@ -15,7 +15,9 @@ export interface RunFolder {
   /** Segments `0`, `1`, … and `segments.txt`, which counts them while the split runs. */
   readonly segments: string;
   readonly segmentCount: string;
+  readonly proves: string;
   readonly receiptFolder: string;
+  readonly aggregates: string;
   readonly snarkProof: string;
   readonly starkProof: string;
   readonly verifyingKey: string;
@@ -32,9 +34,10 @@ export function runRoot(baseDir: string, proofId: string): string {
   return join(baseDir, "proof", proofId);
 }
 
-export function runFolder(root: string, blockNo: bigint | string | undefined): RunFolder {
+export function runFolder(root: string, blockNo: bigint | number | string | undefined): RunFolder {
   const input = join(root, "input_stream");
   const segments = join(root, "segment");
+  const proves = join(root, "prove");
   return {
     root,
     block: join(root, `0_${blockNo ?? 0}`),
@@ -45,7 +48,9 @@ export function runFolder(root: string, blockNo: bigint | string | undefined): R
     outputStream: join(root, "output_stream", "output_stream"),
     segments,
     segmentCount: join(segments, "segments.txt"),
-    receiptFolder: join(root, "prove", "receipt"),
+    proves,
+    receiptFolder: join(proves, "receipt"),
+    aggregates: join(root, "aggregate"),
     snarkProof: join(root, "snark", "proof_with_public_inputs.json"),
     starkProof: join(root, "wrap", "proof_with_public_inputs.json"),
     verifyingKey: join(root, "vk.bin"),

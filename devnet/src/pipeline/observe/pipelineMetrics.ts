@@ -5,6 +5,7 @@ import type { MetricsText } from "../../observe/metrics.ts";
 export interface PipelineMetrics extends MetricsText {
   /** Counts a call; what it gives back is called at its end. */
   count(method: string): () => void;
+  /** Of the run of which segments were told last. */
   segments(count: number): void;
 }
 
@@ -18,7 +19,11 @@ export function createPipelineMetrics(): PipelineMetrics {
     labelNames: ["method"],
     registers,
   });
-  const segments = new Gauge({ name: "stage_segment_count", help: "Segments that splits made", registers });
+  const segments = new Gauge({
+    name: "stage_segment_count",
+    help: "Segments of the run that was split last",
+    registers,
+  });
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
@@ -26,6 +31,6 @@ export function createPipelineMetrics(): PipelineMetrics {
       calls.inc({ method });
       return cost.startTimer({ method });
     },
-    segments: (count) => segments.inc(count),
+    segments: (count) => segments.set(count),
   };
 }

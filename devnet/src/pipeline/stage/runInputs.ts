@@ -45,12 +45,15 @@ export async function storeInputs(
     ...program,
     base_dir: folder.root,
     seg_path: folder.segments,
+    prove_path: folder.proves,
+    agg_path: folder.aggregates,
+    snark_path: folder.snarkProof,
     public_input_path: await storeUnlessEmpty(folder.publicInput, request.publicInput),
     private_input_path: await storeUnlessEmpty(folder.privateInput, request.privateInput),
     output_stream_path: folder.outputStream,
     receipt_inputs_path: await storeUnlessEmpty(folder.receiptInputs, list(request.receiptInputs)),
     receipts_path: await storeUnlessEmpty(folder.receipts, list(request.receipts)),
-    block_no: request.blockNo === undefined ? null : String(request.blockNo),
+    block_no: request.blockNo === undefined ? null : jsonNumber(request.blockNo),
     seg_size: request.segSize,
     target_step: stepName(request.targetStep ?? STEP.Snark),
     from_step: stepName(request.fromStep ?? STEP.Init),
@@ -134,6 +137,10 @@ export function parseBincodeList(bytes: Uint8Array): Uint8Array[] {
     at += U64_BYTES + length;
   }
   return items;
+}
+
+function jsonNumber(value: bigint): number | string {
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : String(value);
 }
 
 function stepName(step: number): string {

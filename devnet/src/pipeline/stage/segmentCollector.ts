@@ -49,6 +49,7 @@ interface CollectorDeps {
   readonly base: SharedBase;
   readonly driver: RunDriver;
   /** So many segments became known. */
+  /** How many a run has so far. */
   readonly onSegments: (count: number) => void;
 }
 
@@ -127,7 +128,7 @@ function tell(deps: CollectorDeps, split: Split): Promise<void> {
       if (fresh.length === 0) return;
       await deps.driver.addSegments(split.run.id, fresh, split.told);
       split.told += fresh.length;
-      deps.onSegments(fresh.length);
+      deps.onSegments(split.told);
     });
   return split.telling;
 }

@@ -108,7 +108,7 @@ async function getStatus(
   options: StageServiceOptions,
   proofId: string,
 ): Promise<WireGetStatusResponse | null> {
-  const run = await findRun(database, proofId);
+  const run = isFileName(proofId) ? await findRun(database, proofId) : null;
   if (!run) return null;
   const isDone = run.status === RUN_STATUS.SUCCESS;
   const result = isDone && run.resultHash ? await blobs.readAll(run.resultHash) : null;

@@ -36,6 +36,9 @@ export type TakenRun =
   /** The id is of a run that was asked for otherwise. */
   | { readonly kind: "other" };
 
+/** PostgreSQL's largest integer; more than there are nodes. */
+const MAX_STORED = 2 ** 31 - 1;
+
 /** Stores an admitted request's data, and the run with its first tasks. */
 export async function takeRun(
   deps: TakeRunDeps,
@@ -58,7 +61,7 @@ export async function takeRun(
     shape: shapeOf(request, version, options.verifies),
     requestHash: hash,
     priority,
-    maxProvers: request.maxProverNum,
+    maxProvers: Math.min(request.maxProverNum, MAX_STORED),
     deadlineAt: deadlineSeconds === undefined ? null : new Date(Date.now() + deadlineSeconds * 1_000),
   };
   const given = run.shape.fromAgg ? request.receiptInputs[0] : undefined;

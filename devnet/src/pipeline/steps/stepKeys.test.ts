@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -36,9 +36,17 @@ describe("createStepKeys", () => {
     expect(await readFile(join(dir, "in/keys/1"), "utf8")).toBe("a key");
   });
 
+  it("takes a folder, as the published samples name one", async () => {
+    await mkdir(join(dir, "keys"));
+    await writeFile(join(dir, "keys", "a"), "a key");
+    const keys = await createStepKeys([join(dir, "keys")]);
+    await keys.place(join(dir, "in"), () => Promise.reject(new Error("not asked")));
+    expect(await readFile(join(dir, "in/keys/0/a"), "utf8")).toBe("a key");
+  });
+
   it.each([
-    ["no file", "nowhere", /nowhere of proving_key_paths is not a file\. Mend the path/],
-    ["a folder", "", /is not a file/],
+    ["no file", "nowhere", /nowhere of proving_key_paths is not there\. Mend the path/],
+    ["a folder with a hash", `.#sha256=${HASH}`, /has a SHA-256, and is not a file/],
     ["another file", `wrong#sha256=${HASH}`, /wrong has the SHA-256 [0-9a-f]{64} instead of abab/],
   ])("refuses %s", async (_, name, message) => {
     await writeFile(join(dir, "wrong"), "");

@@ -9,7 +9,7 @@ declare module "gevulot-sdk/errors" {
   }
 }
 
-/** A proving or verifying key: a file of this machine, content by its SHA-256, or a file that must have one. */
+/** A proving or verifying key: a file or folder of this machine, content by its SHA-256, or a file that must have one. */
 export type StepKey =
   | { readonly path: string; readonly sha256: string | null }
   | { readonly path: null; readonly sha256: string };
@@ -58,9 +58,15 @@ export async function createStepKeys(names: readonly string[]): Promise<StepKeys
 async function check({ path, sha256 }: StepKey): Promise<void> {
   if (path === null) return;
   const found = await stat(path).catch(() => null);
-  if (!found?.isFile())
-    throw problem(path, `${path} of proving_key_paths is not a file. Mend the path, or take it out.`);
+  if (!found)
+    throw problem(path, `${path} of proving_key_paths is not there. Mend the path, or take it out.`);
+  // The published samples name a folder.
   if (sha256 === null) return;
+  if (!found.isFile())
+    throw problem(
+      path,
+      `${path} of proving_key_paths has a SHA-256, and is not a file. Take the SHA-256 out.`,
+    );
   const actual = await sha256File(path);
   if (actual === sha256) return;
   throw problem(

@@ -34,12 +34,16 @@ export interface RunContext {
   readonly base_dir: string;
   readonly elf_path: string;
   readonly seg_path: string;
+  readonly prove_path: string;
+  readonly agg_path: string;
+  readonly snark_path: string;
   readonly public_input_path: string;
   readonly private_input_path: string;
   readonly output_stream_path: string;
   readonly receipt_inputs_path: string;
   readonly receipts_path: string;
-  readonly block_no: string | null;
+  /** A string where it is beyond what a JSON number holds exactly. */
+  readonly block_no: number | string | null;
   readonly seg_size: number;
   readonly target_step: string;
   readonly from_step: string;
