@@ -109,9 +109,12 @@ export async function buildNanosImage(options: BuildNanosImageOptions): Promise<
     const disk = await open(temporary, "wx+");
     try {
       const loader = await readFile(kernel.bootPath);
-      const at = bootOffset(loader);
       const bootRoot = await bootFolder(kernel, klibs.found);
-      const boot = await writeTfs(disk, at, { root: bootRoot, sizeBytes: BOOT_BYTES, signal });
+      const boot = await writeTfs(disk, bootOffset(loader), {
+        root: bootRoot,
+        sizeBytes: BOOT_BYTES,
+        signal,
+      });
       const rootAt = boot.offset + boot.length;
       const written = await writeTfs(disk, rootAt, { root: sorted(root), attributes, signal });
       const record = resourcesRecord(manifest);
