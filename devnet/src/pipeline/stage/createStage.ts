@@ -30,6 +30,7 @@ import { findLiar } from "./findLiar.ts";
 import { createHousekeeping } from "./housekeeping.ts";
 import { createRetention } from "./retention.ts";
 import { createRunDriver } from "./runDriver.ts";
+import type { SetbackOptions } from "./runSetback.ts";
 import { createSegmentCollector } from "./segmentCollector.ts";
 import { createSideServers, type SidePorts } from "./sideServers.ts";
 import { createStageServer } from "./stageServer.ts";
@@ -63,9 +64,9 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   await migratePipeline(database);
   const place = `${hostname()}/${config.addr}`;
   const stageId = randomUUID();
-  const kinds = Object.keys(TASK_TYPE) as TaskKind[];
-  const expireSeconds = (WAITS_TOO * Math.max(...kinds.map((kind) => deadlineMsOf(kind, config)))) / 1_000;
-  const queue = stack.use(await createTaskQueue({ log, database }, { expireSeconds }));
+  const queue = stack.use(
+    await createTaskQueue({ log, database }, { expireSeconds: longestSeconds(config) }),
+  );
   const protos = loadProtos();
   const metrics = createPipelineMetrics();
   const credentials = await clientCredentials(config);
@@ -81,11 +82,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   );
   const driver = createRunDriver(
     { log, database, queue, onChanged: wake, publish: (run, hash) => publish({ blobs, base }, run, hash) },
-    {
-      maxFailures: config.max_attempts,
-      maxLosses: MAX_LOSSES,
-      busyLimitMs: (kind) => deadlineMsOf(kind, config),
-    },
+    setbackOptions(config),
   );
   const segments = createSegmentCollector({ blobs, base, driver, onSegments: metrics.segments });
   let port = 0;
@@ -126,6 +123,17 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   active.wake();
   const running = stack.move();
   return { port, ...ports, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+}
+
+/** More than any task may take, with its wait at a node. */
+function longestSeconds(config: PipelineConfig): number {
+  const kinds = Object.keys(TASK_TYPE) as TaskKind[];
+  return (WAITS_TOO * Math.max(...kinds.map((kind) => deadlineMsOf(kind, config)))) / 1_000;
+}
+
+function setbackOptions(config: PipelineConfig): SetbackOptions {
+  const busyLimitMs = (kind: TaskKind): number => deadlineMsOf(kind, config);
+  return { maxFailures: config.max_attempts, maxLosses: MAX_LOSSES, busyLimitMs };
 }
 
 function listedNodes(config: PipelineConfig) {
