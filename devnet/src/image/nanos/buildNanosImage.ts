@@ -17,6 +17,7 @@ import { findKernelFiles, type KernelFiles, type KernelFilesOptions } from "./ke
 import { SECTOR_BYTES } from "./log.ts";
 import { nanosNotes } from "./nanosNotes.ts";
 import { manifestInvalid, rootAttributes } from "./rootTuple.ts";
+import type { TfsTuple } from "./tfsValue.ts";
 import { type TfsFolder, writeAt, writeTfs } from "./writeTfs.ts";
 
 export interface BuildNanosImageOptions extends ProgramRequest {
@@ -108,19 +109,7 @@ export async function buildNanosImage(options: BuildNanosImageOptions): Promise<
   try {
     const disk = await open(temporary, "wx+");
     try {
-      const loader = await readFile(kernel.bootPath);
-      const bootRoot = await bootFolder(kernel, klibs.found);
-      const boot = await writeTfs(disk, bootOffset(loader), {
-        root: bootRoot,
-        sizeBytes: BOOT_BYTES,
-        signal,
-      });
-      const rootAt = boot.offset + boot.length;
-      const written = await writeTfs(disk, rootAt, { root: sorted(root), attributes, signal });
-      const record = resourcesRecord(manifest);
-      const sizeBytes = Math.max(rootAt + written.length + record.length, baseSize(manifest));
-      await finish(disk, loader, [boot, { offset: rootAt, length: sizeBytes - rootAt }]);
-      await writeAt(disk, sizeBytes - record.length, record);
+      await writeDisk(disk, { manifest, kernel, klibs: klibs.found, root, attributes, signal });
     } finally {
       await disk.close();
     }
@@ -146,6 +135,33 @@ export async function buildNanosImage(options: BuildNanosImageOptions): Promise<
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+async function writeDisk(
+  disk: FileHandle,
+  parts: {
+    readonly manifest: Manifest;
+    readonly kernel: KernelFiles;
+    readonly klibs: readonly string[];
+    readonly root: TfsFolder;
+    readonly attributes: TfsTuple;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<void> {
+  const { manifest, kernel, root, attributes, signal } = parts;
+  const loader = await readFile(kernel.bootPath);
+  const bootRoot = await bootFolder(kernel, parts.klibs);
+  const boot = await writeTfs(disk, bootOffset(loader), {
+    root: bootRoot,
+    sizeBytes: BOOT_BYTES,
+    signal,
+  });
+  const rootAt = boot.offset + boot.length;
+  const written = await writeTfs(disk, rootAt, { root: sorted(root), attributes, signal });
+  const record = resourcesRecord(manifest);
+  const sizeBytes = Math.max(rootAt + written.length + record.length, baseSize(manifest));
+  await finish(disk, loader, [boot, { offset: rootAt, length: sizeBytes - rootAt }]);
+  await writeAt(disk, sizeBytes - record.length, record);
 }
 
 function withManifest(
