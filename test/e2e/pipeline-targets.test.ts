@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { StepRunner } from "../../devnet/src/pipeline/steps/stepRunner.ts";
 import { createPipelineNet, type PipelineNet, type StageClient } from "../fixtures/pipeline/pipelineNet.ts";
 import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
 
@@ -30,7 +31,13 @@ beforeAll(async () => {
   const url = await net.postgres.createDatabase("zkm2");
   const base = { base_dir: join(net.dir, "zkm2"), database_url: url };
   const other = await net.stage({ prover_version: "zkm2", ...base });
-  const run = createReadableProver({ onStep: (line) => steps.push(line.split(" ")[0]!) });
+  const readable = createReadableProver({ onStep: (line) => steps.push(line.split(" ")[0]!) });
+  const run: StepRunner = async (step, folder, options) => {
+    await readable(step, folder, options);
+    const hasReceipts = existsSync(join(folder.input, "receipt_inputs"));
+    if (options.facts.GEVULOT_STEP === "split" && !hasReceipts)
+      await writeFile(join(folder.output, "deferred", "0"), "of no receipt");
+  };
   for (const { addr } of [stage, other]) await net.prover("a", addr, {}, run);
   client = net.client(stage.addr);
   second = net.client(other.addr);
@@ -111,7 +118,7 @@ describe("where a run begins and ends", () => {
     );
   });
 
-  it("zkm2: a lone leaf is the final one", async () => {
+  it("zkm2: a lone leaf is the final one, and deferred proofs of no receipt are none", async () => {
     expect((await runTo(work(1), second)).proof).toBe("wrap(final-first(p0,key))");
   });
 });

@@ -222,6 +222,7 @@ async function finish(
 
 /** SHA-256 of what the split left for proofs of other runs, in order; each becomes a leaf. */
 async function takeDeferred({ base, blobs }: CollectorDeps, run: PipelineRun): Promise<string[]> {
+  if (run.context.receipt_inputs_path === "") return [];
   const folder = folderOf(run).segments;
   const numbers = (await base.list(folder)).flatMap((name) => DEFERRED_PROOF.exec(name)?.[1] ?? []);
   const hashes: string[] = [];
