@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { GevulotError } from "gevulot-sdk";
 import type { Logger } from "pino";
 import { createStack } from "../../disposeStack.ts";
-import { createDatabase, type Database } from "../../store/database.ts";
+import { createDatabase, type Database, type DatabaseOptions } from "../../store/database.ts";
 import { ensureBaseId } from "../baseFolder.ts";
 import type { PipelineConfig } from "../config.ts";
 import { type BlobStore, createBlobStore } from "../data/blobStore.ts";
@@ -59,8 +59,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const base = await openBase(config);
   const baseId = await ensureBaseId(base);
   const blobs = createBlobStore(join(base.dir, "blob"), base);
-  const used = { prepares: true, longestPauseMs: LONGEST_PAUSE_MS };
-  const database = stack.use(await createDatabase({ log }, { url: config.database_url!, ...used }));
+  const database = stack.use(await createDatabase({ log }, databaseOptions(config)));
   await migratePipeline(database);
   const place = `${hostname()}/${config.addr}`;
   const stageId = randomUUID();
@@ -123,6 +122,10 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   active.wake();
   const running = stack.move();
   return { port, ...ports, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+}
+
+function databaseOptions({ database_url: url }: PipelineConfig): DatabaseOptions {
+  return { url: url!, prepares: true, longestPauseMs: LONGEST_PAUSE_MS };
 }
 
 /** More than any task may take, with its wait at a node. */
