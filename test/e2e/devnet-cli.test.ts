@@ -163,14 +163,14 @@ describe("gevulot-devnet up, status, down", () => {
     child.kill("SIGINT");
     expect(await once(child, "close")).toEqual([130, null]);
     expect(stderr).toBe("error: Stopped by SIGINT before the network was ready.\n");
-    await expect.poll(() => processesWith(dir), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => processesWith(dir)).toEqual([]);
   });
 
   test("killed with SIGKILL, it leaves no process, and comes up again", async () => {
     const up = JSON.parse((await devnet("up", "--nodes=1", "--detach", "--json", "--no-execution")).stdout);
     const state = JSON.parse(await readFile(join(dir, ".gevulot/devnet/devnet.json"), "utf8"));
     process.kill(state.pid, "SIGKILL");
-    await expect.poll(() => processesWith(dir), { timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => processesWith(dir)).toEqual([]);
     expect((await devnet("status", "--json")).code).toBe(1);
     const again = JSON.parse(
       (await devnet("up", "--nodes=1", "--detach", "--json", "--no-execution")).stdout,

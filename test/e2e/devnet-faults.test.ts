@@ -65,7 +65,7 @@ test("a checkpoint: what came since is unknown on all nodes and stays so; a new 
   const endless = await clientOf(net, net.nodes[0]).run({
     steps: [{ program: programs.prover, args: ["forever"] }],
   });
-  await expect.poll(() => stateOn(0, endless.hash), { timeout: 30_000 }).toBe("proving");
+  await expect.poll(() => stateOn(0, endless.hash)).toBe("proving");
   for (let times = 0; times < 2; times++) {
     await checkpoint.revert();
     const after = await send();
@@ -128,7 +128,7 @@ test("a partition: the other side hears of nothing until it is healed", async ()
   const fault = await net.faults.partition([[0], [1, 2]]);
   await expect.poll(async () => (await peersOf(0)).length).toBe(0);
   const run = await send(undefined, 1);
-  await expect.poll(() => stateOn(2, run.hash), { timeout: 10_000 }).not.toBe("unknown");
+  await expect.poll(() => stateOn(2, run.hash)).not.toBe("unknown");
   expect(await stateOn(0, run.hash)).toBe("unknown");
   await fault.heal();
   // Where it is healed before the Proof is there, both sides may prove.

@@ -51,7 +51,7 @@ async function failureOf(run: RunHandle | Promise<RunHandle>) {
 }
 
 async function until(run: RunHandle, ready: (status: RunStatus) => boolean): Promise<RunStatus> {
-  await expect.poll(async () => ready(await run.status()), { timeout: 30_000 }).toBe(true);
+  await expect.poll(async () => ready(await run.status())).toBe(true);
   return run.status();
 }
 const started = ({ tasks }: RunStatus) => tasks[0]?.attempts.at(-1)?.programStartedAt != null;
@@ -142,7 +142,7 @@ describe("a task's end reaches the app", () => {
     const failed = (await failureOf(send("ok"))).failure;
     expect(failed.code).toBe("BOOT_FAILED");
     expect(failed.message.length).toBeGreaterThan("The image did not boot: ".length);
-    expect(Date.now() - begun).toBeLessThan(60_000);
+    expect(Date.now() - begun).toBeLessThan(120_000);
     program = await deploy(image);
   });
 
@@ -152,7 +152,7 @@ describe("a task's end reaches the app", () => {
     const { failure, attempts } = await failureOf(send("ok"));
     expect(failure).toMatchObject({ code: "CANNOT_FIT", message: expect.stringContaining("5000 MiB") });
     expect(attempts).toEqual([]);
-    expect(Date.now() - begun).toBeLessThan(2_000);
+    expect(Date.now() - begun).toBeLessThan(15_000);
     program = await deploy(image);
   });
 });
@@ -180,12 +180,12 @@ describe("what the client is told at once", () => {
   });
 
   test("a wait that is aborted, and one whose time is up", async () => {
-    const run = await send("sleep", "4000");
+    const run = await send("sleep", "6000");
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 200);
     await expect(run.result({ signal: abort.signal })).rejects.toMatchObject({ code: "CANCELLED" });
     await until(run, started);
-    await expect(run.result({ timeoutMs: 300 })).rejects.toMatchObject({ code: "TIMED_OUT" });
+    await expect(run.result({ timeoutMs: 1_500 })).rejects.toMatchObject({ code: "TIMED_OUT" });
     expect(new TextDecoder().decode((await run.result()).proofs[0]?.data)).toBe("slept");
   });
 });
@@ -202,7 +202,7 @@ describe("what must not stop a Run", () => {
   });
 
   test("a node killed in the middle of a proof and started again; no QEMU is left meanwhile", async () => {
-    const run = await send("sleep", "2000");
+    const run = await send("sleep", "4000");
     await until(run, started);
     const waiting = run.result({ unreachableMs: 60_000 });
     // The node itself and its QEMU: the look below would find them.
@@ -211,7 +211,7 @@ describe("what must not stop a Run", () => {
       expect.stringMatching(/qemu/),
     ]);
     await net.nodes[0].kill("SIGKILL");
-    await expect.poll(() => processesWith(net.nodes[0].dataDir), { timeout: 5_000 }).toEqual([]);
+    await expect.poll(() => processesWith(net.nodes[0].dataDir)).toEqual([]);
     await net.nodes[0].start();
     expect(new TextDecoder().decode((await waiting).proofs[0]?.data)).toBe("slept");
     const attempts = (await run.status()).tasks[0]?.attempts ?? [];

@@ -6,10 +6,12 @@ import { buildImage } from "gevulot-devnet";
 import { GevulotClient } from "gevulot-sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runCli } from "../fixtures/cli.ts";
+import { everywhere, type NetworkUnderTest, results } from "../fixtures/network.ts";
 
 /** What the commands show of a real Run on two nodes, with everything real but the VMs. */
 let dir = "";
 let client: GevulotClient;
+let net: NetworkUnderTest;
 let programs: { readonly prover: string; readonly verifier: string };
 let keyOfFirst = "";
 const devnet = (...args: string[]) => runCli("gevulot-devnet", args, { cwd: dir });
@@ -25,6 +27,7 @@ beforeAll(async () => {
   const [first] = up.data.nodes;
   keyOfFirst = first.publicKey;
   client = new GevulotClient({ url: first.rpcUrl, key: up.data.accounts[0].secretKey });
+  net = { nodes: up.data.nodes, accounts: up.data.accounts, client: () => client };
   const source = (name: string) => ({ file: image, name, resources: { memMib: 64, cpus: 1 } });
   const deployed = await client.deploy({ name: "i", prover: source("prover"), verifier: source("verifier") });
   programs = { prover: deployed.prover.hash, verifier: deployed.verifier.hash };
@@ -51,6 +54,7 @@ describe("a run on two nodes", () => {
   });
 
   test("is traced: what each node did, in one order", async () => {
+    await everywhere(net, run, results(1, 2));
     const { data, warnings } = await json("trace", run.slice(0, 12));
     expect([data.run, data.leftOut, warnings]).toEqual([run, 0, []]);
     type Span = { name: string; kind: string; node: string; startedAt: string; step: number | null };
