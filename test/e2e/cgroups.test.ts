@@ -11,7 +11,7 @@ import { root } from "../tidy/sources.ts";
 const PROGRAM = `
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createCgroups, findCgroup } from ${JSON.stringify(join(root, "devnet/src/vm/cgroups.ts"))};
 
 const busybox = "/busybox";
@@ -22,8 +22,9 @@ const cgroups = await createCgroups(place);
 const report = { none, status, place, made: typeof cgroups };
 if (typeof cgroups === "object") {
   const child = spawn(busybox, ["sh", "-c", "read x; x=0123456789; while :; do x=$x$x; done"], { stdio: ["pipe", "ignore", "ignore"] });
-  const group = await cgroups.open("a task/1", child.pid, { memoryBytes: 24 * 2 ** 20, cpus: 0.5 });
+  const group = await cgroups.open("a task/1", [child.pid], { memoryBytes: 24 * 2 ** 20, cpus: 0.5 });
   const home = place.mount + "/gevulot-" + process.pid;
+  report.home = existsSync(home);
   report.groups = readdirSync(home).filter((name) => name.startsWith("a"));
   report.cpu = readFileSync(home + "/a_task_1/cpu.max", "utf8").trim();
   report.procs = readFileSync(home + "/a_task_1/cgroup.procs", "utf8").trim() === String(child.pid);
@@ -33,6 +34,18 @@ if (typeof cgroups === "object") {
   await group[Symbol.asyncDispose]();
   await cgroups[Symbol.asyncDispose]();
   report.left = existsSync(home);
+  // As a service of systemd with Delegate=yes, and then as one among others.
+  mkdirSync("/sys/fs/cgroup/service");
+  writeFileSync("/sys/fs/cgroup/service/cgroup.procs", String(process.pid));
+  const alone = await createCgroups(await findCgroup());
+  const below = "/sys/fs/cgroup/service/gevulot-" + process.pid;
+  report.alone = [typeof alone, existsSync(below), existsSync(home), (await findCgroup()).own.replace(/[0-9]+/, "PID")];
+  await alone[Symbol.asyncDispose]?.();
+  report.after = [existsSync(below), (await findCgroup()).own, readdirSync("/sys/fs/cgroup/service").filter((name) => name.startsWith("gev"))];
+  const other = spawn(busybox, ["sleep", "1000"]);
+  const beside = await createCgroups(await findCgroup());
+  report.beside = [typeof beside, existsSync(below), existsSync(home), (await findCgroup()).own];
+  other.kill();
 }
 writeFileSync("/workspace/report.json", JSON.stringify(report));
 `;
@@ -64,12 +77,16 @@ test("a process in a group of ours can't take more than it may, and the group go
       status: 0,
       place: { mount: "/sys/fs/cgroup", own: "/" },
       made: "object",
+      home: true,
       groups: ["a_task_1"],
       cpu: "50000 100000",
       procs: true,
       end: "SIGKILL",
       killed: true,
       left: false,
+      alone: ["object", true, false, "/service/gevulot-node-PID"],
+      after: [false, "/service", []],
+      beside: ["object", false, true, "/service"],
     });
   } finally {
     await rm(dir, { recursive: true, force: true });

@@ -12,8 +12,8 @@ export interface CgroupLimits {
 
 /** Limits by the kernel's control groups, version 2. Disposed of when no VM runs any more. */
 export interface Cgroups extends AsyncDisposable {
-  /** A group for a process that was just started; to be disposed of after its end. */
-  open(name: string, pid: number, limits: CgroupLimits): Promise<AsyncDisposable>;
+  /** A group for processes that were just started; to be disposed of after their end. */
+  open(name: string, pids: readonly number[], limits: CgroupLimits): Promise<AsyncDisposable>;
 }
 
 /** Where the groups are mounted, and this process's among them. */
@@ -44,32 +44,87 @@ export async function findCgroup(): Promise<CgroupPlace | null> {
 }
 
 /**
- * A group for VMs beside this process's own, where the system lets us make one: as root, or where the folder above was
- * handed to our user.
+ * A group for VMs, where the system lets us make one: below this process's own, which is what systemd's `Delegate=` and
+ * containers hand over, if nobody else is in it; or beside it, as root.
  *
  * @returns the reason in words where it does not
  */
 export async function createCgroups(place: CgroupPlace | null): Promise<Cgroups | string> {
   if (place === null) return "the system has no control groups of version 2";
-  const parent = place.own === "/" ? place.mount : dirname(join(place.mount, place.own));
+  const own = join(place.mount, place.own);
+  // The machine's root may have processes beside groups; a container's is a group like others.
+  const ways =
+    place.own === "/"
+      ? [() => makeIn(own), () => makeBelow(own)]
+      : [() => makeBelow(own), () => makeIn(dirname(own))];
+  const reasons: string[] = [];
+  for (const way of ways) {
+    const made = await way();
+    if (typeof made !== "string") return made;
+    if (!reasons.includes(made)) reasons.push(made);
+  }
+  return reasons.join("; ");
+}
+
+/** A group that has groups with limits below it can have no processes itself. */
+async function makeBelow(own: string): Promise<Cgroups | string> {
+  const leaf = join(own, `${PREFIX}node-${process.pid}`);
+  const goBack = async (): Promise<void> => {
+    await disable(own).catch(() => {});
+    await writeFile(join(own, "cgroup.procs"), String(process.pid)).catch(() => {});
+    await rmdir(leaf).catch(() => {});
+  };
+  try {
+    await mkdir(leaf);
+    await writeFile(join(leaf, "cgroup.procs"), String(process.pid));
+  } catch (error) {
+    await goBack();
+    return cannotMake(own, error);
+  }
+  const made = await makeIn(own);
+  if (typeof made === "string") {
+    await goBack();
+    return made;
+  }
+  return {
+    open: made.open,
+    async [Symbol.asyncDispose]() {
+      await made[Symbol.asyncDispose]();
+      await goBack();
+    },
+  };
+}
+
+async function makeIn(parent: string): Promise<Cgroups | string> {
   const home = join(parent, `${PREFIX}${process.pid}`);
   try {
     const offered = (await readFile(join(parent, "cgroup.controllers"), "utf8")).trim().split(" ");
     const missing = CONTROLLERS.filter((name) => !offered.includes(name));
     if (missing.length > 0) return `the control groups of ${parent} lack ${missing.join(", ")}`;
     await removeAbandoned(parent);
-    const enable = CONTROLLERS.map((name) => `+${name}`).join(" ");
-    await writeFile(join(parent, "cgroup.subtree_control"), enable);
+    await enable(parent);
     await mkdir(home, { recursive: true });
-    await writeFile(join(home, "cgroup.subtree_control"), enable);
+    await enable(home);
   } catch (error) {
     await rmdir(home).catch(() => {});
-    return `control groups can't be made in ${parent} (${(error as NodeJS.ErrnoException).code})`;
+    return cannotMake(parent, error);
   }
   return {
-    open: (name, pid, limits) => openGroup(join(home, name.replace(/[^\w.-]/g, "_")), pid, limits),
+    open: (name, pids, limits) => openGroup(join(home, name.replace(/[^\w.-]/g, "_")), pids, limits),
     [Symbol.asyncDispose]: () => removeGroup(home),
   };
+}
+
+function cannotMake(parent: string, error: unknown): string {
+  return `control groups can't be made in ${parent} (${(error as NodeJS.ErrnoException).code})`;
+}
+
+function enable(folder: string): Promise<void> {
+  return writeFile(join(folder, "cgroup.subtree_control"), CONTROLLERS.map((name) => `+${name}`).join(" "));
+}
+
+function disable(folder: string): Promise<void> {
+  return writeFile(join(folder, "cgroup.subtree_control"), CONTROLLERS.map((name) => `-${name}`).join(" "));
 }
 
 /**
@@ -79,12 +134,12 @@ export async function createCgroups(place: CgroupPlace | null): Promise<Cgroups 
 export function laterGroup(
   stack: DisposeStack,
   cgroups: Cgroups | string,
-): (name: string, pid: number, limits: CgroupLimits) => Promise<void> {
+): (name: string, pids: readonly number[], limits: CgroupLimits) => Promise<void> {
   let group: AsyncDisposable | null = null;
   stack.defer(() => group?.[Symbol.asyncDispose]() as Promise<void>);
-  return async (name, pid, limits) => {
+  return async (name, pids, limits) => {
     if (typeof cgroups === "string") return;
-    group = await cgroups.open(name, pid, limits).catch((error: NodeJS.ErrnoException) => {
+    group = await cgroups.open(name, pids, limits).catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ESRCH") return null;
       throw error;
     });
@@ -93,7 +148,7 @@ export function laterGroup(
 
 async function openGroup(
   folder: string,
-  pid: number,
+  pids: readonly number[],
   { memoryBytes, cpus }: CgroupLimits,
 ): Promise<AsyncDisposable> {
   await mkdir(folder);
@@ -105,7 +160,7 @@ async function openGroup(
     await write("memory.oom.group", "1");
     await write("cpu.max", `${Math.ceil(cpus * CPU_PERIOD_US)} ${CPU_PERIOD_US}`);
     await write("pids.max", String(MAX_PROCESSES));
-    await write("cgroup.procs", String(pid));
+    for (const pid of pids) await write("cgroup.procs", String(pid));
   } catch (error) {
     await removeGroup(folder);
     throw error;

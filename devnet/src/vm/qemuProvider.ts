@@ -31,7 +31,7 @@ import { takeVolumes } from "./volumes/taskVolumes.ts";
 import { createVolumeStore, DEFAULT_VOLUMES_DIR } from "./volumes/volumeStore.ts";
 import { createVolumeTurns } from "./volumes/volumeTurns.ts";
 import { createVsockHost, type VsockOptions } from "./vsock/createVsockHost.ts";
-import { createTaskServer } from "./vsock/taskServer.ts";
+import { lacksVsock, openTaskVsock } from "./vsock/openTaskVsock.ts";
 import type { VsockDevice, VsockHost } from "./vsock/vsockHost.ts";
 import { giveTo, shareSecurityModel } from "./workspaceShare.ts";
 
@@ -201,8 +201,10 @@ async function runInQemu(
     deps.log.warn({ attempt: task.attemptId, reason: boot.problem }, "an image's program will find no task");
   }
   await using stack = createStack();
-  const vsock = await openVsock(stack, deps.log, host, task);
-  const lack = vsock === null ? await vsockLack(boot, host, signal) : null;
+  const limit = laterGroup(stack, host.cgroups);
+  const mark = await markOf(task);
+  const vsock = await openTaskVsock(stack, deps.log, host.vsock, { ...task, mark });
+  const lack = vsock.device === null ? await vsockLack(boot, lacksVsock(vsock), signal) : null;
   if (lack !== null) return lack;
   const volumesDir = options.volumesDir ?? DEFAULT_VOLUMES_DIR;
   const volumes = await takeVolumes(stack, task, {
@@ -216,7 +218,10 @@ async function runInQemu(
   if ("kind" in volumes) return volumes;
   const isWriting = volumes.disks.some((disk) => !disk.readonly);
   const before = await measureTree(task.workspaceDir, NO_LIMITS);
-  const vm = await spawnVm(stack, host, task, boot, { vsock, volumes, before, onConsole: how.onConsole });
+  const vm = await spawnVm(stack, host, task, boot, {
+    ...{ mark, vsock: vsock.device, volumes, before, limit },
+    onConsole: how.onConsole,
+  });
   using supervisor = createSupervisor({
     deadlineMs: task.deadlineMs,
     // Nanos does not say when it has booted.
@@ -226,7 +231,7 @@ async function runInQemu(
     ...(onEvent && { onEvent }),
     evidence: vm.evidence,
   });
-  supervisor.started(vm.pid, vsock === null ? "none" : host.vsock.kind);
+  supervisor.started(vm.pid, vsock.device === null ? "none" : host.vsock.kind);
   const onLimit = (outcome: VmOutcome): void => supervisor.feed({ kind: "limit", outcome });
   if ("kind" in boot) {
     supervisor.feed({ kind: "guest", message: { kind: "program" } });
@@ -250,25 +255,6 @@ async function runInQemu(
   return "kind" in boot ? withResult(outcome) : outcome;
 }
 
-/** The VM's way to the node; null where there is none, or where it fails this time. */
-async function openVsock(
-  stack: DisposeStack,
-  log: Logger,
-  { vsock }: Host,
-  task: VmTask,
-): Promise<VsockDevice | null> {
-  if (vsock.kind === "none" || task.exchange === undefined) return null;
-  const server = createTaskServer(task.exchange);
-  stack.defer(() => server[Symbol.dispose]());
-  try {
-    return stack.use(await vsock.open({ server, mark: await markOf(task) }));
-  } catch (error) {
-    const reason = (error as Error).message;
-    log.warn({ attempt: task.attemptId, reason }, "a VM has no VSOCK; its task travels as a file");
-    return null;
-  }
-}
-
 function bootLimit({ bootLimitMs }: QemuProviderOptions, { memMib }: VmTask): number {
   return bootLimitMs ?? BOOT_LIMIT_MS + Math.ceil(memMib / 1_024) * BOOT_LIMIT_MS_PER_GIB;
 }
@@ -276,19 +262,15 @@ function bootLimit({ bootLimitMs }: QemuProviderOptions, { memMib }: VmTask): nu
 /** Of an image whose program takes tasks over VSOCK alone, where there is none; null of others. */
 async function vsockLack(
   boot: BootFiles | NanosBoot,
-  { vsock }: Host,
+  reason: string,
   signal: AbortSignal,
 ): Promise<VmOutcome | null> {
   try {
     const needsVsock = boot.needsVsock === true || ("kind" in boot && (await boot.isVsockOnly(signal)));
-    return needsVsock ? { kind: "bootFailed", reason: lacksVsock(vsock) } : null;
+    return needsVsock ? { kind: "bootFailed", reason } : null;
   } catch (error) {
     return signal.aborted ? { kind: "cancelled" } : imageOutcome(error);
   }
-}
-
-function lacksVsock({ detail }: VsockHost): string {
-  return `its program takes tasks over VSOCK alone, which is not to be had here: ${detail}.`;
 }
 
 async function markOf(task: VmTask): Promise<string> {
@@ -319,7 +301,7 @@ async function spawnVm(
   const [sharePath = "", vmlinuxPath = "", initrdPath = ""] = files.paths;
   if (runAs !== null) await giveTo(workspaceDir, runAs);
   const machine = {
-    name: await markOf(task),
+    name: parts.mark,
     accelerator: accelerator.name,
     version: qemu.version,
     sandbox: qemu.sandbox,
@@ -358,9 +340,8 @@ async function spawnVm(
     ...volumes.disks.map(({ fd }) => fd),
     ...(vsock?.device.kind === "vhost" ? [vsock.device.fd] : []),
   ];
-  const limit = laterGroup(stack, host.cgroups);
   const vm = stack.use(await startQemu(command, { task, inheritedFds, onConsole: parts.onConsole }));
-  await limit(task.attemptId, vm.pid, {
+  await parts.limit(task.attemptId, [vm.pid, ...(vsock?.pid === undefined ? [] : [vsock.pid])], {
     memoryBytes: (Math.max(task.memMib, MIN_GUEST_MIB) + OVERHEAD_MIB[accelerator.name]) * MIB,
     // One for QEMU's own work: disks, the workspace, the console.
     cpus: task.cpus + 1,
@@ -369,6 +350,8 @@ async function spawnVm(
 }
 
 interface VmParts {
+  readonly mark: string;
+  readonly limit: ReturnType<typeof laterGroup>;
   readonly vsock: VsockDevice | null;
   readonly volumes: GuestVolumes;
   readonly before: TreeSize;

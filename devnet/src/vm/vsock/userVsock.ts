@@ -25,7 +25,8 @@ export interface UserVsockOptions {
 /** Each VM has a process of its own, so that one number serves all. */
 const GUEST_CID = 4;
 const FOLDER = /^gv-vsock-(\d+)-(\d*)-[0-9a-f]+$/;
-const START_TIMEOUT_MS = 5_000;
+/** Far more than it takes: a busy machine must not cost a program its task, or a node its VSOCK. */
+const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 5;
 const STDERR_BYTES = 2_048;
 const BINARY_FD = 3;
@@ -90,6 +91,7 @@ async function openDevice(
   const running = stack.move();
   return {
     device: { kind: "vhost-user", socketPath },
+    pid: group.pid,
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
 }

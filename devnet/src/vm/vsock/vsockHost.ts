@@ -21,6 +21,8 @@ export interface VsockOpenOptions {
 /** Disposed of after its VM. */
 export interface VsockDevice extends AsyncDisposable {
   readonly device: QemuVsock;
+  /** Of the process that serves it, where there is one. */
+  readonly pid?: number;
 }
 
 /** What QEMU is told. */
