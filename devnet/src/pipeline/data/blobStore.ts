@@ -24,7 +24,7 @@ export interface BlobStore {
   readonly root: string;
   /** Stores what the source gives, and returns once it is on the disk. `expected` refuses other content. */
   put(source: Uint8Array | AsyncIterable<Uint8Array>, expected?: string): Promise<Blob>;
-  /** Stores a file of the same disk without copying it where that can be. */
+  /** The same of a file. */
   putFile(path: string): Promise<Blob>;
   /** The blob's bytes in pieces, from `offset` on. Throws `BLOB_MISSING`. */
   read(hash: string, offset?: number): AsyncIterable<Uint8Array>;
@@ -59,6 +59,7 @@ export function createBlobStore(root: string, base?: SharedBase): BlobStore {
     try {
       const blob = await write(temporary);
       await inFolder(path(blob.hash), () => rename(temporary, path(blob.hash)));
+      await syncFolder(dirname(path(blob.hash)));
       await base?.publish(path(blob.hash));
       return blob;
     } catch (error) {
@@ -78,17 +79,7 @@ export function createBlobStore(root: string, base?: SharedBase): BlobStore {
         if (expected !== undefined && blob.hash !== expected) throw corrupt(expected, blob.hash);
         return blob;
       }),
-    putFile: (from) =>
-      take(async (to) => {
-        await inFolder(to, () => copyFile(from, to));
-        const hash = createHash("sha256");
-        let bytes = 0;
-        for await (const piece of createReadStream(to)) {
-          hash.update(piece as Buffer);
-          bytes += (piece as Buffer).length;
-        }
-        return { hash: hash.digest("hex"), bytes };
-      }),
+    putFile: (from) => take((to) => write(to, createReadStream(from))),
     async *read(hash, offset) {
       if ((await size(hash)) === null) throw missing(hash);
       yield* read(hash, offset) as AsyncIterable<Uint8Array>;
@@ -114,7 +105,18 @@ async function inFolder<T>(path: string, work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     await mkdir(dirname(path), { recursive: true });
+    await syncFolder(dirname(dirname(path)));
     return work();
+  }
+}
+
+/** A file's name is on the disk once its folder is. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }
 
