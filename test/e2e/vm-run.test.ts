@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -88,6 +88,36 @@ describe("vm run", () => {
     expect(await ended).toEqual([0, null]);
     const { Ok } = JSON.parse(await readFile(join(dir, "whole", "task_result.json"), "utf8"));
     expect(Ok.data).toHaveLength(bytes);
+  });
+
+  test("a reader that goes away ends it, without a trace; what a killed one left goes too", async () => {
+    const tmp = join(dir, "tmp");
+    await mkdir(tmp);
+    const flood = async () => {
+      const args = ["vm", "run", "/bin/busybox", "-a", "yes", "--exec", "--provider", "process"];
+      const child = spawn(process.execPath, [binPath("gevulot-devnet"), ...args], {
+        cwd: dir,
+        env: { ...process.env, ...env(), TMPDIR: tmp },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      let stderr = "";
+      child.stderr.on("data", (chunk) => {
+        stderr += chunk;
+      });
+      await once(child.stdout, "data");
+      return { child, said: () => stderr };
+    };
+    const left = async () => (await readdir(tmp)).filter((name) => name.startsWith("gevulot-task-"));
+    const killed = await flood();
+    killed.child.kill("SIGKILL");
+    await once(killed.child, "exit");
+    expect(await left()).toHaveLength(1);
+    const { child, said } = await flood();
+    child.stdout.destroy();
+    await once(child, "exit");
+    expect(said()).not.toContain("EPIPE");
+    expect(child.exitCode).toBe(1);
+    expect(await left()).toEqual([]);
   });
 
   test("a program with the shim: files in, result out", async () => {

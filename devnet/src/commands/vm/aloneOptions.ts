@@ -66,6 +66,8 @@ export interface PreparedAlone {
 export function prepareAlone(given: AloneArguments): PreparedAlone {
   const stop = new AbortController();
   void untilSignal().then((signal) => stop.abort(new Error(`stopped by ${signal}`)));
+  // `vm run … | head`
+  process.stdout.on("error", () => stop.abort(new Error("nobody reads its output any more")));
   const say = (line: string | null): void => void (line === null || process.stderr.write(`${line}\n`));
   const log: Logger = pino(
     { level: "warn", timestamp: pino.stdTimeFunctions.isoTime },

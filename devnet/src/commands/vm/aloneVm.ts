@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, open, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, open, readdir, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { dirname, extname, join } from "node:path";
 import { GevulotError, type TaskFailure } from "gevulot-sdk";
@@ -11,6 +11,7 @@ import { isElf } from "../../image/elf.ts";
 import { readImageDefaults } from "../../image/imageDefaults.ts";
 import type { VolumeMount } from "../../image/manifestMounts.ts";
 import { SCRIPTS } from "../../image/readProgram.ts";
+import { startOf } from "../../processTable.ts";
 import { removeTree } from "../../removeTree.ts";
 import { type CollectedFile, collectFiles, OutputFileProblem } from "../../result/collectFiles.ts";
 import { explainOutcome } from "../../result/explainOutcome.ts";
@@ -99,6 +100,7 @@ const MAX_OUTPUT_FILES = 1_000_000;
 const ATTEMPT_ID = "alone";
 const DEFAULT_MEM_MIB = 512;
 const ELF_HEAD_BYTES = 16;
+const FOLDER = /^gevulot-task-(\d+)-(\d*)-/;
 
 /**
  * Runs one task in a VM of its own, without a node.
@@ -108,7 +110,8 @@ const ELF_HEAD_BYTES = 16;
 export async function runAloneVm(deps: { readonly log: Logger }, options: AloneVmOptions): Promise<AloneVm> {
   const { task, signal, onProgress, onConsole, gpuDevices = [] } = options;
   await using stack = createStack();
-  const folder = await mkdtemp(join(tmpdir(), "gevulot-task-"));
+  await removeAbandoned();
+  const folder = await mkdtemp(join(tmpdir(), `gevulot-task-${process.pid}-${startOf(process.pid) ?? ""}-`));
   stack.defer(() => removeTree(folder));
   const imagePath = await imageOf(options, folder);
   const { resources, deadlineSeconds: programSeconds } = await readImageDefaults(imagePath);
@@ -172,6 +175,16 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
     result,
     [Symbol.asyncDispose]: () => left[Symbol.asyncDispose](),
   };
+}
+
+/** Of commands that were killed. */
+async function removeAbandoned(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const [, pid, start] = FOLDER.exec(name) ?? [];
+    if (pid === undefined || (startOf(Number(pid)) ?? "") === start) continue;
+    // Another user's is not ours to take away.
+    await removeTree(join(tmpdir(), name)).catch(() => {});
+  }
 }
 
 /** A program that asks for GPUs would look for them in vain. */

@@ -14,6 +14,7 @@ import { errorEnvelope, okEnvelope, printEnvelope } from "../terminal/envelope.t
 import { EXIT_FAILURE, reportErrors } from "../terminal/reportError.ts";
 import { type AloneArguments, aloneOptions, prepareAlone } from "./aloneOptions.ts";
 import { type AloneVm, isProgram, runAloneVm, writeResult } from "./aloneVm.ts";
+import { createLiveConsole } from "./liveConsole.ts";
 
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
@@ -114,6 +115,7 @@ async function runAndShow(given: Arguments): Promise<void> {
 
 /** The program's own; 1 for what isn't one, and for a result that is wrong. */
 function exitCodeOf({ outcome, result }: AloneVm): number {
+  if (outcome.resultDecides && "data" in result) return 0;
   if (outcome.kind === "exited" && outcome.exitCode !== 0) return outcome.exitCode;
   return "data" in result || result.isMissing ? 0 : EXIT_FAILURE;
 }
@@ -140,6 +142,7 @@ async function run(given: Arguments): Promise<AloneVm> {
   const consoleText = createConsoleText();
   // To a file or a pipe it goes as it is.
   const shown = (chunk: Uint8Array) => (process.stdout.isTTY ? consoleText(chunk) : chunk);
+  const live = createLiveConsole(process.stdout);
   const vm = await runAloneVm(
     { log },
     {
@@ -150,9 +153,10 @@ async function run(given: Arguments): Promise<AloneVm> {
       idleLimitMs: given["idle-seconds"] === undefined ? undefined : given["idle-seconds"] * 1_000,
       volumes,
       trace: tracePath !== null,
-      ...(given.json ? {} : { onConsole: (chunk) => void process.stdout.write(shown(chunk)) }),
+      ...(given.json ? {} : { onConsole: (chunk) => live.write(shown(chunk)) }),
     },
   );
+  live.end();
   try {
     if (tracePath !== null) {
       await copyFromWorkspace(vm.workspace, TRACE_FILE, tracePath, MAX_TRACE_BYTES).catch(
