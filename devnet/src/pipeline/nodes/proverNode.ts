@@ -59,6 +59,7 @@ const ALL_KINDS = new Set(Object.keys(TASK_TYPE) as TaskKind[]);
 const WIRE_KINDS: ReadonlySet<TaskKind> = new Set([...ALL_KINDS].filter((kind) => kind !== "verify"));
 const MAX_SLOTS = 1_024;
 const FIRST_REST_MS = 500;
+const AWAKE = { times: 0, until: 0 };
 
 export function createProverNode(
   deps: { readonly now: () => number; readonly client: NodeClient | null; readonly needs: NeedsByKind },
@@ -66,16 +67,17 @@ export function createProverNode(
 ): ProverNode {
   let known: Learnt = facts;
   const lacksOf = (kind: TaskKind): readonly string[] => lacks(deps.needs[kind], known);
-  const able = (): ReadonlySet<TaskKind> =>
-    new Set([...known.can].filter((kind) => lacksOf(kind).length === 0));
-  let can = able();
+  const able = () => new Set([...known.can].filter((kind) => lacksOf(kind).length === 0));
+  let can: ReadonlySet<TaskKind> = able();
   let heard: readonly string[] = [];
   const work = createNodeWork(deps, { slots: facts.slots, room: facts.waitingRoom });
   const gone = new AbortController();
   let isDraining = false;
   let isAway = false;
-  let rests = 0;
-  let restsUntil = 0;
+  let resting = AWAKE;
+  const endRest = (): void => {
+    resting = AWAKE;
+  };
   return {
     ...facts,
     get offers() {
@@ -96,7 +98,7 @@ export function createProverNode(
     },
     ahead: work.ahead,
     get isOpen() {
-      return !isDraining && !isAway && restsUntil <= deps.now();
+      return !isDraining && !isAway && resting.until <= deps.now();
     },
     drain(draining) {
       isDraining = draining;
@@ -112,19 +114,14 @@ export function createProverNode(
       can = able();
     },
     rest(longestMs) {
-      const restMs = Math.min(longestMs, FIRST_REST_MS * 2 ** rests);
-      rests += 1;
-      restsUntil = deps.now() + restMs;
+      const restMs = Math.min(longestMs, FIRST_REST_MS * 2 ** resting.times);
+      resting = { times: resting.times + 1, until: deps.now() + restMs };
       return restMs;
     },
-    answered() {
-      rests = 0;
-      restsUntil = 0;
-    },
+    answered: endRest,
     away(isAwayNow) {
       isAway = isAwayNow;
-      rests = 0;
-      restsUntil = 0;
+      endRest();
     },
     remove() {
       gone.abort();

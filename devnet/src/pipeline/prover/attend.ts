@@ -16,6 +16,11 @@ export interface AttendDeps {
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
 const FIRST_BEAT_MS = 1_000;
+const CHANNEL = {
+  ...GRPC_OPTIONS,
+  "grpc.initial_reconnect_backoff_ms": FIRST_RETRY_MS,
+  "grpc.max_reconnect_backoff_ms": LONGEST_RETRY_MS,
+};
 
 export interface Attendance extends AsyncDisposable {
   /** Says how it is now, not only at the next beat. */
@@ -30,11 +35,7 @@ export function attendStage(
   readHello: () => Promise<WireNodeHello>,
 ): Attendance {
   const { path, requestSerialize, responseDeserialize } = deps.stageNodes.Attend!;
-  const client = new Client(stageAddr, deps.credentials, {
-    ...GRPC_OPTIONS,
-    "grpc.initial_reconnect_backoff_ms": FIRST_RETRY_MS,
-    "grpc.max_reconnect_backoff_ms": LONGEST_RETRY_MS,
-  });
+  const client = new Client(stageAddr, deps.credentials, CHANNEL);
   let isStopping = false;
   let timer: NodeJS.Timeout | undefined;
   let hangUp = (): void => {};
