@@ -67,6 +67,18 @@ describe("events of a Run", () => {
     expect(lastIds).toEqual([undefined, "4", "4"]);
   });
 
+  test("go on after a cut, however long nothing happened before it", async () => {
+    const unreachableMs = 100;
+    answerEvents(
+      (response) => {
+        response.writeHead(200).write(event(1, "submitted"));
+        setTimeout(() => response.destroy(), 3 * unreachableMs);
+      },
+      stream(event(10, "verified")),
+    );
+    expect((await collect({ unreachableMs })).map(({ name }) => name)).toEqual(["submitted", "verified"]);
+  });
+
   test("end where the node says that nothing follows, as for a Run of one step", async () => {
     answerEvents(stream(event(2, "proof")), (response) => response.writeHead(204).end());
     expect((await collect()).map(({ name }) => name)).toEqual(["proof"]);

@@ -77,11 +77,15 @@ export async function* streamRunEvents(
       // All was told before the connection was cut.
       if (response.status === 204) return;
       if (response.status === 200) {
-        for await (const event of readEvents(response)) {
-          lastId = event.id;
+        try {
+          for await (const event of readEvents(response)) {
+            lastId = event.id;
+            yield parseEvent(event, run);
+            if (LAST_EVENTS.includes(event.name)) return;
+          }
+        } finally {
+          // However long nothing happened: it was there until now.
           lastHeard = performance.now();
-          yield parseEvent(event, run);
-          if (LAST_EVENTS.includes(event.name)) return;
         }
         // The node ends the stream with the Run; otherwise the next request says that there is more.
       } else {
