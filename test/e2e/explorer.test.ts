@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,7 +18,7 @@ import { deployBoth } from "../fixtures/network.ts";
 import { root } from "../tidy/sources.ts";
 
 const MAX_FIRST_VIEW_BYTES = 100_000;
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 const HOSTILE = "<img src=x onerror=alert(1)>\u001b[31m\u202e</pre><script>alert(2)</script>";
 
 const dir = mkdtempSync(join(tmpdir(), "explorer-"));
@@ -122,7 +122,8 @@ test("it is served for nodes elsewhere, too", async () => {
 describe("live", () => {
   test("a Run from its beginning to its end, without reloading: list, stages, console, tree, files", async () => {
     await open("/");
-    const sent = await run(["sleep", "2500"]);
+    const go = join(dir, "go");
+    const sent = await run(["until", go]);
     const row = page.getByRole("row").filter({ has: page.getByTitle(sent.hash) });
     await row.waitFor();
     await page.getByText("1 task running").first().waitFor();
@@ -132,7 +133,8 @@ describe("live", () => {
     expect(await page.evaluate("document.activeElement?.tagName")).toBe("H1");
     expect(await page.title()).toContain(sent.hash.slice(0, 8));
     const console = page.getByRole("region", { name: /^Console of the proof by node\d$/ });
-    await console.getByText("mode sleep").waitFor();
+    await console.getByText("mode until").waitFor();
+    await writeFile(go, "");
     await badge("complete").waitFor();
     await sent.result({ minVerifications: 3 });
     const tree = page.getByRole("list", { name: "Proofs of this Run, with their Verifications" });

@@ -80,7 +80,7 @@ describe("three nodes on one machine", () => {
     const waiter = clientOf(net, firstOf(waiting));
     const reason = async () => (await waiter.getRunStatus(waiting.hash))?.tasks[0]?.waitsFor ?? null;
     await expect
-      .poll(reason, { timeout: 30_000 })
+      .poll(reason)
       .toBe("waits for 100 MiB of memory, 6 free on this machine, which other nodes use, too");
     await holder.kill("SIGKILL");
     // Both fit only where what the holder had is free: the large one, which is another's turn now, and then the small one.

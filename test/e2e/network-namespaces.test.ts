@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -171,10 +171,12 @@ describe("five nodes with addresses of their own", () => {
 
   test("a node is killed in the middle of a proof: another takes over, and it catches up later", async () => {
     const fifth = named("fifth");
-    const run = runFor(["sleep", "3000"], ([first]) => first === fifth.publicKey);
+    const go = join(dir, "go");
+    const run = runFor(["until", go], ([first]) => first === fifth.publicKey);
     await send(run);
     await everywhere(net, run.hash, ({ state }) => state === "proving");
     await fifth.kill("SIGKILL");
+    writeFileSync(go, "");
     const [status] = await everywhere(net, run.hash, ({ verifications }) => verifications.length >= 3);
     const { author } = await clientOf(net, named("open")).getTransaction(status?.proofs[0] as string);
     expect(author).toBe(ranked(run.hash)[1]);
@@ -294,10 +296,10 @@ describe("five nodes with addresses of their own", () => {
       const who = { address, localAddress, secretKey: randomBytes(SECRET_KEY_BYTES) };
       using liar = await dialNode(who);
       await lie(liar);
-      await withinSeconds(20, liar.closed);
+      await withinSeconds(60, liar.closed);
       // Refused at once, or as soon as it has said who it is.
       using again = await dialNode(who).catch(() => null);
-      await withinSeconds(5, again?.closed);
+      await withinSeconds(30, again?.closed);
       const run = runFor(["ok", "still", "here"], () => true);
       await send(run);
       await everywhere(net, run.hash, results(1, 3));

@@ -17,12 +17,13 @@ export interface Accelerator {
 
 export interface ProbeOptions {
   readonly qemuPath: string;
-  /** For a trial VM to show a sign of life. Default 3,000. */
+  /** For a trial VM to show a sign of life. Default 10,000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
-const TIMEOUT_MS = 3_000;
+/** A quiet machine needs a few tenths of a second; one that is too busy for it now is still one that runs VMs. */
+const TIMEOUT_MS = 10_000;
 const STDERR_BYTES = 4_096;
 const FIRMWARE_FD = 3;
 
