@@ -47,9 +47,7 @@ describe("the commands of a pipeline's users", () => {
     const request = [path("elf"), "-i", path("input"), "--proof-id", proofId, "--deadline", "600"];
     expect(await asUser("submit", ...request)).toMatchObject({ data: { proofId, status: "COMPUTING" } });
     // Nobody here can wrap.
-    await expect
-      .poll(async () => (await asUser("status", proofId)).data.unserved, { timeout: 60_000 })
-      .toEqual([NO_WRAPPER]);
+    await expect.poll(async () => (await asUser("status", proofId)).data.unserved).toEqual([NO_WRAPPER]);
     const { stdout } = await pipeline("status", proofId, ...user);
     expect(stdout).toContain(`${proofId}  COMPUTING`);
     expect(stdout).toContain(`\n  ${NO_WRAPPER}\n`);

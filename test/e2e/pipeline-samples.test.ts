@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { migratePipeline } from "../../devnet/src/pipeline/store/migratePipeline.ts";
 import { addUser } from "../../devnet/src/pipeline/store/users.ts";
+import { freePort } from "../../devnet/src/up/ports.ts";
 import { createPipelineNet, FAST_PROVER, type PipelineNet } from "../fixtures/pipeline/pipelineNet.ts";
 import { startPipelineProcess } from "../fixtures/pipeline/pipelineProcess.ts";
-import { freePort } from "../fixtures/pipeline/pipelineProcesses.ts";
 import { USER } from "../fixtures/pipeline/signRequest.ts";
 
 let net: PipelineNet;
@@ -59,7 +59,7 @@ proving_key_paths = ["${join(net.dir, "proving.key")}"]
     await using _node = await startPipelineProcess("prover", proverConfig);
     const client = net.client(`127.0.0.1:${stagePort}`);
     const { proof_id: id } = await client.submit({ public_input_stream: Buffer.from('{"segments":2}') });
-    const end = await client.finished(id!, 60_000);
+    const end = await client.finished(id!);
     expect(end).toMatchObject({ status: 0, step: 5, error_message: "" });
     const proof = await fetch(end.snark_proof_url!);
     expect(await proof.text()).toBe(String(end.proof_with_public_inputs));
