@@ -181,7 +181,7 @@ describe("a VM that is ended", () => {
       onProgram(qemu) {
         kill = (async () => {
           user = (await promisify(execFile)("ps", ["-o", "uid=", "-p", String(qemu)])).stdout.trim();
-          await delay(1_000);
+          await expect.poll(() => readFile(task.consolePath, "utf8").catch(() => "")).toContain("here");
           process.kill(qemu, "SIGKILL");
         })();
       },
@@ -207,7 +207,7 @@ describe("a VM that does not boot", () => {
       const begun = Date.now();
       const outcome = await provider.run(await newTask("", { imagePath: path }), {});
       expect(outcome).toEqual({ kind: "bootFailed", reason: expect.stringContaining(path) });
-      expect(Date.now() - begun).toBeLessThan(2_000);
+      expect(Date.now() - begun).toBeLessThan(15_000);
     }
   });
 
@@ -224,8 +224,8 @@ describe("a VM that does not boot", () => {
       return (await run(await newTask(""), { using: broken })).outcome;
     };
     const [refused, panicked, silent] = await Promise.all([
-      outcomeOf({ vmlinuxPath: kernel }, 60_000),
-      outcomeOf({ cmdline: boot.cmdline.replace(/gv\.root=\S+/, "rdinit=/none") }, 60_000),
+      outcomeOf({ vmlinuxPath: kernel }, 120_000),
+      outcomeOf({ cmdline: boot.cmdline.replace(/gv\.root=\S+/, "rdinit=/none") }, 120_000),
       outcomeOf({ cmdline: `${boot.cmdline} rdinit=/bin/sh` }, 4_000),
     ]);
     expect(refused).toMatchObject({
@@ -279,9 +279,7 @@ test.each(["qemu", "process"] as const)(
     expect(startOf(pid), text).not.toBeNull();
     node.kill("SIGKILL");
     await once(node, "exit");
-    const begun = Date.now();
-    while (startOf(pid) !== null && Date.now() - begun < 5_000) await delay(10);
-    expect(startOf(pid)).toBeNull();
+    await expect.poll(() => startOf(pid)).toBeNull();
     expect(await reapLeftovers({ log }, { dataDirectory: root })).toEqual([]);
   },
 );
