@@ -7,7 +7,7 @@ import { chooseReleases } from "../schedule/chooseReleases.ts";
 import { orderKinds, type QueueHead } from "../schedule/orderKinds.ts";
 import type { TaskQueue } from "../schedule/taskQueue.ts";
 import { lockReleases, readOpenWork, readQueueLevels, takeReleases } from "../store/releases.ts";
-import { findUnfinishedRuns, type PipelineRun } from "../store/runs.ts";
+import { findRunsOfTasks, type PipelineRun } from "../store/runs.ts";
 import { readLeftToOthers } from "../store/stages.ts";
 import { TASK_TYPE } from "../store/statuses.ts";
 import { lockReadyTasks, type PipelineTask, requeueTasks, startTasks } from "../store/tasks.ts";
@@ -65,8 +65,8 @@ export async function releaseTasks({ database, pool, queue }: ClaimDeps): Promis
   let released: ReadonlyMap<TaskKind, QueueHead> = new Map();
   if (room.size > 0) {
     released = await database.transaction(async (client) => {
-      await lockReleases(client);
-      return takeReleases(client, chooseReleases(await readOpenWork(client), room), queue.add);
+      const [, work] = await Promise.all([lockReleases(client), readOpenWork(client)]);
+      return takeReleases(client, chooseReleases(work, room), queue.add);
     });
   }
   const headOf = (kind: TaskKind): QueueHead | null => {
@@ -109,8 +109,7 @@ async function placeClaimed(
 ): Promise<Start[]> {
   const ids = await queue.claim(client, kind, places);
   if (ids.length === 0) return [];
-  const tasks = await lockReadyTasks(client, ids);
-  const runs = await findUnfinishedRuns(client, [...new Set(tasks.map((task) => task.proofId))]);
+  const [tasks, runs] = await Promise.all([lockReadyTasks(client, ids), findRunsOfTasks(client, ids)]);
   const open = tasks.filter((task) => runs.has(task.proofId));
   // What is over meanwhile, or runs: should that start of it fail, it is put into the queue again.
   const over = ids.filter((id) => !open.some((task) => task.id === id));

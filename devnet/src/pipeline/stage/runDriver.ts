@@ -215,15 +215,12 @@ async function finishTasks(
   run: PipelineRun,
   finished: readonly FinishedTask[],
 ): Promise<boolean> {
-  await queue.finish(
-    client,
-    finished.map(({ task }) => task),
-  );
-  const { done, isOpen } = await completeTasks(
-    client,
-    run.id,
-    finished.map(({ task, output, ranMs }) => ({ id: task.id, ...output, ranMs })),
-  );
+  const outputs = finished.map(({ task, output, ranMs }) => ({ id: task.id, ...output, ranMs }));
+  const tasks = finished.map(({ task }) => task);
+  const [{ done, isOpen }] = await Promise.all([
+    completeTasks(client, run.id, outputs),
+    queue.finish(client, tasks),
+  ]);
   const fresh = finished.filter(({ task }) => done.has(task.id));
   if (fresh.length === 0) return false;
   const step = Math.max(...fresh.map(({ task }) => nextStep(task.kind, run.shape)));

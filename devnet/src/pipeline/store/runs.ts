@@ -101,13 +101,15 @@ export async function findRun(client: Queryable, id: string): Promise<PipelineRu
   return found.rows[0] ? toRun(found.rows[0]) : null;
 }
 
-export async function findUnfinishedRuns(
+/** Of these tasks the runs that go on. */
+export async function findRunsOfTasks(
   client: Queryable,
-  ids: readonly string[],
+  taskIds: readonly string[],
 ): Promise<Map<string, PipelineRun>> {
   const found = await client.query<RunRow>(
-    "select * from stage_task where id = any ($1) and finished_at is null",
-    [ids],
+    `select * from stage_task
+     where finished_at is null and id in (select proof_id from prove_task where id = any ($1::text[]))`,
+    [taskIds],
   );
   return new Map(found.rows.map((row) => [row.id, toRun(row)]));
 }
