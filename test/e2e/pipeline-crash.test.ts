@@ -6,7 +6,7 @@ const KILLS: readonly (readonly [Victim, string])[] = [
   ["stage", "first segment known"],
   ["node", "prove 3 done"],
   ["postgres", "prove 6 done"],
-  ["stage", "first agg done"],
+  ["stage", "agg 1 done"],
   ["node", "snark started"],
 ];
 
