@@ -52,6 +52,12 @@ test.each<[string[], number, RegExp, RegExp]>([
   [["verify", "damaged.img", "--json"], 1, /"code":"IMAGE_INVALID"/, /^$/],
   [["verify", "prover.mjs"], 1, /^$/, /^error: .* not an image made by/],
   [["verify", "none.img"], 1, /^$/, /^error: .* can't be opened \(ENOENT\)/],
+  [
+    ["check", "--gpu", "prover.img", "--json"],
+    1,
+    /"status":"error","data":\{"findings":\[\{"part":"GPU".*"code":"IMAGE_LACKS"/,
+    /^$/,
+  ],
   [["build"], 2, /^$/, /^error: Give the program's file, a manifest .*\nSee .* image build --help\.\n$/],
   [[], 2, /^$/, /^error: Say what to do: image build, check, inspect, ls, cat, cp, verify or template\./],
 ])("image %j", async (args, code, stdout, stderr) => {

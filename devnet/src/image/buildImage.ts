@@ -142,7 +142,7 @@ const VSOCK_NOTE =
   "The program takes its task over VSOCK alone, by the names in its file: a machine that has none refuses it.";
 
 function describeProgram(
-  { kind, path, args, env, cwd, needsVsock }: ProgramSource,
+  { kind, path, args, env, cwd, needsVsock, data }: ProgramSource,
   manifest: Manifest,
   exec: ExecProgram | undefined,
 ): ImageProgram {
@@ -157,6 +157,7 @@ function describeProgram(
     ...(cwd === undefined ? {} : { cwd }),
     ...(exec ? { exec } : {}),
     ...(needsVsock && !exec ? { needsVsock } : {}),
+    ...(data === undefined ? { ownSystem: true } : {}),
     ...(volumes.length > 0 ? { volumes } : {}),
   };
 }

@@ -20,7 +20,7 @@ const MAGIC = Buffer.from("GEVULOT-IMAGE\0\0\0", "latin1");
 const HEADER_BYTES = MAGIC.length + 4 + 4 + 32;
 const MAX_TEXT = 128 * 1024;
 const MAX_BYTES = 2 ** 44;
-const MAX_OUTPUTS = 1000;
+const MAX_OUTPUTS = 10_000;
 /** Each is held in memory as a whole. */
 const MAX_BOOT_FILE_BYTES = 128 * 2 ** 20;
 
@@ -54,6 +54,7 @@ const schema = z.strictObject({
     readonlyRootfs: z.boolean(),
     cwd: text.regex(/^\/[^\0]*$/).optional(),
     needsVsock: z.boolean().optional(),
+    ownSystem: z.boolean().optional(),
     exec: z
       .strictObject({ proofFile: relativePlace.optional(), outputs: z.array(relativePlace).max(MAX_OUTPUTS) })
       .optional(),
@@ -116,6 +117,8 @@ export interface ImageProgram {
   readonly cwd?: string | undefined;
   /** It takes its task over VSOCK alone, as far as its file tells. */
   readonly needsVsock?: boolean | undefined;
+  /** It comes with a system of its own, as a container's does. */
+  readonly ownSystem?: boolean | undefined;
   /** Where it knows nothing of tasks. */
   readonly exec?: ExecProgram | undefined;
   /** Volumes of the node that it reads or writes. */

@@ -24,6 +24,9 @@ export interface ExtractedProgram {
   readonly env: Readonly<Record<string, string>>;
   readonly kind: ImageProgram["kind"];
   readonly volumes: ImageProgram["volumes"];
+  /** Its first working folder, in the image. */
+  readonly cwd: ImageProgram["cwd"];
+  readonly exec: ImageProgram["exec"];
 }
 
 const MAX_LIST_BYTES = 32 * 2 ** 20;
@@ -43,6 +46,12 @@ export async function extractProgram(options: ExtractProgramOptions): Promise<Ex
     );
   }
   const info = await readImage(imagePath);
+  if (info.program.ownSystem) {
+    throw imageInvalid(
+      imagePath,
+      "it is made of a container, whose system runs in a virtual machine alone: take the provider qemu",
+    );
+  }
   const sha256 = await checkRoot(imagePath, info.root, signal);
   const folder = await cachedFolder(join(cacheDir, "program", sha256), async (temporary) => {
     const unpack = (output: string, paths: readonly string[]) =>
@@ -55,6 +64,6 @@ export async function extractProgram(options: ExtractProgramOptions): Promise<Ex
     await rm(listFolder, { recursive: true });
   });
   const dir = join(folder, "root");
-  const { args, env, kind, path, volumes } = info.program;
-  return { dir, program: join(dir, path), args, env, kind, volumes };
+  const { args, env, kind, path, volumes, cwd, exec } = info.program;
+  return { dir, program: join(dir, path), args, env, kind, volumes, cwd, exec };
 }

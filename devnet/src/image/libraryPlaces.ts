@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { FindLibrariesOptions } from "./elfLibraries.ts";
 import type { Manifest } from "./manifest.ts";
 import type { ProgramFile } from "./programFiles.ts";
@@ -19,7 +19,7 @@ export function libraryPlaces(
   return {
     root: targetRoot,
     imagePath,
-    hostPath: targetRoot === undefined ? [...beside, ...splitLibraryPath(libraryPath)] : [],
+    hostPath: resolve(targetRoot ?? "/") === "/" ? [...beside, ...splitLibraryPath(libraryPath)] : [],
     provided: new Map(
       files.filter(({ kind }) => kind !== "directory").map(({ path, source }) => [path, source]),
     ),

@@ -2,7 +2,13 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { BOOT_CONFIG, installBootLoader, readBootCode } from "./bootLoader.ts";
-import { DESCRIPTOR_OFFSET, encodeDescriptor, type ImageExtent, type ImageInfo } from "./descriptor.ts";
+import {
+  DESCRIPTOR_OFFSET,
+  decodeDescriptor,
+  encodeDescriptor,
+  type ImageExtent,
+  type ImageInfo,
+} from "./descriptor.ts";
 import { createFatPartition } from "./fatPartition.ts";
 
 const SECTOR_BYTES = 512;
@@ -81,7 +87,10 @@ export async function writeDisk(path: string, parts: DiskParts, signal?: AbortSi
       ...(parts.deadlineSeconds === undefined ? {} : { deadlineSeconds: parts.deadlineSeconds }),
       versions: parts.versions,
     };
-    await writeAt(disk, DESCRIPTOR_OFFSET, encodeDescriptor(info));
+    const description = encodeDescriptor(info);
+    // What could not be read would be seen when it is deployed.
+    decodeDescriptor(description, path, info.sizeBytes);
+    await writeAt(disk, DESCRIPTOR_OFFSET, description);
     return info;
   } finally {
     await disk.close();

@@ -2,7 +2,7 @@ import { GevulotError } from "gevulot-sdk";
 import type { Argv, CommandModule } from "yargs";
 import { checkProgram, type ProgramCheck } from "../../image/check/checkProgram.ts";
 import { checkGpuImage, type GpuFinding, isUsable } from "../../image/gpu/checkGpu.ts";
-import { errorEnvelope, okEnvelope, printEnvelope } from "../terminal/envelope.ts";
+import { type Envelope, errorEnvelope, okEnvelope, printEnvelope } from "../terminal/envelope.ts";
 import { EXIT_FAILURE, reportErrors } from "../terminal/reportError.ts";
 import { stoppable } from "../terminal/stoppable.ts";
 import { readManifest } from "./build.ts";
@@ -10,6 +10,11 @@ import { readManifest } from "./build.ts";
 declare module "gevulot-sdk/errors" {
   interface ErrorContexts {
     IMAGE_LACKS: { readonly program: string; readonly missing: readonly string[] };
+    CHECK_INCOMPLETE: {
+      readonly program: string;
+      readonly exitCode: number | null;
+      readonly timedOut: boolean;
+    };
   }
 }
 
@@ -60,35 +65,64 @@ export const imageCheckCommand: CommandModule<object, Arguments> = {
       .check((argv) => (argv["timeout-seconds"] as number) > 0 || "--timeout-seconds must be more than 0.")
       .example("$0 image check ./prover -c prover.json -- --size 2KiB", ""),
   handler: async (given) => {
-    if (given.gpu) return checkForGpu(given);
-    if (!given.json) return reportErrors(async () => refuse(given, print(await check(given))));
-    try {
-      const found = await check(given);
-      refuse(given, found);
-      printEnvelope(okEnvelope(COMMAND, found));
-    } catch (error) {
-      printEnvelope(errorEnvelope(COMMAND, error));
-      process.exitCode = EXIT_FAILURE;
+    const { program, json } = given;
+    if (given.gpu) {
+      const find = () => stoppable((signal) => checkGpuImage(program, signal));
+      const show = (findings: readonly GpuFinding[]) => findings.map(gpuLine);
+      await tell({ json, find, show, problem: (findings) => gpuProblem(program, findings) }, (findings) => ({
+        findings,
+      }));
+    } else {
+      await tell({
+        json,
+        find: () => check(given),
+        show: checkLines,
+        problem: (found) => problemOf(program, found),
+      });
     }
   },
 };
 
-async function checkForGpu({ program, json }: Arguments): Promise<void> {
-  const found = async () => {
-    const findings = await stoppable((signal) => checkGpuImage(program, signal));
-    if (!json) process.stdout.write(`${findings.map(gpuLine).join("\n")}\n`);
-    if (isUsable(findings)) return findings;
-    const missing = findings.filter(({ state }) => state !== "ok").map(({ part }) => part);
-    const message = `${program} can't use a GPU: ${missing.join(", ")}. Mend what is shown.`;
-    throw new GevulotError("IMAGE_LACKS", message, { context: { program, missing } });
-  };
-  if (!json) return reportErrors(async () => void (await found()));
-  try {
-    printEnvelope(okEnvelope(COMMAND, { findings: await found() }));
-  } catch (error) {
-    printEnvelope(errorEnvelope(COMMAND, error));
-    process.exitCode = EXIT_FAILURE;
+interface Check<Found> {
+  readonly json: boolean;
+  readonly find: () => Promise<Found>;
+  readonly show: (found: Found) => readonly string[];
+  /** Why the command fails, though it found out what was asked. */
+  readonly problem: (found: Found) => GevulotError | null;
+}
+
+async function tell<Found>(
+  { json, find, show, problem }: Check<Found>,
+  data: (found: Found) => unknown = (found) => found,
+): Promise<void> {
+  if (!json) {
+    return reportErrors(async () => {
+      const found = await find();
+      process.stdout.write(`${show(found).join("\n")}\n`);
+      const error = problem(found);
+      if (error !== null) throw error;
+    });
   }
+  let envelope: Envelope;
+  try {
+    const found = await find();
+    const error = problem(found);
+    envelope =
+      error === null
+        ? okEnvelope(COMMAND, data(found))
+        : { ...errorEnvelope(COMMAND, error), data: data(found) };
+  } catch (error) {
+    envelope = errorEnvelope(COMMAND, error);
+  }
+  if (envelope.status === "error") process.exitCode = EXIT_FAILURE;
+  printEnvelope(envelope);
+}
+
+function gpuProblem(program: string, findings: readonly GpuFinding[]): GevulotError | null {
+  if (isUsable(findings)) return null;
+  const missing = findings.filter(({ state }) => state !== "ok").map(({ part }) => part);
+  const message = `${program} can't use a GPU: ${missing.join(", ")}. Mend what is shown.`;
+  return new GevulotError("IMAGE_LACKS", message, { context: { program, missing } });
 }
 
 function gpuLine({ part, state, text }: GpuFinding): string {
@@ -102,6 +136,7 @@ async function check(given: Arguments): Promise<ProgramCheck> {
     checkProgram({
       program: given.program,
       manifest,
+      libraryPath: process.env.LD_LIBRARY_PATH,
       runArgs: args && args.length > 0 ? args : undefined,
       workingDir: given["working-dir"],
       workspaceDir: given.workspace,
@@ -111,21 +146,26 @@ async function check(given: Arguments): Promise<ProgramCheck> {
   );
 }
 
-function refuse({ program }: Arguments, { libraries, programs, data }: ProgramCheck): void {
+function problemOf(program: string, found: ProgramCheck): GevulotError | null {
+  const { libraries, programs, data, exitCode, timedOut } = found;
   const missing = [...libraries, ...programs, ...data];
-  if (missing.length === 0) return;
-  const message = `The image lacks ${missing.length} of the files that ${program} opens. Add what is shown to its manifest.`;
-  throw new GevulotError("IMAGE_LACKS", message, { context: { program, missing } });
+  if (missing.length > 0) {
+    const message = `The image lacks ${missing.length} of the files that ${program} opens. Add what is shown to its manifest.`;
+    return new GevulotError("IMAGE_LACKS", message, { context: { program, missing } });
+  }
+  if (exitCode === 0) return null;
+  const message = `${program} ${howItEnded(found)}: its image may lack more than it opened until then. Give it the arguments or the --workspace with which it succeeds, or more --timeout-seconds.`;
+  return new GevulotError("CHECK_INCOMPLETE", message, { context: { program, exitCode, timedOut } });
 }
 
-function print(found: ProgramCheck): ProgramCheck {
-  const how = found.timedOut
-    ? "was stopped after its time"
-    : found.exitCode === null
-      ? "was ended by a signal"
-      : `ended with exit code ${found.exitCode}`;
-  const lines = [
-    `It opened ${found.openedFiles} files (seen by ${found.by}) and ${how}.`,
+function howItEnded({ exitCode, timedOut }: ProgramCheck): string {
+  if (timedOut) return "was stopped after its time";
+  return exitCode === null ? "was ended by a signal" : `ended with exit code ${exitCode}`;
+}
+
+function checkLines(found: ProgramCheck): string[] {
+  return [
+    `It opened ${found.openedFiles} files (seen by ${found.by}) and ${howItEnded(found)}.`,
     ...(found.by === "loader"
       ? ["note: strace is not installed, or may not trace here: libraries were seen, data was not."]
       : []),
@@ -136,10 +176,10 @@ function print(found: ProgramCheck): ProgramCheck {
     ...found.written.map(
       (path) => `written          ${path}  (gone with the machine; results go to the workspace)`,
     ),
-    ...(found.manifest ? ["for the manifest:", ...manifestText(found.manifest)] : ["nothing is missing"]),
+    ...(found.manifest
+      ? ["for the manifest:", ...manifestText(found.manifest)]
+      : [found.exitCode === 0 ? "nothing is missing" : "nothing is missing so far"]),
   ];
-  process.stdout.write(`${lines.join("\n")}\n`);
-  return found;
 }
 
 function manifestText(lines: object): string[] {

@@ -3,8 +3,10 @@ import { copyFile, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
+import { buildImage } from "../buildImage.ts";
+import { copyFromImage } from "../copyFromImage.ts";
 import { checkProgram } from "./checkProgram.ts";
-import { findMissing } from "./missingFiles.ts";
+import { findMissing, type MissingOptions } from "./missingFiles.ts";
 import { createStraceReader, type OpenedFile } from "./straceLines.ts";
 
 describe("strace's lines", () => {
@@ -30,6 +32,19 @@ describe("strace's lines", () => {
       ['8 execve("/bin/true", ["true"], 0x7f /* 3 vars */) = 0'],
       [{ path: "/bin/true", use: "started" }],
     ],
+    [
+      "written in place, which must be there",
+      ['7 openat(AT_FDCWD</data>, "x", O_RDWR) = 3</data/x>', '7 open("y", O_WRONLY|O_APPEND) = 3</data/y>'],
+      [
+        { path: "/data/x", use: "read" },
+        { path: "/data/y", use: "read" },
+      ],
+    ],
+    [
+      "as strace before 5.15 writes it, without the working folder",
+      ['7 openat(AT_FDCWD, "x", O_RDONLY) = 3</data/x>', '7 openat(5, "y", O_RDONLY) = 3</app/y>'],
+      [{ path: "/data/x" }, { path: "/app/y" }],
+    ],
     ["what failed", ['7 openat(AT_FDCWD</>, "x", O_RDONLY) = -1 ENOENT (No such file or directory)'], []],
     ["a folder", ['7 openat(AT_FDCWD</>, "etc", O_RDONLY|O_DIRECTORY) = 3</etc>'], []],
     ["other things", ["7 +++ exited with 0 +++", "", "nonsense"], []],
@@ -51,12 +66,17 @@ describe("strace's lines", () => {
 describe("findMissing", () => {
   const opened = (...paths: string[]): OpenedFile[] =>
     paths.map((path) => ({ path, realPath: path, use: "read" }));
-  const find = (files: OpenedFile[], known: string[] = []) =>
+  const find = (files: OpenedFile[], known: string[] = [], more: Partial<MissingOptions> = {}) =>
     findMissing({
       opened: files,
       isInImage: (path) => known.includes(path),
       workingDir: "/app",
       workspaceDir: "/tmp/ws",
+      lackingFolder: () => null,
+      libraryPath: undefined,
+      ownFiles: [],
+      isHere: () => false,
+      ...more,
     });
 
   test("offers folders for many files, files for few, and a root for what is elsewhere", () => {
@@ -68,6 +88,31 @@ describe("findMissing", () => {
       Files: ["usr/lib/libz.so.1", "x.toml"],
       Dirs: ["params"],
     });
+  });
+
+  test("offers no root that would come before files of the working folder", () => {
+    const files = opened("/app/etc/motd", "/etc/services");
+    const note = /this machine's \/etc\/motd.*cd \/app && cp -L --parents \/etc\/services \./;
+    const wanted = { Files: ["etc/motd", "etc/services"] };
+    const isHere = (path: string) => path === "/etc/motd";
+    expect(find(files, [], { isHere })).toMatchObject({
+      manifest: wanted,
+      notes: [expect.stringMatching(note)],
+    });
+    const has = { isHere, ownFiles: ["/etc/motd"] };
+    expect(find(files, ["/app/etc/motd"], has).manifest).toEqual({ Files: ["etc/services"] });
+    expect(find(files, [], { isHere: () => false }).manifest).toEqual({ TargetRoot: "/", ...wanted });
+  });
+
+  test("offers the folder of a library that the image's loader would not find", () => {
+    const more = { lackingFolder: () => "/opt/cuda", libraryPath: "/l" };
+    const Env = { LD_LIBRARY_PATH: "/l:/opt/cuda" };
+    const files = opened("/opt/cuda/liba.so", "/opt/cuda/libb.so.1");
+    expect(find(files, ["/opt/cuda/liba.so"], more)).toMatchObject({
+      libraries: ["/opt/cuda/liba.so", "/opt/cuda/libb.so.1"],
+      manifest: { TargetRoot: "/", Files: ["opt/cuda/libb.so.1"], Env },
+    });
+    expect(find(files.slice(0, 1), ["/opt/cuda/liba.so"], more).manifest).toEqual({ Env });
   });
 
   test("passes over what every system has for itself, the workspace, and /tmp", () => {
@@ -152,6 +197,51 @@ describe("a program under observation", () => {
     expect(found.libraries).toEqual([expect.stringMatching(/libm\.so\.6$/)]);
     const manifest = found.manifest as object;
     expect(await check(compile(), ["data/params.bin"], { manifest })).toMatchObject({ manifest: null });
+  });
+
+  test("with what it offers, a library of its own is found in the image", async (context) => {
+    needs(context, "strace", "gcc");
+    await mkdir(join(folder, "l"), { recursive: true });
+    await writeFile(join(folder, "plug.c"), "int plug(void) { return 0; }\n");
+    await writeFile(
+      join(folder, "host.c"),
+      '#include <dlfcn.h>\nint main(void) { return dlopen("libplug.so", RTLD_NOW) == 0 ? 3 : 0; }\n',
+    );
+    const gcc = (...args: string[]) => execFileSync("gcc", args, { cwd: folder, stdio: "pipe" });
+    gcc("-shared", "-o", "l/libplug.so", "plug.c");
+    gcc("-o", "host", "host.c", "-ldl");
+    const program = join(folder, "host");
+    const libraryPath = join(folder, "l");
+    const { manifest, exitCode } = await check(program, [], { libraryPath });
+    expect({ manifest, exitCode }).toEqual({
+      manifest: { Files: ["l/libplug.so"], Env: { LD_LIBRARY_PATH: "/l" } },
+      exitCode: 0,
+    });
+    const { Files, Env } = manifest as { Files: string[]; Env: object };
+    // The file alone is not found.
+    expect((await check(program, [], { libraryPath, manifest: { Files } })).manifest).toEqual({ Env });
+    expect((await check(program, [], { manifest: { Files, Env } })).manifest).toBeNull();
+
+    const image = join(folder, "host.img");
+    await buildImage({ program, workingDir: folder, manifest: { Files, Env }, outputPath: image });
+    expect(await check(image, [])).toMatchObject({ manifest: null, exitCode: 0, notes: [] });
+    if (process.getuid?.() !== 0) return;
+    const target = join(folder, "unpacked");
+    await copyFromImage({ imagePath: image, paths: ["/"], target, deep: true, followLinks: false });
+    execFileSync("chroot", [target, "/host"], { env: { PATH: process.env.PATH, ...Env } });
+  });
+
+  test("in its first working folder, and what fails is not called complete", async (context) => {
+    needs(context, "strace", "gcc");
+    await mkdir(join(folder, "sub"), { recursive: true });
+    await writeFile(join(folder, "sub", "z.txt"), "");
+    const manifest = { ManifestPassthrough: { cwd: "/sub" }, Args: ["{args}", "z.txt"], Exec: true };
+    const found = await checkProgram({ program: compile(), manifest, workingDir: folder, timeoutMs: 50_000 });
+    expect(found).toMatchObject({ exitCode: 0, data: [join(folder, "sub", "z.txt")], notes: [] });
+    expect(await check(compile(), ["absent"])).toMatchObject({
+      exitCode: 1,
+      notes: [expect.stringMatching(/did not end well/)],
+    });
   });
 
   test("without strace, the loader tells of libraries", async (context) => {

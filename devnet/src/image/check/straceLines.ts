@@ -13,7 +13,7 @@ const LINE = /^(\d+) +(.*)$/;
 const UNFINISHED = / <unfinished \.\.\.>$/;
 const RESUMED = /^<\.\.\. \w+ resumed>(.*)$/;
 const OPEN =
-  /^open(?:at2?)?\((?:(?:AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>, )?"((?:[^"\\]|\\.)*)", (.*)\) += \d+<((?:[^>\\]|\\.)*)>$/;
+  /^open(?:at2?)?\((?:(?:AT_FDCWD|(\d+))(?:<((?:[^>\\]|\\.)*)>)?, )?"((?:[^"\\]|\\.)*)", (.*)\) += \d+<((?:[^>\\]|\\.)*)>$/;
 const EXEC = /^execve\("((?:[^"\\]|\\.)*)", .*\) += 0$/;
 
 /**
@@ -41,10 +41,15 @@ function readCall(call: string, workingDir: string): OpenedFile | null {
     const path = posix.resolve(workingDir, decode(started));
     return { path, realPath: path, use: "started" };
   }
-  const [, folder, name = "", flags = "", real = ""] = OPEN.exec(call) ?? [];
-  if (real === "" || /O_DIRECTORY|O_PATH/.test(flags)) return null;
-  const path = posix.resolve(folder === undefined ? workingDir : decode(folder), decode(name));
-  return { path, realPath: decode(real), use: /O_WRONLY|O_RDWR|O_CREAT/.test(flags) ? "written" : "read" };
+  const [, fd, folder, name = "", flags = "", real = ""] = OPEN.exec(call) ?? [];
+  const isMade = /O_CREAT|O_TMPFILE/.test(flags);
+  if (real === "" || (!isMade && /O_DIRECTORY|O_PATH/.test(flags))) return null;
+  const realPath = decode(real);
+  // Before version 5.15 strace does not say what the working folder is.
+  const base = folder === undefined ? workingDir : decode(folder);
+  const path = fd !== undefined && folder === undefined ? realPath : posix.resolve(base, decode(name));
+  // What is opened to be written must be there, too, where it is not made.
+  return { path, realPath, use: isMade ? "written" : "read" };
 }
 
 /** Bytes that are no plain letters are octal. */
