@@ -49,6 +49,18 @@ describe("admit", () => {
     expect(later.wait.get("small")).toBe("waits for task large, which is larger and came first");
   });
 
+  test("nobody waits for a large one that lacks what he doesn't need", () => {
+    const queue = [
+      waiting("gpu", wants(1_024, 1, 1), MAX_OVERTAKEN_MS + 1),
+      waiting("cpu", wants(1_024)),
+      waiting("other gpu", wants(1, 1, 1)),
+    ];
+    const { start, wait } = admit(capacity, wants(512, 1, 1), queue);
+    expect(start).toEqual(["cpu"]);
+    expect(wait.get("gpu")).toBe("waits for 1 GPUs, 0 free");
+    expect(wait.get("other gpu")).toBe("waits for task gpu, which is larger and came first");
+  });
+
   test("never gives away more than there is, and forgets nobody", () => {
     const amount = fc.record({
       memMib: fc.integer({ min: 1, max: 5_000 }),

@@ -27,13 +27,27 @@ export function neverFits(capacity: Capacity, wanted: ResourceAmount): string | 
 
 /** What a task waits for while others run, or null where it fits now. */
 export function fitsNow(capacity: Capacity, used: ResourceAmount, wanted: ResourceAmount): string | null {
-  const memFree = capacity.memMib - used.memMib;
-  if (wanted.memMib > memFree) return `waits for ${wanted.memMib} MiB of memory, ${memFree} free`;
-  const cpusFree = capacity.cpus * capacity.cpuFactor - used.cpus;
-  if (wanted.cpus > cpusFree) return `waits for ${wanted.cpus} CPUs, ${cpusFree} free`;
-  const gpusFree = capacity.gpus - used.gpus;
-  if (wanted.gpus > gpusFree) return `waits for ${wanted.gpus} GPUs, ${gpusFree} free`;
-  return null;
+  const [name] = lackingNames(capacity, used, wanted);
+  if (name === undefined) return null;
+  const unit = { memMib: "MiB of memory", cpus: "CPUs", gpus: "GPUs" }[name];
+  return `waits for ${wanted[name]} ${unit}, ${freeOf(capacity, used)[name]} free`;
+}
+
+function lackingNames(
+  capacity: Capacity,
+  used: ResourceAmount,
+  wanted: ResourceAmount,
+): (keyof ResourceAmount)[] {
+  const free = freeOf(capacity, used);
+  return RESOURCES.filter((name) => wanted[name] > free[name]);
+}
+
+function freeOf(capacity: Capacity, used: ResourceAmount): ResourceAmount {
+  return {
+    memMib: capacity.memMib - used.memMib,
+    cpus: capacity.cpus * capacity.cpuFactor - used.cpus,
+    gpus: capacity.gpus - used.gpus,
+  };
 }
 
 export function addResources(a: ResourceAmount, b: ResourceAmount): ResourceAmount {
@@ -41,6 +55,8 @@ export function addResources(a: ResourceAmount, b: ResourceAmount): ResourceAmou
 }
 
 export const NO_RESOURCES: ResourceAmount = { memMib: 0, cpus: 0, gpus: 0 };
+
+const RESOURCES = ["memMib", "cpus", "gpus"] as const;
 
 export interface Waiting {
   readonly id: string;
@@ -58,23 +74,26 @@ export interface Admission {
 
 /**
  * Which of the waiting tasks, oldest first, start now. Small tasks may overtake a large one that doesn't fit yet,
- * but not for ever.
+ * but not for ever: after a while nobody takes what it lacks, whoever needs nothing of that still starts.
  */
 export function admit(capacity: Capacity, used: ResourceAmount, waiting: readonly Waiting[]): Admission {
   const start: string[] = [];
   const wait = new Map<string, string>();
   let taken = used;
-  let held: string | null = null;
-  for (const task of waiting) {
-    const lacks = fitsNow(capacity, taken, task.wanted);
-    if (held !== null) {
-      wait.set(task.id, `waits for task ${held}, which is larger and came first`);
+  /** Who must not be overtaken any more, by the resource that it lacks. */
+  const held = new Map<keyof ResourceAmount, string>();
+  for (const { id, wanted, waitedMs } of waiting) {
+    const lacks = fitsNow(capacity, taken, wanted);
+    const before = RESOURCES.find((name) => held.has(name) && wanted[name] > 0);
+    if (before !== undefined) {
+      wait.set(id, `waits for task ${held.get(before)}, which is larger and came first`);
     } else if (lacks === null) {
-      start.push(task.id);
-      taken = addResources(taken, task.wanted);
+      start.push(id);
+      taken = addResources(taken, wanted);
     } else {
-      wait.set(task.id, lacks);
-      if (task.waitedMs > MAX_OVERTAKEN_MS) held = task.id;
+      wait.set(id, lacks);
+      if (waitedMs <= MAX_OVERTAKEN_MS) continue;
+      for (const name of lackingNames(capacity, taken, wanted)) held.set(name, id);
     }
   }
   return { start, wait };

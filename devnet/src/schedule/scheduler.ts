@@ -57,6 +57,7 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
     const queued = (await readQueuedTasks(database, QUEUE_WINDOW)).filter((task) => !running.has(task.id));
     const fitting = await dropUnfit(deps, options.capacity, queued);
     const turns = new Map<string, () => void>();
+    let hasStarted = false;
     try {
       await takeTurns(deps, fitting, turns);
       const now = Date.now();
@@ -74,6 +75,7 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
         }
         const giveBack = turns.get(task.id);
         turns.delete(task.id);
+        hasStarted = true;
         running.start(task, wanted, async () => {
           giveBack?.();
           await share?.release();
@@ -84,6 +86,8 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
       for (const giveBack of turns.values()) giveBack();
     }
     isIdle = fitting.length === 0;
+    // The next ones of the same programs may come into the window.
+    if (hasStarted) loop.wake();
   };
 
   const loop = createWakeableLoop(
@@ -121,7 +125,7 @@ async function takeTurns(
   turns: Map<string, () => void>,
 ): Promise<void> {
   for (const { task, imagePath, volumes } of tasks) {
-    const turn = (await provider.takeTurn?.({ imagePath, volumes })) ?? (() => {});
+    const turn = (await provider.takeTurn?.({ id: task.id, imagePath, volumes })) ?? (() => {});
     if (typeof turn === "string") await setWaitsFor(database, task.id, turn);
     else turns.set(task.id, turn);
   }

@@ -44,12 +44,20 @@ export async function insertTasks(
   );
 }
 
-/** The tasks that wait, oldest first. */
+/** Of one program, that were looked at before and still wait, whatever for. */
+const WAITING_OF_PROGRAM = 5;
+
+/**
+ * The tasks that wait, oldest first. Of those of one program that had to wait before only the first few: many that wait for
+ * the same must not hide others that could run.
+ */
 export async function readQueuedTasks(database: Queryable, limit: number): Promise<Task[]> {
   const found = await database.query<TaskRow>(
     `select task.*, (select count(*)::int from task_attempt where task = task.id) as attempts
-     from task where state = 'queued' order by queued_at, id limit $1`,
-    [limit],
+     from (select task.*, row_number() over (partition by program, waits_for is null order by queued_at, id) as place
+           from task where state = 'queued') task
+     where waits_for is null or place <= $2 order by queued_at, id limit $1`,
+    [limit, WAITING_OF_PROGRAM],
   );
   return found.rows.map(toTask);
 }

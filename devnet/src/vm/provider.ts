@@ -18,7 +18,9 @@ export interface VmProvider extends AsyncDisposable {
    * Tasks that need the same thing alone, such as a volume to write, run one after the other. Rejects never.
    * @returns gives the turn back, or says what the task waits for.
    */
-  takeTurn?(task: Pick<VmTask, "imagePath" | "volumes">): Promise<string | (() => void)>;
+  takeTurn?(
+    task: Pick<VmTask, "imagePath" | "volumes"> & { readonly id: string },
+  ): Promise<string | (() => void)>;
   /** An image has come: what its first task would wait for can be done now. Never rejects. */
   prepare?(imagePath: string): Promise<void>;
 }

@@ -152,7 +152,8 @@ export async function createQemuProvider(
         return await runInQemu(deps, options, host, task, { ...how, signal });
       }),
     prepare: early.begin,
-    takeTurn: async ({ imagePath, volumes }) => turns.take(mountsOfTask(await mountsOf(imagePath), volumes)),
+    takeTurn: async ({ id, imagePath, volumes }) =>
+      turns.take(mountsOfTask(await mountsOf(imagePath), volumes), id),
     async [Symbol.asyncDispose]() {
       await runs[Symbol.asyncDispose]();
       await vsock[Symbol.asyncDispose]();
