@@ -20,11 +20,13 @@ const FIRST_BYTES = 131_072;
 
 /**
  * The console of a task while it runs: `attempt` when one begins, `text` as it comes (`skipped`: bytes before it that are
- * not sent), `end`. A character may come in two parts: the text is one stream of UTF-8.
+ * not sent), `current` once, when all is sent that was there, `end`. A character may come in two parts: the text is one
+ * stream of UTF-8.
  */
 export function followConsole(stream: EventStream, find: () => Promise<TaskConsole | null>): void {
   const reader = createReader();
   let attempt = -1;
+  let isCurrent = false;
   let isClosed = false;
   let timer: NodeJS.Timeout | undefined;
   const look = async (): Promise<void> => {
@@ -40,7 +42,10 @@ export function followConsole(stream: EventStream, find: () => Promise<TaskConso
       const chunk = await reader.next();
       if (chunk === null) {
         // What ended meanwhile may be in a file that was not looked at yet.
-        if ((await reader.isReplaced()) || !found.hasEnded) break;
+        if (await reader.isReplaced()) break;
+        if (!isCurrent) stream.send({ name: "current", data: {} });
+        isCurrent = true;
+        if (!found.hasEnded) break;
         stream.send({ name: "end", data: {} });
         return stream.end();
       }

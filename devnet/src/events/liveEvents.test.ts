@@ -85,21 +85,21 @@ describe("the console of a task", () => {
     const path = join(dir, "stdout.log");
     consoles.set("a1", { path, attempt: 0, hasEnded: false });
     const stream = await listen("/events/tasks/a1/console");
-    await stream.until(1);
+    await stream.until(2);
     consoles.set("a1", { path, attempt: 1, hasEnded: false });
     const euro = Buffer.from("€");
     await writeFile(path, Buffer.concat([Buffer.from("one "), euro.subarray(0, 1)]));
-    await expect.poll(() => textOf(stream.seen)).toBe("<attempt><attempt>one ");
+    await expect.poll(() => textOf(stream.seen)).toBe("<attempt><current><attempt>one ");
     await appendFile(path, euro.subarray(1));
-    await expect.poll(() => textOf(stream.seen)).toBe("<attempt><attempt>one €");
+    await expect.poll(() => textOf(stream.seen)).toBe("<attempt><current><attempt>one €");
     await rm(path);
     await writeFile(path, "two");
     consoles.set("a1", { path, attempt: 2, hasEnded: true });
     await stream.ended;
-    expect(textOf(stream.seen)).toBe("<attempt><attempt>one €<attempt>two<end>");
+    expect(textOf(stream.seen)).toBe("<attempt><current><attempt>one €<attempt>two<end>");
     const later = await listen("/events/tasks/a1/console");
     await later.ended;
-    expect(textOf(later.seen)).toBe("<attempt>two<end>");
+    expect(textOf(later.seen)).toBe("<attempt>two<current><end>");
   });
 
   test("comes whole where an attempt begins and ends between two looks", async () => {
@@ -108,11 +108,11 @@ describe("the console of a task", () => {
     await writeFile(`${path}.next`, "two");
     consoles.set("d4", { path, attempt: 2, hasEnded: false });
     const stream = await listen("/events/tasks/d4/console");
-    await expect.poll(() => textOf(stream.seen)).toBe("<attempt>one");
+    await expect.poll(() => textOf(stream.seen)).toBe("<attempt>one<current>");
     consoles.set("d4", { path, attempt: 2, hasEnded: true });
     renameSync(`${path}.next`, path);
     await stream.ended;
-    expect(textOf(stream.seen)).toBe("<attempt>onetwo<end>");
+    expect(textOf(stream.seen)).toBe("<attempt>one<current>two<end>");
   });
 
   test("of a long one, the end, and how much is left out", async () => {
@@ -133,7 +133,7 @@ describe("the console of a task", () => {
     consoles.set("c3", { path: join(dir, "none"), attempt: 1, hasEnded: true });
     const stream = await listen("/events/tasks/c3/console");
     await stream.ended;
-    expect(textOf(stream.seen)).toBe("<attempt><end>");
+    expect(textOf(stream.seen)).toBe("<attempt><current><end>");
     for (const path of ["/events/tasks/dd/console", "/events/tasks/../console", "/events/x"]) {
       const refused = await listen(path);
       expect(refused.status).toBe(404);

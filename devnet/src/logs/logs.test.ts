@@ -1,11 +1,13 @@
 import { appendFile, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { NodeLink } from "../explorer/nodeLink.ts";
 import { createEntryReader, entryText } from "./logEntry.ts";
 import { followLog, readLogTail } from "./logFile.ts";
 import { readNodeLogs } from "./nodeLogs.ts";
-import { createLineCutter } from "./taskConsole.ts";
+import { createLineCutter, readTaskConsole } from "./taskConsole.ts";
 
 let dir = "";
 let path = "";
@@ -115,6 +117,23 @@ test("an entry for people: level, fields, hashes cut short, errors beneath", () 
   );
   expect(entryText(read(JSON.stringify(line)), true)).toContain("\u001b[31merror\u001b[39m");
   expect(entryText(read("no JSON"), false)).toMatch(/node0 info {2}no JSON$/);
+});
+
+test("a console is read whole, however slowly its node sends it, and no longer than what is there", async () => {
+  const events = async function* (_path: string, signal: AbortSignal) {
+    yield { name: "attempt", data: { attempt: 1 } };
+    await delay(1_000, undefined, { signal });
+    yield { name: "text", data: { text: "at last", skipped: 0 } };
+    yield { name: "current", data: {} };
+    await delay(60_000, undefined, { signal });
+  };
+  const { signal } = new AbortController();
+  const seen: string[] = [];
+  const link = { events } as unknown as NodeLink;
+  expect(await readTaskConsole(link, "1", { follow: false, signal }, ({ text }) => seen.push(text))).toBe(
+    true,
+  );
+  expect(seen).toEqual(["at last"]);
 });
 
 test("text that comes in pieces is cut into lines", () => {

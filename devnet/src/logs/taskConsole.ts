@@ -16,9 +16,6 @@ export interface ConsoleOptions {
   readonly signal: AbortSignal;
 }
 
-/** A node sends what is there at once. */
-const QUIET_MS = 700;
-
 /**
  * The console of a task from the node that ran it.
  * @returns whether the node knows the task
@@ -29,28 +26,22 @@ export async function readTaskConsole(
   options: ConsoleOptions,
   onPiece: (piece: ConsolePiece) => void,
 ): Promise<boolean> {
-  const quiet = new AbortController();
-  const signal = AbortSignal.any([options.signal, quiet.signal]);
-  let timer: NodeJS.Timeout | undefined;
+  const { follow, signal } = options;
   let attempt = 0;
   try {
     for await (const { name, data } of link.events(`/events/tasks/${task}/console`, signal)) {
-      if (name === "end") break;
+      if (name === "end" || (name === "current" && !follow)) break;
       if (name === "attempt") attempt = (data as { attempt: number }).attempt;
       if (name === "text") {
         const { text, skipped } = data as { text: string; skipped: number };
         onPiece({ attempt, text, skippedBytes: skipped });
       }
-      clearTimeout(timer);
-      if (!options.follow) timer = setTimeout(() => quiet.abort(), QUIET_MS);
     }
     return true;
   } catch (error) {
     if (isGevulotError(error, "EXPLORER_NOT_FOUND")) return false;
     if (signal.aborted) return true;
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
 }
 
