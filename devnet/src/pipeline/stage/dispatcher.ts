@@ -79,7 +79,10 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         }
       } catch (error) {
         starting.clear();
-        deps.log.warn({ reason: (error as Error).message }, "tasks wait: the database can't be reached");
+        deps.log.warn(
+          { reason: (error as Error).message },
+          "tasks wait: none could be started; trying again",
+        );
       }
     }
   };
