@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { createPipelineClient, type PipelineClient } from "gevulot-sdk/pipeline";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Prover } from "../../devnet/src/pipeline/prover/createProver.ts";
+import { JOIN_AGAIN_MS } from "../../devnet/src/pipeline/prover/taskRun.ts";
 import { createPipelineNet, type PipelineNet, type StageClient } from "../fixtures/pipeline/pipelineNet.ts";
 import { createReadableProver } from "../fixtures/pipeline/readableProver.ts";
 import { USER_KEY } from "../fixtures/pipeline/signRequest.ts";
@@ -121,6 +122,29 @@ describe("what a user may ask for a run", () => {
     await expect.poll(() => [shell!, child!].filter(isAlive)).toEqual([]);
     await expect.poll(other.running).toEqual([]);
     expect(await user.status(run.proofId)).toMatchObject({ status: "INTERNAL_ERROR" });
+  });
+
+  it("cancel: a node that the stage lists, and that does not register, ends the command too", async () => {
+    const { open, opened: begins } = createGate();
+    const ended = createGate();
+    const listed = await net.prover("c", "", {}, async (_step, _folder, { signal }) => {
+      signal.addEventListener("abort", ended.open);
+      open();
+      await ended.opened;
+    });
+    const database = await net.postgres.createDatabase("listing");
+    const stage = await net.stage({
+      ...{ api_addr: "127.0.0.1:0", database_url: database, base_dir: join(net.dir, "listing") },
+      prover_addrs: [`127.0.0.1:${listed.port}`],
+    });
+    const asking = createPipelineClient({ url: `http://127.0.0.1:${stage.apiPort}`, key: USER_KEY });
+    const run = await asking.submit(work(1, 0));
+    await begins;
+    const cancelledAt = Date.now();
+    await asking.cancel(run.proofId);
+    await ended.opened;
+    // Of a call that broke it would wait a minute whether it comes again.
+    expect(Date.now() - cancelledAt).toBeLessThan(JOIN_AGAIN_MS);
   });
 });
 

@@ -28,6 +28,8 @@ export interface NodeClient {
   /** What a node of ours says of itself; another lacks the method. */
   describe(): Promise<WireNodeDescription>;
   isConnected(): boolean;
+  /** The runs of these tasks are over: a node of ours ends their commands. Others don't know the call. */
+  stop(taskIds: readonly string[]): Promise<void>;
   close(): void;
 }
 
@@ -96,6 +98,11 @@ export function createNodeClient(
       }
     },
     describe: () => unary<WireNodeDescription>("Describe", {}, QUICK_CALL_MS),
+    stop: (taskIds) =>
+      unary("Stop", { computed_request_ids: taskIds }, QUICK_CALL_MS).then(
+        () => {},
+        () => {},
+      ),
     isConnected: () => client.getChannel().getConnectivityState(false) === connectivityState.READY,
     close: () => client.close(),
   };

@@ -34,6 +34,8 @@ export interface TaskRun {
   hasBegun: boolean;
   /** Nobody has waited for it for a while: it ends where another task waits for its slot. */
   yields: boolean;
+  /** Its run is over: once nobody waits for it, nobody will again. */
+  isOver: boolean;
   stops: NodeJS.Timeout[];
 }
 
@@ -71,7 +73,7 @@ export function startTask(
     ...{ request, abort, latest: asked },
     // Begins when `run` is there.
     answer: Promise.resolve().then(work).finally(deps.onEnd),
-    ...{ waiters: 0, hasBegun: false, yields: false, stops: [] },
+    ...{ waiters: 0, hasBegun: false, yields: false, isOver: false, stops: [] },
   };
   return run;
 }
@@ -80,12 +82,13 @@ export function startTask(
 export function waitFor(call: Call, run: TaskRun, yieldSlots: () => void): void {
   run.waiters += 1;
   run.yields = false;
+  run.isOver = false;
   for (const stop of run.stops) clearTimeout(stop);
   const leave = (): void => {
     run.waiters -= 1;
     if (run.waiters > 0) return;
     const stop = (): void => run.abort.abort();
-    if (!run.hasBegun || Number(call.getDeadline()) <= Date.now()) {
+    if (!run.hasBegun || run.isOver || Number(call.getDeadline()) <= Date.now()) {
       stop();
       return;
     }

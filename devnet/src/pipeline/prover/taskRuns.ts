@@ -19,7 +19,7 @@ export interface TaskRuns extends AsyncDisposable {
   run(method: TaskMethod, call: Call): Promise<Answer>;
   /** `computed_request_id`s of what runs or waits for a slot now. */
   running(): string[];
-  /** Ends those of these tasks for which no call waits: nobody will come for them again. */
+  /** Nobody will come for these tasks again: ends those for which no call waits, and the others once theirs are gone. */
   stop(ids: readonly string[]): void;
   isDraining(): boolean;
   /** Takes nothing new; what waits for a slot is refused too. */
@@ -96,7 +96,9 @@ export function createTaskRuns(deps: TaskRunsDeps, options: TaskRunsOptions): Ta
     stop(ids) {
       for (const id of ids) {
         const run = running.get(id);
-        if (run?.waiters === 0) run.abort.abort();
+        if (!run) continue;
+        run.isOver = true;
+        if (run.waiters === 0) run.abort.abort();
       }
     },
     isDraining: () => draining,

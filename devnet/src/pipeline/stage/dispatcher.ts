@@ -41,6 +41,7 @@ const MAX_UNSTORED = 64;
 const MAX_REASON_CHARS = 4_096;
 
 interface RunningTask {
+  readonly node: ProverNode;
   readonly abort: AbortController;
   readonly ended: Promise<void>;
 }
@@ -57,6 +58,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const start = ({ task, run, node }: Start): void => {
     const abort = new AbortController();
     const own: RunningTask = {
+      node,
       abort,
       ended: runTask(deps, { task, run, node }, wake, abort.signal).finally(() => {
         // A later start of it may be here already.
@@ -103,7 +105,13 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     },
     held: () => [...starting, ...running.keys()],
     abort(taskIds) {
-      for (const id of taskIds) running.get(id)?.abort.abort();
+      for (const id of taskIds) {
+        const task = running.get(id);
+        if (!task) continue;
+        task.abort.abort();
+        // A call that broke may come again; this one won't, so the node need not wait for it.
+        void task.ended.then(() => task.node.client?.stop([id]));
+      }
     },
     async [Symbol.asyncDispose]() {
       isStopping = true;
