@@ -17,5 +17,6 @@ console.log(
 );
 const image = await buildProverImage(buildDir, mkdtempSync(join(tmpdir(), "filecoin-")));
 const client = new GevulotClient({ url, key: generateKey().secretKey });
-const { report } = await app(client, { image });
+// Without KVM, on a busy machine, it takes ten minutes and more.
+const { report } = await app(client, { image, timeoutMs: 60 * 60_000 });
 console.log(report);

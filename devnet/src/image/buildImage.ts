@@ -106,7 +106,11 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
     onProgress?.("packing the root file system");
     const { data: programData, runtime, node } = source;
     const program = describeProgram(source, manifest, exec);
-    await writeRootTree(tree, { program, programData, files, runtime, nodeFlags: node?.flags ?? [] });
+    await writeRootTree(tree, {
+      ...{ program, programData, files, runtime },
+      nodeFlags: node?.flags ?? [],
+      kernelVersion: kernel.version,
+    });
     await makeSquashfs(tree, join(scratch, "root.squashfs"), signal);
     onProgress?.("writing the disk");
     const disk = join(scratch, `disk-${randomBytes(4).toString("hex")}`);

@@ -95,7 +95,7 @@ describe("writeRootTree", () => {
       await rm(folder, { recursive: true });
     }
   }
-  const tree = { program, programData: Buffer.from("own"), runtime: [], nodeFlags: [] };
+  const tree = { program, programData: Buffer.from("own"), runtime: [], nodeFlags: [], kernelVersion: "6.1" };
 
   test.each(["outside", "nowhere", "/bin/other"])(
     "a link to %s at the program's place, or at a file of ours, is not followed",

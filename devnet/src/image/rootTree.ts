@@ -24,6 +24,8 @@ export interface RootTree {
   readonly files: readonly ProgramFile[];
   /** Node.js with its libraries, or the program's libraries. */
   readonly runtime: readonly Library[];
+  /** The modules in the image are for one kernel. */
+  readonly kernelVersion: string;
   /** Given to Node.js before the program. */
   readonly nodeFlags: readonly string[];
 }
@@ -79,7 +81,7 @@ export async function writeRootTree(folder: string, tree: RootTree): Promise<voi
   }
   const paths = listOwnPaths(tree).map((path) => `${path.slice(1)}\n`);
   await writeNew(folder, FILE_LIST, paths.join(""), TEXT_MODE);
-  const run = runFile(program, tree.nodeFlags, await findGpuModules(folder));
+  const run = runFile(program, tree.nodeFlags, await findGpuModules(folder, tree.kernelVersion));
   await writeNew(folder, RUN_FILE, run, TEXT_MODE);
 }
 

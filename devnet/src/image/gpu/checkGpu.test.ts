@@ -45,6 +45,7 @@ describe("checkGpu", () => {
 
   const at = (folder: string, name: string) => `/usr/lib/${folder}/${name}`;
   const nvidia = at(`modules/${KERNEL}/nvidia`, "nvidia.ko");
+  const uvm = at(`modules/${KERNEL}/nvidia`, "nvidia-uvm.ko");
   const cuda = at("x86_64-linux-gnu", "libcuda.so.1");
   const cudaFile = at("x86_64-linux-gnu", `libcuda.so.${DRIVER}`);
   const gsp = at(`firmware/nvidia/${DRIVER}`, "gsp_ga10x.bin");
@@ -84,6 +85,27 @@ describe("checkGpu", () => {
       "missing",
       /i2c-core\.ko\.xz, which nvidia\.ko needs, is packed.*unpack it/,
     ],
+    [
+      "a module elsewhere",
+      { [nvidia]: undefined, "/opt/nvidia/nvidia.ko": module() },
+      "kernel module",
+      "missing",
+      /install them in \/lib\/modules\/6\.1\.0-41-amd64/,
+    ],
+    [
+      "another kernel's unified memory",
+      { [uvm]: module(DRIVER, "6.8.0-31-generic") },
+      "unified memory",
+      "mismatch",
+      /made for Linux 6\.8\.0-31-generic/,
+    ],
+    [
+      "another driver's unified memory",
+      { [uvm]: module("535.1.1") },
+      "unified memory",
+      "mismatch",
+      /of driver 535\.1\.1, nvidia\.ko of 550\.144\.03/,
+    ],
     ["a module that is none", { [nvidia]: "hello" }, "kernel module", "mismatch", /no kernel module/],
     ["no libcuda", { [cuda]: undefined }, "libcuda", "missing", /toolkit would bring it at run time/],
     ["a libcuda that leads nowhere", { [cudaFile]: undefined }, "libcuda", "missing", /which is not there/],
@@ -116,6 +138,20 @@ describe("checkGpu", () => {
     expect(isUsable(findings)).toBe(false);
   });
 
+  test("of modules for two kernels those that init loads", async () => {
+    const other = Object.fromEntries(
+      ["nvidia.ko", "nvidia-uvm.ko"].flatMap((name) =>
+        ["6.0.0", "6.5.0-9-amd64"].map((kernel) => [
+          at(`modules/${kernel}`, name),
+          module("535.1.1", kernel),
+        ]),
+      ),
+    );
+    expect((await check({ ...other, ...WHOLE })).filter(({ state }) => state !== "ok")).toEqual([]);
+    const findings = await check({ ...other, ...WHOLE, [nvidia]: undefined });
+    expect(findings[1]).toMatchObject({ part: "kernel module", state: "missing" });
+  });
+
   test("no GPU asked for; and a library that only some programs need", async () => {
     expect((await check(WHOLE, 0))[0]).toMatchObject({
       state: "missing",
@@ -130,21 +166,24 @@ describe("checkGpu", () => {
 test("the modules that the guest loads are found in its root, in order, and nowhere else", async () => {
   const root = await mkdtemp(join(tmpdir(), "gevulot-gpu-test-"));
   try {
-    expect(await findGpuModules(root)).toEqual([]);
+    expect(await findGpuModules(root, KERNEL)).toEqual([]);
     for (const path of Object.keys(WHOLE)) {
       await mkdir(dirname(join(root, path)), { recursive: true });
       await writeFile(join(root, path), "");
     }
     await symlink("usr/lib", join(root, "lib"));
     const folder = `/usr/lib/modules/${KERNEL}/nvidia`;
+    const other = join(root, "usr/lib/modules/6.5.0-9-amd64");
+    await mkdir(other);
+    await writeFile(join(other, "nvidia.ko"), "");
     const own = [`${folder}/nvidia.ko`, `${folder}/nvidia-uvm.ko`];
-    expect(await findGpuModules(root)).toEqual(own);
+    expect(await findGpuModules(root, KERNEL)).toEqual(own);
     await writeFile(join(root, `${folder}/nvidia.ko`), "\0depends=drm,absent\0", "latin1");
     await writeFile(join(root, `${folder}/drm.ko`), "\0depends=i2c-core\0", "latin1");
     await writeFile(join(root, `${folder}/i2c-core.ko`), "\0depends=\0", "latin1");
     await writeFile(join(root, `${folder}/other.ko`), "");
     const needed = [`${folder}/i2c-core.ko`, `${folder}/drm.ko`];
-    expect(await findGpuModules(root)).toEqual([...needed, ...own]);
+    expect(await findGpuModules(root, KERNEL)).toEqual([...needed, ...own]);
   } finally {
     await rm(root, { recursive: true });
   }

@@ -6,7 +6,7 @@ import { type ImageEntry, type ImageFiles, openImageFiles } from "../imageFiles.
 import { isNanos } from "../nanos/openNanos.ts";
 import { readImage } from "../readImage.ts";
 import type { ImageResources } from "../runConfig.ts";
-import { GPU_MODULES, type MissingModule, moduleName, orderModules } from "./gpuModules.ts";
+import { GPU_MODULES, type MissingModule, moduleName, modulesOf, orderModules } from "./gpuModules.ts";
 
 /** One thing that a CUDA program needs in its virtual machine. */
 export interface GpuFinding {
@@ -61,27 +61,24 @@ async function readEntry(files: ImageFiles, entry: ImageEntry): Promise<Buffer> 
 }
 
 export async function checkGpu(facts: GpuFacts): Promise<GpuFinding[]> {
-  const { entries } = facts;
-  const named = (name: string) =>
-    entries.find(({ kind, path }) => kind === "file" && posix.basename(path) === name);
-  const module = named("nvidia.ko");
-  const info = module ? moduleInfo(await facts.read(module)) : {};
-  const { missing } = await orderModules(
-    GPU_MODULES,
+  const { entries, kernelVersion } = facts;
+  // As the image's init loads them.
+  const files = modulesOf(
+    kernelVersion,
     new Map(entries.filter(({ kind }) => kind === "file").map((entry) => [entry.path, entry])),
-    facts.read,
   );
+  const { paths, missing } = await orderModules(GPU_MODULES, files, facts.read);
+  const infoOf = async (path: string | undefined): Promise<ModuleInfo> => {
+    const entry = path === undefined ? undefined : files.get(path);
+    return entry ? moduleInfo(await facts.read(entry)) : {};
+  };
+  const [module, uvm] = GPU_MODULES.map((name) => paths.find((path) => moduleName(path) === name));
+  const info = await infoOf(module);
   return [
     gpuCount(facts.resources),
-    module ? moduleFinding(module.path, info, facts.kernelVersion) : moduleMissing(facts),
+    module ? moduleFinding(module, info, kernelVersion) : moduleMissing(facts),
     ...missing.map((one) => dependencyMissing(one, facts)),
-    named("nvidia-uvm.ko")
-      ? { part: "unified memory", state: "ok", text: "nvidia-uvm.ko" }
-      : {
-          part: "unified memory",
-          state: "missing",
-          text: "nvidia-uvm.ko; CUDA needs it: install it beside nvidia.ko",
-        },
+    uvm ? uvmFinding(uvm, await infoOf(uvm), info, kernelVersion) : UVM_MISSING,
     await libcudaFinding(facts, info.version),
     firmwareFinding(entries, info.version),
     library(entries, "libnvidia-ml.so.1")
@@ -159,6 +156,25 @@ function moduleFinding(path: string, { version, vermagic }: ModuleInfo, kernelVe
     return { part, state: "mismatch", text };
   }
   return { part, state: "ok", text: `${path}, driver ${version}` };
+}
+
+const UVM_MISSING: GpuFinding = {
+  part: "unified memory",
+  state: "missing",
+  text: "nvidia-uvm.ko; CUDA needs it: install it beside nvidia.ko",
+};
+
+function uvmFinding(
+  path: string,
+  own: ModuleInfo,
+  { version }: ModuleInfo,
+  kernelVersion: string,
+): GpuFinding {
+  const part = "unified memory";
+  const { state, text } = moduleFinding(path, own, kernelVersion);
+  if (state !== "ok" || version === undefined || own.version === version) return { part, state, text };
+  const reason = `${path} is of driver ${own.version}, nvidia.ko of ${version}: take both from one driver`;
+  return { part, state: "mismatch", text: reason };
 }
 
 function library(entries: readonly ImageEntry[], name: string): ImageEntry | undefined {

@@ -14,8 +14,11 @@ export interface MissingModule {
   readonly neededBy: string;
 }
 
-/** The NVIDIA kernel modules in a root file system, and before them what they depend on, for the guest's init to load. */
-export async function findGpuModules(root: string): Promise<string[]> {
+/**
+ * The NVIDIA kernel modules in a root file system that are for its kernel, and before them what they depend on, for the guest's
+ * init to load.
+ */
+export async function findGpuModules(root: string, kernelVersion: string): Promise<string[]> {
   const found = new Map<string, string>();
   const walk = async (folder: string, depth: number): Promise<void> => {
     if (depth > MAX_DEPTH) return;
@@ -26,11 +29,17 @@ export async function findGpuModules(root: string): Promise<string[]> {
     }
   };
   for (const folder of FOLDERS) {
-    const there = await resolveInRoot(root, folder);
+    const there = await resolveInRoot(root, `${folder}/${kernelVersion}`);
     if (there !== null) await walk(there.path, 0);
   }
   const { paths } = await orderModules(GPU_MODULES, found, (path) => readFile(join(root, path)));
   return paths;
+}
+
+/** What lies where a kernel of that version looks for its modules. */
+export function modulesOf<File>(kernelVersion: string, files: ReadonlyMap<string, File>): Map<string, File> {
+  const folders = FOLDERS.map((folder) => `${folder}/${kernelVersion}/`);
+  return new Map([...files].filter(([path]) => folders.some((folder) => path.startsWith(folder))));
 }
 
 /** As `depends=` writes it: underscores, and no ending. */
