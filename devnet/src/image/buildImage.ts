@@ -71,15 +71,10 @@ export interface BuiltImage extends ImageInfo {
 export async function buildImage(options: BuildImageOptions): Promise<BuiltImage> {
   const { signal, onProgress } = options;
   const workingDir = resolve(options.workingDir ?? ".");
-  const written = parseManifest(withOverrides(options));
-  const manifest = {
-    ...written,
-    ...(options.targetRoot === undefined ? {} : { targetRoot: options.targetRoot }),
-  };
+  const manifest = manifestOf(options);
   const exec = options.exec ? readExecProgram(options.exec) : manifest.exec;
   const { resources, deadlineSeconds } = manifest.runConfig;
   const { warnings, notes } = linuxNotes(manifest);
-  requireShellNames(manifest.env);
   const { files, notes: fileNotes } = await listProgramFiles(manifest, workingDir);
   const outputPath = resolve(options.outputPath);
   await requireFileTarget(outputPath);
@@ -140,6 +135,13 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+function manifestOf(options: BuildImageOptions): Manifest {
+  const written = parseManifest(withOverrides(options));
+  requireShellNames(written.env);
+  const { targetRoot } = options;
+  return { ...written, ...(targetRoot === undefined ? {} : { targetRoot }) };
 }
 
 const VSOCK_NOTE =
