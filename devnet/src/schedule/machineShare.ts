@@ -16,7 +16,7 @@ export interface MachineShare {
 }
 
 const LOCK_WAIT_MS = 5;
-const LOCK_TRIES = 400;
+const LOCK_TRIES = 2_000;
 const SUFFIX = ".held";
 
 /**

@@ -17,7 +17,7 @@ export interface SuspendableNode extends AsyncDisposable {
 }
 
 /** A connection of another program may have our port as its own for a moment. */
-const LISTEN_TRIES = 20;
+const LISTEN_TRIES = 200;
 const LISTEN_PAUSE_MS = 25;
 
 export async function createSuspendableNode(

@@ -26,7 +26,7 @@ const CONTROLLERS = ["memory", "cpu", "pids"];
 const CPU_PERIOD_US = 100_000;
 /** QEMU's own threads: processors, disks, 9p. */
 const MAX_PROCESSES = 1_024;
-const REMOVE_TRIES = 50;
+const REMOVE_TRIES = 500;
 const REMOVE_PAUSE_MS = 20;
 const PREFIX = "gevulot-";
 

@@ -26,7 +26,7 @@ const holderSchema = z.object({
 });
 
 const UNWRITABLE: ReadonlySet<string> = new Set(["EROFS", "EACCES", "EPERM"]);
-const LOCK_TRIES = 100;
+const LOCK_TRIES = 500;
 const LOCK_PAUSE_MS = 20;
 
 /**
