@@ -320,6 +320,12 @@ describe("refuses", () => {
       /app\/bin\/none/,
     ],
     [
+      "a program that is not there, though another counts",
+      async () => ({ program: join(app, "absent"), ...manifest({ Program: "lib2/p" }) }),
+      "PROGRAM_UNUSABLE",
+      /absent.*it is not there/,
+    ],
+    [
       "a program that the machine's /tmp would hide",
       async () => {
         await mkdir(join(app, "tmp"), { recursive: true });

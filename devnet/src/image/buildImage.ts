@@ -72,7 +72,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
   const { signal, onProgress } = options;
   const workingDir = resolve(options.workingDir ?? ".");
   const manifest = manifestOf(options);
-  const exec = options.exec ? readExecProgram(options.exec) : manifest.exec;
+  const exec = options.exec ? readExecProgram(options.exec, manifest.workspace) : manifest.exec;
   const { resources, deadlineSeconds } = manifest.runConfig;
   const { warnings, notes } = linuxNotes(manifest);
   const { files, notes: fileNotes } = await listProgramFiles(manifest, workingDir);

@@ -30,29 +30,31 @@ export const STDERR_FILE = `${EXEC_FOLDER}/stderr`;
 export const MAX_PROOF_BYTES = 15 * 2 ** 20;
 export const STDERR_TAIL_BYTES = 4096;
 
-const WORKSPACE = "/workspace/";
-
 /**
  * Checks what an author wrote: `proof.bin` or `/workspace/proof.bin`.
  *
  * @throws GevulotError `EXEC_OPTION`
  */
-export function readExecProgram(given: {
-  readonly proofFile?: string | undefined;
-  readonly outputs?: readonly string[] | undefined;
-}): ExecProgram {
+export function readExecProgram(
+  given: {
+    readonly proofFile?: string | undefined;
+    readonly outputs?: readonly string[] | undefined;
+  },
+  workspace: string,
+): ExecProgram {
   const { proofFile, outputs = [] } = given;
+  const inside = (option: string, value: string) => inWorkspace(option, value, `${workspace}/`);
   return {
-    ...(proofFile === undefined ? {} : { proofFile: inWorkspace("proof file", proofFile) }),
-    outputs: outputs.map((output) => inWorkspace("output file", output)),
+    ...(proofFile === undefined ? {} : { proofFile: inside("proof file", proofFile) }),
+    outputs: outputs.map((output) => inside("output file", output)),
   };
 }
 
-function inWorkspace(option: string, value: string): string {
-  const path = value.startsWith(WORKSPACE) ? value.slice(WORKSPACE.length) : value;
+function inWorkspace(option: string, value: string, workspace: string): string {
+  const path = value.startsWith(workspace) ? value.slice(workspace.length) : value;
   const isInside = path.split("/").every((part) => !["", ".", ".."].includes(part)) && !/[\0\n]/.test(path);
   if (isInside && path.split("/")[0] !== EXEC_FOLDER) return path;
-  const message = `The ${option} "${value}" is no file of the workspace. Write it as proof.bin or ${WORKSPACE}proof.bin.`;
+  const message = `The ${option} "${value}" is no file of the workspace. Write it as proof.bin or ${workspace}proof.bin.`;
   throw new GevulotError("EXEC_OPTION", message, { context: { option, value } });
 }
 

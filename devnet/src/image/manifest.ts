@@ -102,6 +102,7 @@ export function parseManifest(json: unknown): Manifest {
   }
   const manifest = result.data;
   const passthrough = manifest.ManifestPassthrough;
+  const mounts = readMounts(manifest.Mounts, (reason) => invalid("Mounts", reason));
   return {
     args: manifest.Args,
     env: manifest.Env,
@@ -109,14 +110,14 @@ export function parseManifest(json: unknown): Manifest {
     dirs: manifest.Dirs,
     mapDirs: manifest.MapDirs,
     mounts: manifest.Mounts,
-    ...readMounts(manifest.Mounts, (reason) => invalid("Mounts", reason)),
+    ...mounts,
     ...readPassthrough(passthrough),
     passthrough,
     rebootOnExit: manifest.RebootOnExit,
     nameServers: manifest.NameServers,
     klibs: manifest.Klibs,
     runConfig: readRunConfig(manifest.RunConfig, (key, reason) => invalid(`RunConfig.${key}`, reason)),
-    ...readExec(manifest.Exec),
+    ...readExec(manifest.Exec, mounts.workspace),
     ...present({
       program: manifest.Program,
       targetRoot: manifest.TargetRoot,
@@ -162,11 +163,11 @@ function withKnownKeys(json: object): Record<string, unknown> {
   return known;
 }
 
-function readExec(exec: z.infer<typeof schema>["Exec"]): { exec?: ExecProgram } {
+function readExec(exec: z.infer<typeof schema>["Exec"], workspace: string): { exec?: ExecProgram } {
   if (exec === false) return {};
-  if (exec === true) return { exec: readExecProgram({}) };
+  if (exec === true) return { exec: readExecProgram({}, workspace) };
   try {
-    return { exec: readExecProgram({ proofFile: exec.ProofFile, outputs: exec.Outputs }) };
+    return { exec: readExecProgram({ proofFile: exec.ProofFile, outputs: exec.Outputs }, workspace) };
   } catch (error) {
     throw invalid("Exec", (error as Error).message.replace(/\.$/, ""));
   }

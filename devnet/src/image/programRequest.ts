@@ -1,4 +1,5 @@
-import { basename, relative, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { basename, posix, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ImageProgram } from "./descriptor.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
@@ -47,20 +48,29 @@ export function resolveProgram(
   }
   const named = program instanceof URL ? fileURLToPath(program) : resolve(program);
   if (manifest.program === undefined || manifest.program === basename(named)) return named;
+  if (!existsSync(named))
+    throw unusable(named, "it is not there, though the manifest's Program counts instead");
   return resolve(workingDir, manifest.program);
 }
 
-/** As ops: the path rooted at `/`. A program from outside the working folder goes to `/` itself. */
+/** As ops: the path rooted at `/`. A program from outside the working folder that no manifest names goes to `/` itself. */
 export function placeInImage(
   programPath: string,
   kind: ImageProgram["kind"],
   manifest: Manifest,
   workingDir: string,
 ): string {
-  const inside = relative(
-    workingDir,
-    manifest.program === undefined ? programPath : resolve(workingDir, manifest.program),
-  );
-  const place = inside.startsWith("..") ? basename(programPath) : inside;
-  return `/${kind === "js" ? place.replace(/\.[^./]+$/, ".mjs") : place}`;
+  const place = manifest.program === undefined ? insideOf(workingDir, programPath) : rooted(manifest.program);
+  return kind === "js" ? place.replace(/\.[^./]+$/, ".mjs") : place;
+}
+
+function insideOf(workingDir: string, path: string): string {
+  const inside = relative(workingDir, path);
+  return `/${inside.startsWith("..") ? basename(path) : inside}`;
+}
+
+/** One that was built under `/tmp` would be hidden there by the machine's own. */
+function rooted(program: string): string {
+  const place = posix.join("/", program);
+  return program.startsWith("/tmp/") ? `/${basename(place)}` : place;
 }

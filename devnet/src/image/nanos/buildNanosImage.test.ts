@@ -26,7 +26,7 @@ import { openImageFiles } from "../imageFiles.ts";
 import { verifyImage } from "../verifyImage.ts";
 import { type BuildNanosImageOptions, buildNanosImage } from "./buildNanosImage.ts";
 import { readNanosBoot } from "./nanosBoot.ts";
-import { readNanosInfo } from "./nanosInfo.ts";
+import { nodeMountProblem, readNanosInfo } from "./nanosInfo.ts";
 import { openNanos } from "./openNanos.ts";
 
 let root: string;
@@ -270,7 +270,7 @@ describe("refuses", () => {
         return { kernelFiles: { opsHome, kernelPath } };
       },
       "TFS_TOO_SMALL",
-      /12582912/,
+      /kernel and the manifest's Klibs.*12582912, which is fixed/,
     ],
     ["a script", async () => ({ program: join(root, "x.mjs") }), "PROGRAM_UNUSABLE", /can't be read/],
     ["Exec", async () => ({ exec: {} }), "MANIFEST_INVALID", /Linux/],
@@ -333,6 +333,11 @@ test("an image without the node's share says so", async () => {
     part: "mounts",
     problem: expect.stringContaining("tag is 0"),
   });
+});
+
+test("nor does one whose share is read-only", () => {
+  const problem = nodeMountProblem({ program: "/p", mounts: { "%0": "/workspace:ro" } });
+  expect(problem).toMatch(/share read-only \(\/workspace:ro\).*without ":ro"/);
 });
 
 describe("copyFromImage", () => {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { GevulotError, isGevulotError } from "gevulot-sdk";
 import { checksumFile } from "gevulot-sdk/node";
 import { requireFileTarget } from "../../requireFileTarget.ts";
 import { encodeRecord } from "../descriptor.ts";
@@ -155,6 +156,8 @@ async function writeDisk(
     root: bootRoot,
     sizeBytes: BOOT_BYTES,
     signal,
+  }).catch((cause: unknown) => {
+    throw isGevulotError(cause, "TFS_TOO_SMALL") ? bootTooSmall(cause) : cause;
   });
   const rootAt = boot.offset + boot.length;
   const written = await writeTfs(disk, rootAt, { root: sorted(root), attributes, signal });
@@ -162,6 +165,14 @@ async function writeDisk(
   const sizeBytes = Math.max(rootAt + written.length + record.length, baseSize(manifest));
   await finish(disk, loader, [boot, { offset: rootAt, length: sizeBytes - rootAt }]);
   await writeAt(disk, sizeBytes - record.length, record);
+}
+
+function bootTooSmall(cause: GevulotError<"TFS_TOO_SMALL">): GevulotError {
+  const { neededBytes, sizeBytes } = cause.context;
+  const message =
+    `The kernel and the manifest's Klibs take ${neededBytes} bytes, and the boot partition has ${sizeBytes}, which is ` +
+    "fixed. Name fewer Klibs, or smaller ones.";
+  return new GevulotError("TFS_TOO_SMALL", message, { context: cause.context, cause });
 }
 
 function withManifest(

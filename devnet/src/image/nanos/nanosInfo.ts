@@ -48,19 +48,19 @@ export function nanosInfo(tfs: OpenTfs, sizeBytes: number): NanosInfo {
   };
 }
 
-/** Where a node's share appears in the guest; null where nothing mounts it. */
+/** Where a node's share appears in the guest, as stored; null where nothing mounts it. */
 function nodeMount({ mounts }: Pick<NanosInfo, "mounts">): string | null {
-  return (
-    Object.entries(mounts)
-      .find(([id]) => NODE_TAG.test(id))?.[1]
-      ?.replace(/:ro$/, "") ?? null
-  );
+  return Object.entries(mounts).find(([id]) => NODE_TAG.test(id))?.[1] ?? null;
 }
 
 /** Why a node can't run tasks with an image; null where it can. */
 export function nodeMountProblem(info: Pick<NanosInfo, "mounts" | "program">): string | null {
   if (info.program === null) return "it is a volume: it holds no program";
-  if (nodeMount(info) !== null) return null;
+  const place = nodeMount(info);
+  if (place?.endsWith(":ro")) {
+    return `it mounts the node's share read-only (${place}), so that no result can be written; build it without ":ro"`;
+  }
+  if (place !== null) return null;
   const stored = Object.entries(info.mounts).map(([id, path]) => `${id} at ${path}`);
   return (
     "it mounts no share of the node, whose tag is 0, so that the program would find no task and its result would be " +
