@@ -81,10 +81,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         }
       } catch (error) {
         starting.clear();
-        deps.log.warn(
-          { reason: (error as Error).message },
-          "tasks wait: none could be started; trying again",
-        );
+        const { message: reason } = error as Error;
+        deps.log.warn({ reason }, "tasks wait: none could be started; trying again");
       }
     }
   };
@@ -105,13 +103,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     },
     held: () => [...starting, ...running.keys()],
     abort(taskIds) {
-      for (const id of taskIds) {
-        const task = running.get(id);
-        if (!task) continue;
-        task.abort.abort();
-        // A call that broke may come again; this one won't, so the node need not wait for it.
-        void task.ended.then(() => task.node.client?.stop([id]));
-      }
+      for (const id of taskIds) stopTask(id, running.get(id));
     },
     async [Symbol.asyncDispose]() {
       isStopping = true;
@@ -122,6 +114,12 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       await Promise.all(tasks.map((task) => task.ended));
     },
   };
+}
+
+function stopTask(id: string, task: RunningTask | undefined): void {
+  task?.abort.abort();
+  // A call that broke may come again; this one won't, so the node need not wait for it.
+  void task?.ended.then(() => task.node.client?.stop([id]));
 }
 
 /** One start of a task at a node, to its end. */
