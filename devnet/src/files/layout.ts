@@ -60,6 +60,8 @@ export function relativePathProblem(path: string, maxBytes = MAX_PATH_BYTES): st
   return null;
 }
 
+const MEETING_PLACES: ReadonlySet<string> = new Set(["task.json", "task_result.json", ".gevulot"]);
+
 /** Says what is wrong with the path of a task's file inside the VM, or null where it is under the workspace. */
 export function vmPathProblem(vmPath: string): string | null {
   const prefix = `${VM_WORKSPACE}/`;
@@ -67,7 +69,7 @@ export function vmPathProblem(vmPath: string): string | null {
   const problem = relativePathProblem(vmPath.slice(prefix.length));
   if (problem !== null) return problem;
   const first = vmPath.slice(prefix.length).split("/", 1)[0];
-  if (first === "task.json" || first === "task_result.json") return `${first} is where node and program meet`;
+  if (first !== undefined && MEETING_PLACES.has(first)) return `${first} is where node and program meet`;
   return null;
 }
 

@@ -52,6 +52,15 @@ describe("extractVmlinux", () => {
     for (const kernel of packed) expect((await extractVmlinux(kernel, { name })).equals(vmlinux)).toBe(true);
   });
 
+  test("what a stranger packed stops nobody else while it is unpacked", async () => {
+    const bytes = bzImage(gzipSync(Buffer.alloc(64 * 2 ** 20)));
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    await expect(extractVmlinux(bytes, { name })).rejects.toMatchObject({ code: "KERNEL_INVALID" });
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan(0);
+  });
+
   test("reads a version, and tells that there is none", () => {
     expect(readKernelVersion(bzImage(vmlinux))).toBe("6.1.0-test");
     expect(readKernelVersion(Buffer.alloc(5000))).toBeUndefined();

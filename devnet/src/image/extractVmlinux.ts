@@ -1,4 +1,5 @@
-import { gunzipSync } from "node:zlib";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
 import { GevulotError } from "gevulot-sdk";
 import { isElf, parseElf } from "./elf.ts";
 import { runTool } from "./runTool.ts";
@@ -30,7 +31,8 @@ const SECTOR_BYTES = 512;
 const DEFAULT_SETUP_SECTORS = 4;
 /** The build appends the unpacked size, except to gzip, which has it already. */
 const SIZE_TRAILER_BYTES = 4;
-const MAX_VMLINUX_BYTES = 512 * 2 ** 20;
+/** Several times what any has. */
+const MAX_VMLINUX_BYTES = 256 * 2 ** 20;
 
 /**
  * Unpacks the kernel proper, an ELF file, from a bzImage. QEMU boots it by its PVH note and saves the guest from
@@ -80,7 +82,9 @@ async function unpack(payload: Buffer, { name, signal }: ExtractVmlinuxOptions):
     if (startsWith(payload, [0x28, 0xb5, 0x2f, 0xfd])) {
       return await runTool("zstd", ["-dcq"], { ...options, input: sized });
     }
-    if (startsWith(payload, [0x1f, 0x8b])) return gunzipSync(payload, { maxOutputLength: MAX_VMLINUX_BYTES });
+    if (startsWith(payload, [0x1f, 0x8b])) {
+      return await promisify(gunzip)(payload, { maxOutputLength: MAX_VMLINUX_BYTES });
+    }
     if (startsWith(payload, [0x02, 0x21, 0x4c, 0x18])) {
       return await runTool("lz4", ["-dc"], { ...options, input: sized });
     }

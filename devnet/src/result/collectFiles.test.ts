@@ -61,6 +61,7 @@ describe("collectFiles", () => {
     ["/workspace/", /it is empty/],
     ["/workspace/a\0b", /NUL/],
     ["/workspace/task.json", /where node and program meet/],
+    ["/workspace/.gevulot/stdout", /where node and program meet/],
     ["/workspace/guest/link", /symbolic link/],
     ["/workspace/guest/pipe", /no plain file/],
     ["/workspace/big", /larger than 1000 bytes/],

@@ -22,6 +22,7 @@ import {
   type Task,
 } from "../store/tasks.ts";
 import type { VmEvent, VmProvider } from "../vm/provider.ts";
+import { timeLeft } from "../vm/supervisor.ts";
 import { createTaskExchange } from "../vm/vsock/taskExchange.ts";
 import type { ResourceAmount } from "./resources.ts";
 import { runTooLate, taskDeadline } from "./taskDeadline.ts";
@@ -112,7 +113,7 @@ export async function runAttempt(
       gpuDevices: resources.gpuDevices,
       consolePath,
       consoleLimitBytes: options.consoleLimitBytes,
-      deadlineMs: deadline.ms,
+      ...{ deadlineMs: deadline.ms, runEndsAtMs: deadline.runEndsAtMs },
       idleLimitMs: options.taskIdleMs,
       maxOutputBytes: options.maxOutputBytes,
       ...(options.maxOutputFiles === undefined ? {} : { maxOutputFiles: options.maxOutputFiles }),
@@ -122,7 +123,7 @@ export async function runAttempt(
   noteStage(deps, attempt, { stage: "gone" });
   const found = explainOutcome(outcome, await takeResult(exchange, workspaceDir, task.id), {
     step: task.step,
-    deadline,
+    deadline: timeLeft(deadline.runEndsAtMs) === 0 ? { ...deadline, setBy: "run" } : deadline,
     memMib: resources.memMib,
   });
   const explained = await alterResult(deps.faults?.settings ?? {}, task, found, workspaceDir);

@@ -26,7 +26,6 @@ import { type AcceptOptions, createIntake, type Intake } from "../intake/intake.
 import type { Database } from "../store/database.ts";
 import { readRunStatus } from "../store/readRunStatus.ts";
 import { readTransaction } from "../store/readTransactions.ts";
-import { readQueuedTasks } from "../store/tasks.ts";
 import type { VmProvider } from "../vm/provider.ts";
 import { createVolumeTurns } from "../vm/volumes/volumeTurns.ts";
 import { recoverTasks } from "./recover.ts";
@@ -157,24 +156,6 @@ const until = async (tx: Transaction, ready: (status: RunStatus) => boolean): Pr
 const ended = (tx: Transaction) => until(tx, ({ state }) => state === "complete" || state === "failed");
 
 describe("the scheduler", () => {
-  test("looks at others though more tasks than it looks at wait for the same", async () => {
-    await deploy();
-    const { hash } = await run();
-    const add = (count: number, name: string, waitsFor: string | null) =>
-      db.database.query(
-        `insert into task (id, run, step, kind, program, state, waits_for)
-         select $1::text || n, $2, $5 + n, 'proof', $3, 'queued', $4 from generate_series(1, $5) n`,
-        [`${name}-`, hash, metadata(name).hash, waitsFor, count],
-      );
-    await add(300, "prover", "waits for the volume v: another task has it");
-    await add(1, "verifier", null);
-    const looked = (await readQueuedTasks(db.database, 100)).map(({ id }) => id);
-    expect(looked).toContain("verifier-1");
-    expect(looked).toContain("prover-1");
-    expect(looked.length).toBeLessThan(10);
-    await db.database.query("delete from task where run = $1", [hash]);
-  });
-
   test("runs a prover and its verifier, hands the output file over, and signs both results", async () => {
     await deploy();
     start();

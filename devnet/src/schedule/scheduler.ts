@@ -8,7 +8,7 @@ import { failTask, readQueuedTasks, setWaitsFor, type Task } from "../store/task
 import type { AttemptOptions } from "./attempt.ts";
 import type { MachineShare } from "./machineShare.ts";
 import { recoverTasks } from "./recover.ts";
-import { admit, type Capacity, neverFits, type ResourceAmount } from "./resources.ts";
+import { admit, type Capacity, neverFits, type ResourceAmount, type Waiting } from "./resources.ts";
 import { createRunningTasks } from "./runningTasks.ts";
 import type { RunTaskDeps } from "./runTask.ts";
 import { taskFailure } from "./taskFailure.ts";
@@ -60,12 +60,8 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
     let hasStarted = false;
     try {
       await takeTurns(deps, fitting, turns);
-      const now = Date.now();
       const ready = fitting.filter(({ task }) => turns.has(task.id));
-      const waiting = ready.map(({ task, wanted }) => {
-        return { id: task.id, wanted, waitedMs: now - task.queuedAt.getTime() };
-      });
-      const admission = admit(options.capacity, running.used(), waiting);
+      const admission = admit(options.capacity, running.used(), ready.map(asWaiting));
       for (const { task, wanted } of ready) {
         if (!admission.start.includes(task.id)) continue;
         const share = await options.machine?.take(wanted);
@@ -129,6 +125,10 @@ async function takeTurns(
     if (typeof turn === "string") await setWaitsFor(database, task.id, turn);
     else turns.set(task.id, turn);
   }
+}
+
+function asWaiting({ task, wanted }: WantingTask): Waiting {
+  return { id: task.id, wanted, waitedMs: Date.now() - task.queuedAt.getTime() };
 }
 
 interface WantingTask {

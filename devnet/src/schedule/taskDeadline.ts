@@ -8,7 +8,7 @@ import { readRunTimeLeft } from "../store/runDeadlines.ts";
 export async function taskDeadline(
   database: Queryable,
   limits: { readonly run: string; readonly imagePath: string; readonly nodeMs: number },
-): Promise<TaskDeadline> {
+): Promise<TaskDeadline & { readonly runEndsAtMs?: number }> {
   const [runLeftMs, programSeconds] = await Promise.all([
     readRunTimeLeft(database, limits.run),
     // What is wrong with an image, the provider says.
@@ -17,7 +17,8 @@ export async function taskDeadline(
       () => null,
     ),
   ]);
-  return firstDeadline({ nodeMs: limits.nodeMs, programSeconds, runLeftMs });
+  const first = firstDeadline({ nodeMs: limits.nodeMs, programSeconds, runLeftMs });
+  return runLeftMs === null ? first : { ...first, runEndsAtMs: performance.now() + runLeftMs };
 }
 
 /** What a Run comes to that has not begun, or not gone on, when its deadline passes. */

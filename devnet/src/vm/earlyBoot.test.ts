@@ -11,10 +11,15 @@ test("one image after the other; who needs one waits for it alone", async () => 
     });
   });
   const both = [early.begin("a"), early.begin("b")];
-  await early.settled("never begun");
-  const needsA = early.settled("a");
+  const never = new AbortController().signal;
+  await early.settled("never begun", never);
   await new Promise(setImmediate);
   expect(log).toEqual(["begins a"]);
+  // Its place in the row is others' business.
+  await early.settled("b", never);
+  await early.settled("a", AbortSignal.abort());
+  await early.settled("a", AbortSignal.timeout(10));
+  const needsA = early.settled("a", never);
   // That it failed, the start itself will say.
   ends.get("a")?.(new Error("damaged"));
   await needsA;
@@ -22,5 +27,5 @@ test("one image after the other; who needs one waits for it alone", async () => 
   expect(log).toEqual(["begins a", "begins b"]);
   ends.get("b")?.();
   await Promise.all(both);
-  await early.settled("b");
+  await early.settled("b", never);
 });

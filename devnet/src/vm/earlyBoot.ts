@@ -1,8 +1,13 @@
+import { once } from "node:events";
+
 /** Takes out of images what their start needs before a task asks for it, one after the other: many have one kernel. */
 export interface EarlyBoot {
   begin(imagePath: string): Promise<void>;
-  /** What was begun for this image has ended, well or not: the start itself says what is wrong with an image. */
-  settled(imagePath: string): Promise<void>;
+  /**
+   * What is being done for this image has ended, well or not, or the signal came: the start itself says what is wrong with
+   * an image. What has not begun, as others' images come first, is not waited for.
+   */
+  settled(imagePath: string, signal: AbortSignal): Promise<void>;
 }
 
 export function createEarlyBoot(prepare: (imagePath: string) => Promise<unknown>): EarlyBoot {
@@ -10,17 +15,24 @@ export function createEarlyBoot(prepare: (imagePath: string) => Promise<unknown>
   let last = Promise.resolve();
   return {
     begin(imagePath) {
-      const work = last
-        .then(() => prepare(imagePath))
-        .then(
+      last = last.then(async () => {
+        const work = prepare(imagePath).then(
           () => {},
           () => {},
-        )
-        .finally(() => begun.delete(imagePath));
-      last = work;
-      begun.set(imagePath, work);
-      return work;
+        );
+        begun.set(imagePath, work);
+        await work;
+        begun.delete(imagePath);
+      });
+      return last;
     },
-    settled: (imagePath) => begun.get(imagePath) ?? Promise.resolve(),
+    async settled(imagePath, signal) {
+      const work = begun.get(imagePath);
+      if (work === undefined || signal.aborted) return;
+      const stop = new AbortController();
+      const stopped = once(signal, "abort", { signal: stop.signal }).catch(() => {});
+      await Promise.race([work, stopped]);
+      stop.abort();
+    },
   };
 }

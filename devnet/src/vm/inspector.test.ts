@@ -15,12 +15,14 @@ let root = "";
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "inspector-"));
   await mkdir(join(root, "ws"));
+  await mkdir(join(root, "image"));
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
 /** A program under a debugger; `inspector` resolves with the address that the log has. */
 async function run(script: string, inspect: InspectOptions) {
-  const program = join(root, "program.mjs");
+  const dir = join(root, "image");
+  const program = join(dir, "program.mjs");
   await writeFile(program, script);
   let tell: (url: string) => void = () => {};
   const inspector = new Promise<string>((resolve) => {
@@ -30,7 +32,7 @@ async function run(script: string, inspect: InspectOptions) {
     {},
     { write: (line: string) => line.includes('"inspector"') && tell(JSON.parse(line).inspector) },
   );
-  const image = { dir: root, program, args: [], env: {}, kind: "js" } as const;
+  const image = { dir, program, args: [], env: {}, kind: "js" } as const;
   const provider = await createProcessProvider(
     { log, extractProgram: async () => image },
     { cacheDir: root, inspect },

@@ -179,3 +179,9 @@ test("a program that takes away what its output is kept in ends as in a VM", asy
   expect(await provider.run(task, {})).toEqual({ kind: "exited", exitCode: 0 });
   expect(await readdir(root)).not.toContain("stdout");
 });
+
+test("its Run's end is a moment: what went before the program counts", async () => {
+  await using provider = await createProvider(shell("sleep 60"));
+  const task = await newTask({ deadlineMs: 60_000, runEndsAtMs: performance.now() + 300 });
+  expect(await provider.run(task, {})).toEqual({ kind: "deadline" });
+});

@@ -16,7 +16,7 @@ import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts"
 import { endMarked } from "./reapLeftovers.ts";
 import { formatRunMark, RUN_MARK_VARIABLE } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
-import { createSupervisor, type Supervisor } from "./supervisor.ts";
+import { createSupervisor, type Supervisor, timeLeft } from "./supervisor.ts";
 import type { ProcessEnd } from "./vmState.ts";
 import { watchVm } from "./vmWatch.ts";
 
@@ -122,7 +122,7 @@ async function runOnHost(
     });
   }
   using supervisor = createSupervisor({
-    deadlineMs: task.deadlineMs,
+    deadlineMs: Math.min(task.deadlineMs, timeLeft(task.runEndsAtMs)),
     signal,
     ...(onEvent && { onEvent }),
     evidence: () => ({ console: sink.tail(), stderr: "" }),

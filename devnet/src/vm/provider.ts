@@ -45,6 +45,8 @@ export interface VmTask {
   readonly consoleLimitBytes: number;
   /** From the start of the VM to the end of the program. */
   readonly deadlineMs: number;
+  /** Of `performance.now()`: nothing of it may take longer, what comes before the VM's start neither. */
+  readonly runEndsAtMs?: number | undefined;
   /** Without console output and with idle processors for so long, it is ended. Default: never. */
   readonly idleLimitMs?: number | undefined;
   /** What the program may put into its workspace, besides what was there. Default: no limit. */

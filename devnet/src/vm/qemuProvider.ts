@@ -22,7 +22,7 @@ import { MIN_GUEST_MIB, qemuArgs } from "./qemuArgs.ts";
 import { type QemuProcess, startQemu } from "./qemuProcess.ts";
 import { formatRunMark } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
-import { createSupervisor } from "./supervisor.ts";
+import { createSupervisor, MAX_TIMER_MS, timeLeft } from "./supervisor.ts";
 import { traceCmdline } from "./trace.ts";
 import { watchVm } from "./vmWatch.ts";
 import type { GuestVolumes } from "./volumes/guestVolumes.ts";
@@ -148,8 +148,9 @@ export async function createQemuProvider(
     acceleratorReason: accelerator.reason,
     run: (task, how) =>
       runs.track(how.signal, async (signal) => {
-        await early.settled(task.imagePath);
-        return await runInQemu(deps, options, host, task, { ...how, signal });
+        const late = AbortSignal.timeout(Math.min(timeLeft(task.runEndsAtMs), MAX_TIMER_MS));
+        await early.settled(task.imagePath, AbortSignal.any([signal, late]));
+        return await runInQemu(deps, options, host, task, { ...how, signal, late });
       }),
     prepare: early.begin,
     takeTurn: async ({ id, imagePath, volumes }) =>
@@ -187,20 +188,33 @@ async function runInQemu(
   options: QemuProviderOptions,
   host: Host,
   task: VmTask,
-  how: VmRunOptions & { readonly signal: AbortSignal },
+  how: VmRunOptions & { readonly signal: AbortSignal; readonly late: AbortSignal },
 ): Promise<VmOutcome> {
-  const { signal, onEvent } = how;
+  const { signal, late } = how;
   let boot: BootFiles | NanosBoot;
   try {
-    signal.throwIfAborted();
-    boot = await readBoot(deps, options, task.imagePath, signal);
+    const either = AbortSignal.any([signal, late]);
+    either.throwIfAborted();
+    boot = await readBoot(deps, options, task.imagePath, either);
   } catch (error) {
+    if (late.aborted) return { kind: "deadline" };
     if (signal.aborted) return { kind: "cancelled" };
     return imageOutcome(error);
   }
   if ("kind" in boot && boot.problem !== null) {
     deps.log.warn({ attempt: task.attemptId, reason: boot.problem }, "an image's program will find no task");
   }
+  return runBooted(deps, options, host, task, { ...how, boot });
+}
+
+async function runBooted(
+  deps: QemuProviderDeps,
+  options: QemuProviderOptions,
+  host: Host,
+  task: VmTask,
+  how: VmRunOptions & { readonly signal: AbortSignal; readonly boot: BootFiles | NanosBoot },
+): Promise<VmOutcome> {
+  const { signal, boot, onEvent } = how;
   await using stack = createStack();
   const limit = laterGroup(stack, host.cgroups);
   const mark = await markOf(task);
@@ -210,6 +224,7 @@ async function runInQemu(
   const volumesDir = options.volumesDir ?? DEFAULT_VOLUMES_DIR;
   const volumes = await takeVolumes(stack, task, {
     ...options,
+    volumeWaitMs: options.volumeWaitMs ?? Math.min(task.deadlineMs, timeLeft(task.runEndsAtMs)),
     store: createVolumeStore({ folder: volumesDir }),
     mounts: boot.info?.program.volumes ?? [],
     format: "kind" in boot ? "nanos" : "linux",
@@ -224,7 +239,7 @@ async function runInQemu(
     onConsole: how.onConsole,
   });
   using supervisor = createSupervisor({
-    deadlineMs: task.deadlineMs,
+    deadlineMs: Math.min(task.deadlineMs, timeLeft(task.runEndsAtMs)),
     // Nanos does not say when it has booted.
     ...("kind" in boot ? {} : { bootLimitMs: bootLimit(options, task) }),
     ...(isWriting ? { leaveLimitMs: VOLUME_LEAVE_LIMIT_MS } : {}),

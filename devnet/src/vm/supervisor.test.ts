@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { VmEvent } from "./provider.ts";
 import { createSupervisor, type SupervisorOptions } from "./supervisor.ts";
 
@@ -45,4 +45,20 @@ test("a VM that stays after the last word is not waited for without end", async 
   supervisor.started(5, "none");
   supervisor.feed({ kind: "guest", message: { kind: "signalled", signal: "SIGSEGV" } });
   expect(await supervisor.outcome).toEqual({ kind: "signalled", signal: "SIGSEGV" });
+});
+
+test("a last word does not take a VM far beyond its deadline", async () => {
+  vi.useFakeTimers();
+  try {
+    const { supervisor } = start({ deadlineMs: 10_000, leaveLimitMs: 600_000 });
+    supervisor.started(5, "none");
+    supervisor.feed({ kind: "guest", message: { kind: "exited", exitCode: 0 } });
+    await vi.advanceTimersByTimeAsync(40_000);
+    expect(await supervisor.outcome).toEqual({
+      kind: "vmDied",
+      reason: expect.stringContaining("did not finish writing back what it wrote within 40 s"),
+    });
+  } finally {
+    vi.useRealTimers();
+  }
 });

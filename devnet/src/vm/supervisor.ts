@@ -8,7 +8,7 @@ export interface SupervisorOptions {
   readonly deadlineMs: number;
   /** From now to the start of the program; none for host processes. */
   readonly bootLimitMs?: number;
-  /** From the program's end to the VM's, in which it writes back. Default 30,000. */
+  /** From the program's end to the VM's, in which it writes back; past the deadline never more than 30,000, the default. */
   readonly leaveLimitMs?: number | undefined;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: VmEvent) => void;
@@ -22,12 +22,13 @@ export interface Supervisor extends Disposable {
 }
 
 /** The longest that timers can count; about 25 days. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 const LEAVE_LIMIT_MS = 30_000;
 
 /** Joins what the guest says, time and the caller's signal into exactly one outcome. */
 export function createSupervisor(options: SupervisorOptions): Supervisor {
   const { signal, bootLimitMs, leaveLimitMs = LEAVE_LIMIT_MS } = options;
+  const deadlineAtMs = performance.now() + options.deadlineMs;
   let state = INITIAL_VM_STATE;
   let settle: (outcome: VmOutcome) => void;
   const outcome = new Promise<VmOutcome>((resolve) => {
@@ -39,7 +40,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     state = nextVmState(state, input, options.evidence);
     if (state.stage !== before) announce(state.stage, options.onEvent);
     if (state.stage === "leaving" && before !== "leaving") {
-      const limitMs = leaveLimitMs;
+      // The program's end is the guest's word, who could go on after it.
+      const limitMs = Math.min(leaveLimitMs, Math.max(0, deadlineAtMs - performance.now()) + LEAVE_LIMIT_MS);
       timers.push(setTimeout(() => feed({ kind: "leaveLimit", limitMs }), limitMs));
     }
     if (state.outcome !== null) {
@@ -72,4 +74,11 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
 function announce(stage: VmStage, onEvent: SupervisorOptions["onEvent"]): void {
   if (stage === "booted" || stage === "program" || stage === "leaving") onEvent?.({ stage });
+}
+
+/** Until a moment of `performance.now()`; for ever without one. */
+export function timeLeft(endsAtMs: number | undefined): number {
+  return endsAtMs === undefined
+    ? Number.POSITIVE_INFINITY
+    : Math.max(0, Math.ceil(endsAtMs - performance.now()));
 }

@@ -104,7 +104,7 @@ function isSuccess(lastWord: VmOutcome | null): boolean {
 /** What a program that failed says of it counts all the same. */
 function cutOff(lastWord: VmOutcome, limitMs: number): VmOutcome {
   if (!isSuccess(lastWord)) return lastWord;
-  const reason = `the program ended, and its machine did not finish writing back what it wrote within ${limitMs / 1_000} s`;
+  const reason = `the program ended, and its machine did not finish writing back what it wrote within ${Math.round(limitMs / 1_000)} s`;
   return { kind: "vmDied", reason };
 }
 
