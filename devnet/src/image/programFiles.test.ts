@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -40,6 +40,9 @@ describe("listProgramFiles leaves out a devnet's keys, and what the machine woul
       await expect(list({ Dirs: [".gevulot"] }, format)).rejects.toThrow(reason);
       await expect(list({ Files: ["app/.gevulot/key"] }, format)).rejects.toThrow(reason);
     }
+    await symlink(".gevulot/devnet/keys", join(folder, "link"));
+    for (const manifest of [{ Files: ["link/node0.pki"] }, { MapDirs: { "link/*": "/k" } }])
+      await expect(list(manifest, "linux")).rejects.toThrow(/leads into \.gevulot/);
     await expect(list({ Dirs: ["tmp"] }, "linux")).rejects.toThrow(reason);
     expect((await list({ Dirs: ["tmp"] }, "nanos")).paths).toEqual(["/tmp/x"]);
   });

@@ -1,4 +1,4 @@
-import { lstat, readdir, stat } from "node:fs/promises";
+import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, posix, relative, resolve } from "node:path";
 import { GevulotError } from "gevulot-sdk";
 import type { Manifest } from "./manifest.ts";
@@ -53,7 +53,12 @@ export async function listProgramFiles(
     if (isReserved(listing, place)) throw wrong(key, path, `${place} is used by the system`);
     return place;
   };
-  const find = (key: string, path: string) => lookUp(key, path, workingDir, manifest.targetRoot);
+  const find = async (key: string, path: string): Promise<string> => {
+    const source = await lookUp(key, path, workingDir, manifest.targetRoot);
+    if (await leadsToOurs(source, workingDir))
+      throw wrong(key, path, `it leads into ${OURS}, which is used by the system`);
+    return source;
+  };
   for (const path of manifest.files) {
     const source = await find("Files", path);
     const kind = await kindOf("Files", path, source);
@@ -91,6 +96,13 @@ async function lookUp(key: string, path: string, workingDir: string, targetRoot?
 
 function isReserved({ isLinux }: Listing, place: string): boolean {
   return place.split("/").includes(OURS) || (isLinux && SYSTEM.test(place));
+}
+
+/** By a link. */
+async function leadsToOurs(source: string, workingDir: string): Promise<boolean> {
+  const real = await realpath(source).catch(() => source);
+  const inside = relative(await realpath(workingDir).catch(() => workingDir), real).split("/");
+  return inside[0] !== ".." && inside.includes(OURS);
 }
 
 async function kindOf(key: string, path: string, source: string): Promise<"file" | "directory"> {
