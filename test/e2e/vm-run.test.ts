@@ -166,6 +166,23 @@ describe("vm run", () => {
   });
 });
 
+test("an image takes a manifest's RunConfig and volumes; what it runs was settled before", async () => {
+  const image = join(dir, "settled.img");
+  const manifest = { Args: ["cat", "/params/params"], Exec: true };
+  await buildImage({ program: "/bin/busybox", manifest, outputPath: image });
+  const run = async (name: string, given: object) => {
+    await writeFile(join(dir, name), JSON.stringify(given));
+    return cli("vm", "run", image, "-c", name, "--provider", "process");
+  };
+  const gone = await run("later.json", { RunConfig: { CPUs: 1 }, Mounts: { params: "/params:ro" } });
+  expect(gone.stderr).toContain("INPUT_MISSING: A host process can't mount volumes");
+  const slow = join(dir, "slow.img");
+  await buildImage({ program: "/bin/busybox", manifest: { Args: ["sleep", "60"] }, outputPath: slow });
+  await writeFile(join(dir, "short.json"), '{"RunConfig": {"DeadlineSeconds": 1}}');
+  const late = await cli("vm", "run", slow, "-c", "short.json", "--provider", "process");
+  expect(late.stderr).toMatch(/error: DEADLINE: .*within 1 s, its image's DeadlineSeconds/);
+});
+
 test("refused: another workspace for an image", async () => {
   const ended = await cli("vm", "run", "some.img", "--mounts", "%1:/elsewhere");
   expect(ended.stderr).toMatch(/--mounts %1:… is for programs, and some\.img is an image/);

@@ -11,6 +11,7 @@ import { isElf } from "../../image/elf.ts";
 import { readImageDefaults } from "../../image/imageDefaults.ts";
 import type { VolumeMount } from "../../image/manifestMounts.ts";
 import { SCRIPTS } from "../../image/readProgram.ts";
+import type { RunConfig } from "../../image/runConfig.ts";
 import { startOf } from "../../processTable.ts";
 import { removeTree } from "../../removeTree.ts";
 import { type CollectedFile, collectFiles, OutputFileProblem } from "../../result/collectFiles.ts";
@@ -65,6 +66,8 @@ export interface AloneVmOptions extends AloneOptions {
   readonly idleLimitMs?: number | undefined;
   /** Besides those of the image. */
   readonly volumes?: readonly VolumeMount[];
+  /** Comes before what the image was built with. */
+  readonly runConfig?: RunConfig | undefined;
   readonly trace?: boolean;
   readonly onConsole?: (chunk: Uint8Array) => void;
 }
@@ -114,7 +117,9 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
   const folder = await mkdtemp(join(tmpdir(), `gevulot-task-${process.pid}-${startOf(process.pid) ?? ""}-`));
   stack.defer(() => removeTree(folder));
   const imagePath = await imageOf(options, folder);
-  const { resources, deadlineSeconds: programSeconds } = await readImageDefaults(imagePath);
+  const built = await readImageDefaults(imagePath);
+  const resources = { ...built.resources, ...options.runConfig?.resources };
+  const programSeconds = options.runConfig?.deadlineSeconds ?? built.deadlineSeconds;
   if (options.provider !== "process") requireGpus(resources.gpus ?? 0, gpuDevices);
   const deadline = firstDeadline({ nodeMs: options.deadlineMs, programSeconds, runLeftMs: null });
   const memMib = options.memMib ?? resources.memMib ?? DEFAULT_MEM_MIB;

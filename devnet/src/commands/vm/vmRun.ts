@@ -4,6 +4,7 @@ import { GevulotError } from "gevulot-sdk";
 import { safeText } from "gevulot-sdk/node";
 import type { Argv, CommandModule } from "yargs";
 import { vmPathProblem, workspaceRelative } from "../../files/layout.ts";
+import { parseManifest } from "../../image/manifest.ts";
 import { readMounts, type VolumeMount } from "../../image/manifestMounts.ts";
 import { isNanos } from "../../image/nanos/openNanos.ts";
 import { copyFromWorkspace, OutputFileProblem } from "../../result/collectFiles.ts";
@@ -48,7 +49,11 @@ const many = { type: "string", array: true, nargs: 1 } as const;
 
 function options(yargs: Argv) {
   return aloneOptions(yargs)
-    .option("config", { ...one, alias: "c", describe: "Manifest (JSON) of a program" })
+    .option("config", {
+      ...one,
+      alias: "c",
+      describe: "Manifest (JSON) of a program; of an image RunConfig and volumes count",
+    })
     .option("args", {
       ...many,
       alias: "a",
@@ -132,7 +137,7 @@ async function run(given: Arguments): Promise<AloneVm> {
   const { log, say, options: alone } = prepareAlone(given);
   const inputs = (given.input ?? []).map(parseInput);
   const tracePath = given.trace === undefined ? null : resolve(given.trace);
-  const { build, volumes } = await howToBuild(given);
+  const { build, volumes, runConfig } = await howToBuild(given);
   if (tracePath !== null && build === undefined && (await isNanos(alone.program))) {
     throw optionError(
       "trace",
@@ -152,6 +157,7 @@ async function run(given: Arguments): Promise<AloneVm> {
       fill: (workspace) => fill(workspace, inputs),
       idleLimitMs: given["idle-seconds"] === undefined ? undefined : given["idle-seconds"] * 1_000,
       volumes,
+      runConfig,
       trace: tracePath !== null,
       ...(given.json ? {} : { onConsole: (chunk) => live.write(shown(chunk)) }),
     },
@@ -175,7 +181,7 @@ async function run(given: Arguments): Promise<AloneVm> {
   }
 }
 
-/** A program is built as `image build` does it; an image is as it is, but for more volumes. */
+/** A program is built as `image build` does it; an image is as it is, but for more volumes and a manifest's RunConfig. */
 async function howToBuild(given: Arguments) {
   const mounts = Object.fromEntries((given.mounts ?? []).map(parseMount));
   if (await isProgram(resolve(given.program))) {
@@ -189,9 +195,9 @@ async function howToBuild(given: Arguments) {
       ...(given.exec || proofFile !== undefined || outputs ? { exec: { proofFile, outputs } } : {}),
       ...(given["working-dir"] === undefined ? {} : { workingDir: given["working-dir"] }),
     };
-    return { build, volumes: [] };
+    return { build, volumes: [], runConfig: undefined };
   }
-  const ofProgram = ["config", "args", "env", "proof-file", "output-file", "working-dir"] as const;
+  const ofProgram = ["args", "env", "proof-file", "output-file", "working-dir"] as const;
   const option = given.exec ? "exec" : ofProgram.find((name) => given[name] !== undefined);
   if (option !== undefined) {
     const message = `--${option} is for programs, and ${given.program} is an image (or no program at all): what it runs was settled by image build.`;
@@ -202,7 +208,10 @@ async function howToBuild(given: Arguments) {
     const message = `--mounts ${share}:… is for programs, and ${given.program} is an image: where it has its workspace was settled by image build.`;
     throw optionError("mounts", message);
   }
-  return { build: undefined, volumes: volumesOf(mounts) };
+  const manifest = parseManifest(given.config === undefined ? {} : await readManifest(given.config));
+  const named = volumesOf(mounts);
+  const others = manifest.volumes.filter(({ path }) => !named.some((one) => one.path === path));
+  return { build: undefined, volumes: [...others, ...named], runConfig: manifest.runConfig };
 }
 
 function volumesOf(mounts: Readonly<Record<string, string>>): readonly VolumeMount[] {
