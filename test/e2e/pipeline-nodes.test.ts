@@ -1,8 +1,9 @@
 import { join } from "node:path";
-import { credentials } from "@grpc/grpc-js";
+import { Client, credentials, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createNodePool, type NodePoolOptions } from "../../devnet/src/pipeline/nodes/nodePool.ts";
 import { loadProtos } from "../../devnet/src/pipeline/wire/protos.ts";
+import { createDatabase } from "../../devnet/src/store/database.ts";
 import { freePort } from "../../devnet/src/up/ports.ts";
 import { createExistingNode } from "../fixtures/pipeline/existingNode.ts";
 import { existingMethods } from "../fixtures/pipeline/existingWork.ts";
@@ -50,6 +51,27 @@ describe("which nodes get work", () => {
     );
     expect(await client.finished(id!)).toMatchObject({ status: SUCCESS, error_message: "" });
     expect(proved).toEqual(expect.arrayContaining(["prove 0", "prove 1"]));
+  });
+
+  it("those that know the stage's node_token; others are told what to set", async () => {
+    const token = "known-to-few-nodes";
+    const { own, stage } = await stageOf("token", { node_token: token });
+    const raw = net.closing(new Client(stage.addr, credentials.createInsecure()));
+    const { path, requestSerialize, responseDeserialize } = loadProtos().stageData.Has!;
+    const refusal = await new Promise((resolve) => {
+      raw.makeUnaryRequest(path, requestSerialize, responseDeserialize, { sha256: [] }, resolve);
+    });
+    expect(refusal).toMatchObject({
+      ...{ code: status.UNAUTHENTICATED, details: expect.stringContaining("set the same node_token") },
+    });
+    await using _stranger = await net.prover("stranger", stage.addr, { node_token: `${token}-not` });
+    await using _known = await net.prover("known", stage.addr, { node_token: token });
+    const client = net.client(stage.addr);
+    const { proof_id: id } = await client.submit(TWO);
+    expect(await client.finished(id!)).toMatchObject({ status: SUCCESS });
+    await using database = await createDatabase({ log: quiet }, { url: own.database_url });
+    const { rows } = await database.query("select distinct node_info from prove_task");
+    expect(rows).toEqual([{ node_info: "known" }]);
   });
 
   it("a listed node that registers too is one node, by its address or by its name", async () => {

@@ -83,6 +83,11 @@ agg = { program = "${"ab".repeat(32)}" }
       `${STAGE}\nsnark_addrs = ["10.0.0.1:50001"]`,
       "10.0.0.1:50001, which is not in prover_addrs",
     ],
+    [
+      "a token that anybody guesses",
+      `${STAGE}\nnode_token = "secret"`,
+      "node_token must be 16 to 256 characters",
+    ],
     ["no port", STAGE.replace(/^addr.*$/m, 'addr = "localhost"'), "addr must be host:port"],
     ["a port that is none", `${STAGE}\napi_addr = "localhost:70000"`, "api_addr must be host:port"],
     ["a certificate without its key", `${STAGE}\ncert_path = "x"`, "belong together"],

@@ -64,6 +64,11 @@ const schema = z.strictObject({
   cache_dir: z.string().min(1).optional(),
   s3_endpoint: z.url().optional(),
   s3_region: z.string().optional(),
+  /** What nodes say to register, where a stage has one. It is a header of gRPC. */
+  node_token: z
+    .string()
+    .regex(/^[!-~]{16,256}$/, "must be 16 to 256 characters of ASCII, without spaces")
+    .optional(),
   // Ours, for stages.
   /** Of prover_addrs those that wrap; default: the first. */
   snark_addrs: z.array(address).optional(),

@@ -1,7 +1,13 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { type ChannelCredentials, Client, type ServiceDefinition, status } from "@grpc/grpc-js";
+import {
+  type ChannelCredentials,
+  Client,
+  type Interceptor,
+  type ServiceDefinition,
+  status,
+} from "@grpc/grpc-js";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import type { BlobStore } from "./blobStore.ts";
 import { sha256File } from "./sha256File.ts";
@@ -30,6 +36,7 @@ export function createDataClient(
   deps: {
     readonly stageData: ServiceDefinition;
     readonly credentials: ChannelCredentials;
+    readonly interceptors?: Interceptor[];
     readonly blobs: BlobStore;
   },
   addr: string,
@@ -37,6 +44,7 @@ export function createDataClient(
   const { blobs, stageData } = deps;
   const client = new Client(addr, deps.credentials, {
     ...GRPC_OPTIONS,
+    interceptors: deps.interceptors ?? [],
     "grpc.initial_reconnect_backoff_ms": FIRST_PAUSE_MS,
     "grpc.max_reconnect_backoff_ms": LONGEST_RECONNECT_MS,
   });

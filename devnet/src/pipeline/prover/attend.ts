@@ -1,4 +1,4 @@
-import { type ChannelCredentials, Client, type ServiceDefinition } from "@grpc/grpc-js";
+import { type ChannelCredentials, Client, type Interceptor, type ServiceDefinition } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import type { WireNodeHello, WireStageBeat } from "../wire/messages.ts";
@@ -7,6 +7,7 @@ export interface AttendDeps {
   readonly log: Logger;
   readonly stageNodes: ServiceDefinition;
   readonly credentials: ChannelCredentials;
+  readonly interceptors?: Interceptor[];
   readonly running: () => string[];
   readonly isDraining: () => boolean;
   /** Of what runs the tasks whose runs are over. */
@@ -35,7 +36,8 @@ export function attendStage(
   readHello: () => Promise<WireNodeHello>,
 ): Attendance {
   const { path, requestSerialize, responseDeserialize } = deps.stageNodes.Attend!;
-  const client = new Client(stageAddr, deps.credentials, CHANNEL);
+  const channel = { ...CHANNEL, interceptors: deps.interceptors ?? [] };
+  const client = new Client(stageAddr, deps.credentials, channel);
   let isStopping = false;
   let timer: NodeJS.Timeout | undefined;
   let hangUp = (): void => {};

@@ -18,6 +18,7 @@ import { clientCredentials, serverCredentials } from "../wire/credentials.ts";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import { listenAt } from "../wire/listenAt.ts";
 import type { WireNodeHello } from "../wire/messages.ts";
+import { sendNodeToken } from "../wire/nodeToken.ts";
 import { loadProtos } from "../wire/protos.ts";
 import { S3_URL } from "../wire/s3Url.ts";
 import { emptyWorkFolder } from "../workFolder.ts";
@@ -53,6 +54,7 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   const protos = loadProtos();
   const metrics = createPipelineMetrics();
   const credentials = await clientCredentials(config);
+  const interceptors = sendNodeToken(config.node_token);
   const nodeId = config.name ?? `${hostname()}/${config.addr}`;
   const results = createResultStore(join(base.dir, "results"));
   const cache = stack.use(
@@ -62,7 +64,7 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
     ),
   );
   const data = stack.use(
-    createDataClients({ ...{ credentials, stageData: protos.stageData }, blobs: cache.blobs }),
+    createDataClients({ credentials, interceptors, stageData: protos.stageData, blobs: cache.blobs }),
   );
   const keys = await createStepKeys(stepsOf(config).length === 0 ? [] : config.proving_key_paths);
   const workDir = await emptyWorkFolder(base.dir, nodeId);
@@ -100,7 +102,7 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
 
   if (stepsOf(config).length === 0)
     log.warn("this node does nothing: no step is configured. Add [steps] to the configuration");
-  const about = { log, stageNodes: protos.stageNodes, credentials };
+  const about = { log, stageNodes: protos.stageNodes, credentials, interceptors };
   const attending = { ...about, running: runs.running, isDraining: runs.isDraining, onUnwanted: runs.stop };
   const stages = config.stage_addrs.map((addr) => stack.use(attendStage(attending, addr, readHello)));
   const active = stack.move();

@@ -94,9 +94,7 @@ export function createTaskRuns(deps: TaskRunsDeps, options: TaskRunsOptions): Ta
     },
     running: () => [...running.keys()],
     stop(ids) {
-      for (const id of ids) {
-        const run = running.get(id);
-        if (!run) continue;
+      for (const run of ids.map((id) => running.get(id)).filter((run) => run !== undefined)) {
         run.isOver = true;
         if (run.waiters === 0) run.abort.abort();
       }

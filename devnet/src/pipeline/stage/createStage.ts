@@ -97,7 +97,7 @@ export async function createStage(deps: { readonly log: Logger }, config: Pipeli
   const stageDeps = { log, database, blobs, base, driver, pool, isUnwanted, unserved, segments, protos };
   const server = createStageServer(
     { ...stageDeps, count: metrics.count },
-    { ...service, acceptsNodes: config.accept_nodes },
+    { ...service, acceptsNodes: config.accept_nodes, nodeToken: config.node_token },
   );
   const served = { log, database, blobs, driver, pool, metrics, base };
   const { ports } = stack.use(await createSideServers(served, options, config));
@@ -159,10 +159,11 @@ async function refuseOtherBase(
   );
 }
 
-function warnIfOpen(log: Logger, { accept_nodes: accepts, ca_cert_path: ca, addr }: PipelineConfig): void {
-  if (!accepts || ca !== undefined || LOOPBACK.test(addr)) return;
+function warnIfOpen(log: Logger, config: PipelineConfig): void {
+  const { accept_nodes: accepts, ca_cert_path: ca, node_token: token, addr } = config;
+  if (!accepts || (ca ?? token) !== undefined || LOOPBACK.test(addr)) return;
   log.warn(
-    "whoever reaches addr can register as a prover node, and gets ELFs and inputs: give ca_cert_path, or accept_nodes = false where prover_addrs names all nodes",
+    "whoever reaches addr can register as a prover node, and gets ELFs and inputs: give node_token or ca_cert_path, or accept_nodes = false where prover_addrs names all nodes",
   );
 }
 
