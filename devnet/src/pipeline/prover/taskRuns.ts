@@ -94,7 +94,7 @@ export function createTaskRuns(deps: TaskRunsDeps, options: TaskRunsOptions): Ta
     },
     running: () => [...running.keys()],
     stop(ids) {
-      for (const run of ids.map((id) => running.get(id)).filter((run) => run !== undefined)) {
+      for (const run of ids.flatMap((id) => running.get(id) ?? [])) {
         run.isOver = true;
         if (run.waiters === 0) run.abort.abort();
       }
