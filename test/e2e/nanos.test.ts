@@ -1,13 +1,18 @@
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildNanosImage } from "../../devnet/src/image/nanos/buildNanosImage.ts";
+import { readNanosBoot } from "../../devnet/src/image/nanos/nanosBoot.ts";
+import { prepareBoot } from "../../devnet/src/image/prepareBoot.ts";
 import { explainOutcome } from "../../devnet/src/result/explainOutcome.ts";
 import { takeResult } from "../../devnet/src/result/takeResult.ts";
+import type { Cgroups } from "../../devnet/src/vm/cgroups.ts";
 import { createVmProvider } from "../../devnet/src/vm/createVmProvider.ts";
 import type { VmEvent, VmOutcome, VmProvider } from "../../devnet/src/vm/provider.ts";
+import { createQemuProvider } from "../../devnet/src/vm/qemuProvider.ts";
 import { createTaskExchange, type TaskExchange } from "../../devnet/src/vm/vsock/taskExchange.ts";
 import { runCli } from "../fixtures/cli.ts";
 import { type FakeEnd, makeFakeNanos, tinyProgram } from "../fixtures/fakeNanos.ts";
@@ -78,10 +83,15 @@ async function run(
   return { outcome, console, stages };
 }
 
-async function fake(end: FakeEnd, deadlineMs?: number, exchange?: TaskExchange): Promise<Run> {
+async function fake(
+  end: FakeEnd,
+  deadlineMs?: number,
+  exchange?: TaskExchange,
+  runner = provider,
+): Promise<Run> {
   const opsHome = join(root, `ops-${count}`);
   await makeFakeNanos(opsHome, end);
-  return run(opsHome, {}, deadlineMs, provider, exchange);
+  return run(opsHome, {}, deadlineMs, runner, exchange);
 }
 
 const newExchange = () => createTaskExchange({ txHash: "", name: "", args: [], files: [] });
@@ -92,6 +102,25 @@ describe("a Nanos image runs as the existing node runs it, with a stand-in for t
     expect(outcome).toEqual({ kind: "exited", exitCode: 0, resultDecides: true });
     expect(console).toContain("a stand-in for Nanos runs");
     expect(stages).toEqual(["spawned", "program"]);
+  });
+
+  test("in a control group for its QEMU, with what that needs besides the guest", async () => {
+    const groups: unknown[] = [];
+    const cgroups: Cgroups = {
+      async open(name, [pid], { memoryBytes, cpus }) {
+        const command = await readFile(`/proc/${pid}/cmdline`, "utf8");
+        groups.push({ name, isQemu: command.includes("qemu"), memMib: memoryBytes / 2 ** 20, cpus });
+        return { [Symbol.asyncDispose]: async () => void groups.push(existsSync(`/proc/${pid}`)) };
+      },
+      async [Symbol.asyncDispose]() {},
+    };
+    const deps = { log, prepareBoot, readNanosBoot, cgroups };
+    const qemu = { qemuPath: "qemu-system-x86_64", cacheDir: join(root, "cache") };
+    await using grouped = await createQemuProvider(deps, qemu);
+    await fake("power off", undefined, undefined, grouped);
+    const memMib = 256 + (grouped.accelerator === "kvm" ? 512 : 1_536);
+    // The group goes after the process.
+    expect(groups).toEqual([{ name: `nanos-${count}`, isQemu: true, memMib, cpus: 2 }, false]);
   });
 
   test("that resets: it is stopped the first time, and said why", async () => {

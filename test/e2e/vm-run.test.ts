@@ -83,7 +83,7 @@ describe("vm run", () => {
     await once(child.stdout, "data");
     child.stdout.resume();
     child.kill("SIGSTOP");
-    await delay(12_000);
+    await delay(8_000);
     child.kill("SIGCONT");
     expect(await ended).toEqual([0, null]);
     const { Ok } = JSON.parse(await readFile(join(dir, "whole", "task_result.json"), "utf8"));

@@ -60,6 +60,8 @@ export interface QemuProviderDeps {
   }) => Promise<BootFiles>;
   /** Of `image/`. Null for what is no Nanos disk. Without it, there are none. */
   readonly readNanosBoot?: (imagePath: string) => Promise<NanosBoot | null>;
+  /** Where not the system's own. */
+  readonly cgroups?: Cgroups;
 }
 
 export interface QemuProviderOptions {
@@ -123,7 +125,7 @@ export async function createQemuProvider(
   const accelerator = await probeAccelerator(options, { qemu, launcher });
   const runAs = options.dropPrivileges === false ? null : accelerator.runAs;
   const vsock = await createVsockHost({ log: deps.log, launcher, runAs }, options.vsock);
-  const cgroups = await createCgroups(await findCgroup());
+  const cgroups = deps.cgroups ?? (await createCgroups(await findCgroup()));
   const host: Host = {
     qemu,
     launcher,
