@@ -86,14 +86,20 @@ test("nothing outside its workspace is read or written; each task ends with a re
   const { pid } = node;
   const before = { passwd: await readFile("/etc/passwd", "utf8"), outside: (await readdir(dir)).sort() };
   const params = await checksumFile(paramsFile);
-  const [links, many, deep, sparse, fill, floods, exec] = await Promise.all(
-    ["links", "many", "deep", "sparse", "fill", "floods", "exec"].map(attempt),
+  const [links, pipe, disk, many, deep, sparse, fill, floods, exec] = await Promise.all(
+    ["links", "pipe", "disk", "many", "deep", "sparse", "fill", "floods", "exec"].map(attempt),
   );
   // A link that a guest makes is a plain file to the host, with what QEMU noted of it.
   expect(links?.failure).toMatchObject({
     code: "RESULT_INVALID",
     message: expect.stringContaining('"/workspace/link" is a symbolic link'),
   });
+  for (const [name, special] of Object.entries({ pipe, disk })) {
+    expect(special?.failure).toMatchObject({
+      code: "RESULT_INVALID",
+      message: expect.stringContaining(`"/workspace/${name}" is`),
+    });
+  }
   const limit = (message: RegExp) => ({ code: "OUTPUT_LIMIT", message: expect.stringMatching(message) });
   expect(many?.failure).toMatchObject(limit(/more than \d+ files and folders/));
   expect(deep?.failure).toMatchObject(limit(/nested deeper than a path can name/));
