@@ -97,9 +97,7 @@ export interface AloneVm extends AsyncDisposable {
 }
 
 export const RESULT_FILE = "task_result.json";
-const CONSOLE_LIMIT_BYTES = 1024 * 1024;
-const MAX_OUTPUT_BYTES = 64 * 2 ** 30;
-const MAX_OUTPUT_FILES = 1_000_000;
+const LIMITS = { consoleLimitBytes: 2 ** 20, maxOutputBytes: 64 * 2 ** 30, maxOutputFiles: 1_000_000 };
 const ATTEMPT_ID = "alone";
 const DEFAULT_MEM_MIB = 512;
 const ELF_HEAD_BYTES = 16;
@@ -148,11 +146,9 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
       cpus: options.cpus ?? resources.cpus ?? 1,
       gpuDevices,
       consolePath,
-      consoleLimitBytes: CONSOLE_LIMIT_BYTES,
       deadlineMs: deadline.ms,
       idleLimitMs: options.idleLimitMs,
-      maxOutputBytes: MAX_OUTPUT_BYTES,
-      maxOutputFiles: MAX_OUTPUT_FILES,
+      ...LIMITS,
       volumes: options.volumes ?? [],
       trace: options.trace ?? false,
     },
@@ -245,7 +241,9 @@ async function take(
   stagingDir: string,
 ): Promise<AloneVm["result"]> {
   try {
-    const files = await collectFiles(workspace, result.files, stagingDir, { maxBytes: MAX_OUTPUT_BYTES });
+    const files = await collectFiles(workspace, result.files, stagingDir, {
+      maxBytes: LIMITS.maxOutputBytes,
+    });
     compareChecksums(files, result.checksums);
     return { data: result.data, files };
   } catch (error) {
