@@ -129,9 +129,14 @@ describe("a run's end", () => {
     const placing = new Promise<undefined>((_, reject) => {
       fail = reject;
     });
-    net.publish = () => placing;
+    let isPlacing = false;
+    net.publish = () => {
+      isPlacing = true;
+      return placing;
+    };
     const completing = driver.complete(task, { ...output("b"), totalSteps: 7n }, null);
-    await expect.poll(async () => (await rowOf(task.id))?.status).toBe(3);
+    await expect.poll(() => isPlacing).toBe(true);
+    expect((await rowOf(task.id))?.status).toBe(3);
     await database.query("select 1 from stage_task where id = $1 for update nowait", [run]);
     fail(new Error("the disk is full"));
     await completing;
