@@ -27,6 +27,14 @@ describe("what a Deploy names", () => {
     expect(deployedVolumes(`http://h/x.img#${fragment}`, "/workspace")).toEqual(expected);
   });
 
+  test.each([
+    [40_000, /fragment has \d+ characters, and 4096 are allowed/],
+    [500, /it has 500 volumes, and 16 are allowed/],
+  ])("%i entries are refused before any is looked at", (count, problem) => {
+    const url = `http://h/x.img#${Array(count).fill("volume=").join("&")}`;
+    expect(deployedVolumes(url)).toEqual({ volumes: [], problem: expect.stringMatching(problem) });
+  });
+
   test("a place for the workspace that isn't known yet may be anywhere", () => {
     expect(deployedVolumes("http://h/x.img#volume=a:/workspace").problem).toBeNull();
   });

@@ -1,5 +1,5 @@
 import { parseVolume, volumesOfUrl } from "gevulot-sdk/protocol";
-import { type VolumeMount, volumesProblem } from "./manifestMounts.ts";
+import { MAX_VOLUMES, tooManyVolumes, type VolumeMount, volumesProblem } from "./manifestMounts.ts";
 
 /** What a Deploy names for a program, besides what its image mounts. */
 export interface DeployedVolumes {
@@ -8,10 +8,21 @@ export interface DeployedVolumes {
   readonly problem: string | null;
 }
 
+/** Of a URL's fragment, from `#` on: all volumes that may be, at ordinary paths. */
+const MAX_FRAGMENT_CHARS = 4_096;
+
 /** @param workspace of the image, where that is at hand */
 export function deployedVolumes(imageFileUrl: string, workspace: string | null = null): DeployedVolumes {
+  // First: a stranger's URL may be long.
+  const start = imageFileUrl.indexOf("#");
+  const chars = start < 0 ? 0 : imageFileUrl.length - start;
+  if (chars > MAX_FRAGMENT_CHARS) {
+    return none(`the URL's fragment has ${chars} characters, and ${MAX_FRAGMENT_CHARS} are allowed`);
+  }
+  const texts = volumesOfUrl(imageFileUrl);
+  if (texts.length > MAX_VOLUMES) return none(tooManyVolumes(texts.length));
   const volumes: VolumeMount[] = [];
-  for (const text of volumesOfUrl(imageFileUrl)) {
+  for (const text of texts) {
     const volume = parseVolume(text);
     if (volume === null) return none(`"${text}" is no volume with its path; write it as params:/params:ro`);
     const { name: label, path, readonly: isReadonly } = volume;

@@ -21,8 +21,8 @@ export function createLoaderQuestion(
   let answer: Promise<ReadonlyMap<string, string>> | undefined;
   const list = async (): Promise<ReadonlyMap<string, string>> => {
     const loader = elf?.interpreter ?? "";
-    // A library that audits the loader would be run.
-    if (!LOADERS.includes(loader) || elf?.hasAudit) return new Map();
+    // A library that audits the loader would be run, and a program of fixed addresses would be mapped over the loader.
+    if (!LOADERS.includes(loader) || elf?.hasAudit || elf?.kind !== "shared") return new Map();
     const options = {
       timeout: TIMEOUT_MS,
       maxBuffer: MAX_LIST_BYTES,
@@ -31,7 +31,10 @@ export function createLoaderQuestion(
     } as const;
     // One that lacks makes it fail, and the others are there nevertheless.
     const { stdout } = await promisify(execFile)(loader, ["--list", program], options).catch(
-      (error: { stdout?: string }) => ({ stdout: error.stdout ?? "" }),
+      (error: { stdout?: string }) => {
+        signal?.throwIfAborted();
+        return { stdout: error.stdout ?? "" };
+      },
     );
     return new Map(
       [...stdout.matchAll(/^\s+(\S+) => (\/\S+) \(0x/gm)].map(([, name = "", path = ""]) => [name, path]),

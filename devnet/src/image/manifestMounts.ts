@@ -15,7 +15,8 @@ export interface Mounts {
 export const DEFAULT_WORKSPACE = "/workspace";
 export const VOLUME_LABEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
-const MAX_VOLUMES = 16;
+/** The guest's disks are /dev/vda, the root, to /dev/vdz. */
+export const MAX_VOLUMES = 16;
 const SHARE = /^%\d+$/;
 const SYSTEM = /^\/(proc|sys|dev|tmp|lib|lib64|usr|\.gevulot)(\/|$)/;
 /** Programs keep large parameters under /tmp: a volume may be there. */
@@ -56,7 +57,7 @@ function readVolume(label: string, place: string, refuse: (reason: string) => Er
  * @param workspace null where it is not known yet
  */
 export function volumesProblem(volumes: readonly VolumeMount[], workspace: string | null): string | null {
-  if (volumes.length > MAX_VOLUMES) return `it has ${volumes.length} volumes, and ${MAX_VOLUMES} are allowed`;
+  if (volumes.length > MAX_VOLUMES) return tooManyVolumes(volumes.length);
   const taken = workspace === null ? [] : [workspace];
   for (const { path, label } of volumes) {
     const problem = placeProblem(path, SYSTEM_BESIDE_TMP);
@@ -66,6 +67,10 @@ export function volumesProblem(volumes: readonly VolumeMount[], workspace: strin
     taken.push(path);
   }
   return null;
+}
+
+export function tooManyVolumes(count: number): string {
+  return `it has ${count} volumes, and ${MAX_VOLUMES} are allowed`;
 }
 
 /** A slash at the end of a folder's path says nothing more. */

@@ -6,6 +6,7 @@ import { pino } from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nanosRoot } from "../../../test/fixtures/nanosVolume.ts";
 import { createFileLayout } from "../files/layout.ts";
+import { DESCRIPTOR_OFFSET, encodeDescriptor } from "../image/descriptor.ts";
 import { requireImages } from "./requireImages.ts";
 import type { Fetched } from "./stages.ts";
 
@@ -17,6 +18,20 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 
 const damaged = nanosRoot({});
 damaged.fill(0xff, 520, 540);
+
+/** As much of an image as is read. */
+function linuxImage(path: string): Uint8Array {
+  const part = { offset: 0, length: 512, sha256: "ab".repeat(32) };
+  const volumes = [{ label: "params", path, readonly: true }];
+  const program = { kind: "elf", path: "/p", args: [], env: {}, workspace: "/workspace" } as const;
+  const image = Buffer.alloc(DESCRIPTOR_OFFSET + 8_192);
+  encodeDescriptor({
+    ...{ sizeBytes: image.length, firstSector: part, boot: part, kernel: part, initrd: part, root: part },
+    program: { ...program, readonlyRootfs: true, volumes },
+    versions: { kernel: "6.1.0-1-amd64" },
+  }).copy(image, DESCRIPTOR_OFFSET);
+  return image;
+}
 
 const none = /prover.*not an image made by `gevulot-devnet image build`/;
 
@@ -51,6 +66,19 @@ test.each<[string, Uint8Array, object | null, string?]>([
       message: expect.stringMatching(/Nanos .*\(params:\/params\), and not params:\/params:ro; .* Mounts/),
     },
     "#volume=params:/params:ro",
+  ],
+  ["one of Linux with a volume besides its own", linuxImage("/params"), null, "#volume=more:/more"],
+  [
+    "one of Linux whose own volume the Deploy's would be in",
+    linuxImage("/params"),
+    { code: "IMAGE_REFUSED", message: expect.stringMatching(/params at \/params .*more at \/params\/more/) },
+    "#volume=more:/params/more",
+  ],
+  [
+    "one of Linux with paths too long together",
+    linuxImage(`/${"x".repeat(1_000)}`),
+    { code: "IMAGE_REFUSED", message: expect.stringContaining("1024 characters are allowed") },
+    `#volume=more:/${"y".repeat(100)}`,
   ],
 ])("%s", async (_, image, wanted, fragment = "") => {
   const layout = createFileLayout(dir);

@@ -2,9 +2,11 @@ import { GevulotError, isGevulotError } from "gevulot-sdk";
 import type { ProgramMetadata } from "gevulot-sdk/protocol";
 import type { Logger } from "pino";
 import type { FileLayout } from "../files/layout.ts";
-import { deployedVolumes, nanosVolumesProblem } from "../image/deployedVolumes.ts";
+import { deployedVolumes, mountsOfTask, nanosVolumesProblem } from "../image/deployedVolumes.ts";
+import type { ImageInfo } from "../image/descriptor.ts";
 import { readNanosBoot } from "../image/nanos/nanosBoot.ts";
 import { readImage } from "../image/readImage.ts";
+import { mountsProblem } from "../vm/volumes/guestVolumes.ts";
 import type { Fetched } from "./stages.ts";
 
 declare module "gevulot-sdk/errors" {
@@ -65,11 +67,19 @@ async function problemOf(
     if (nanos !== null && nanos.problem !== null) return { kind: "unmounted", reason: nanos.problem };
     const reason =
       nanos === null
-        ? deployedVolumes(imageFileUrl, (await readImage(path)).program.workspace).problem
+        ? linuxVolumesProblem((await readImage(path)).program, imageFileUrl)
         : nanosVolumesProblem(nanos.info.program.volumes, deployedVolumes(imageFileUrl).volumes);
     return reason === null ? null : { kind: "unusable", reason };
   } catch (error) {
     if (isGevulotError(error, "IMAGE_INVALID")) return { kind: "unusable", reason: error.context.reason };
     throw error;
   }
+}
+
+function linuxVolumesProblem(
+  { workspace, volumes }: ImageInfo["program"],
+  imageFileUrl: string,
+): string | null {
+  const deployed = deployedVolumes(imageFileUrl, workspace);
+  return deployed.problem ?? mountsProblem(mountsOfTask(volumes ?? [], deployed.volumes));
 }

@@ -20,6 +20,7 @@ describe("explainOutcome", () => {
     { kind: "rebooted", reason: "" },
     { kind: "vmDied", reason: "the guest's kernel failed." },
     { kind: "deadline" },
+    { kind: "idle", idleMs: 3_000 },
   ])("a result of Nanos counts, whatever came after it: %j", (outcome) => {
     expect(explainOutcome(withResult(outcome), ok, facts)).toBe(ok);
     expect(explainOutcome(withResult(outcome), missing, facts)).toHaveProperty("code");

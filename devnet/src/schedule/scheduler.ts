@@ -8,9 +8,10 @@ import { failTask, readQueuedTasks, setWaitsFor, type Task } from "../store/task
 import type { AttemptOptions } from "./attempt.ts";
 import type { MachineShare } from "./machineShare.ts";
 import { recoverTasks } from "./recover.ts";
-import { admit, type Capacity, neverFits, type ResourceAmount, type Waiting } from "./resources.ts";
+import { type Capacity, neverFits, type ResourceAmount, type Waiting } from "./resources.ts";
 import { createRunningTasks } from "./runningTasks.ts";
 import type { RunTaskDeps } from "./runTask.ts";
+import { startWithTurns } from "./startWithTurns.ts";
 import { taskFailure } from "./taskFailure.ts";
 import { createWakeableLoop } from "./wakeableLoop.ts";
 
@@ -56,31 +57,24 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
     await recoverTasks(deps, (id) => known.has(id));
     const queued = (await readQueuedTasks(database, QUEUE_WINDOW)).filter((task) => !running.has(task.id));
     const fitting = await dropUnfit(deps, options.capacity, queued);
-    const turns = new Map<string, () => void>();
     let hasStarted = false;
-    try {
-      await takeTurns(deps, fitting, turns);
-      const ready = fitting.filter(({ task }) => turns.has(task.id));
-      const admission = admit(options.capacity, running.used(), ready.map(asWaiting));
-      for (const { task, wanted } of ready) {
-        if (!admission.start.includes(task.id)) continue;
+    const waits = await startWithTurns(fitting, {
+      capacity: options.capacity,
+      used: running.used,
+      takeTurn: async ({ id, imagePath, volumes }) =>
+        (await deps.provider.takeTurn?.({ id, imagePath, volumes })) ?? (() => {}),
+      async start({ task, wanted }, giveBack) {
         const share = await options.machine?.take(wanted);
-        if (typeof share === "string") {
-          await setWaitsFor(database, task.id, share);
-          continue;
-        }
-        const giveBack = turns.get(task.id);
-        turns.delete(task.id);
+        if (typeof share === "string") return share;
         hasStarted = true;
         running.start(task, wanted, async () => {
-          giveBack?.();
+          giveBack();
           await share?.release();
         });
-      }
-      for (const [id, reason] of admission.wait) await setWaitsFor(database, id, reason);
-    } finally {
-      for (const giveBack of turns.values()) giveBack();
-    }
+        return null;
+      },
+    });
+    for (const [id, reason] of waits) await setWaitsFor(database, id, reason);
     isIdle = fitting.length === 0;
     // The next ones of the same programs may come into the window.
     if (hasStarted) loop.wake();
@@ -114,28 +108,10 @@ export function createScheduler(deps: RunTaskDeps, options: SchedulerOptions): S
   };
 }
 
-/** The turns of those that can run beside the others; the rest waits, and holds nothing meanwhile. */
-async function takeTurns(
-  { database, provider }: RunTaskDeps,
-  tasks: readonly WantingTask[],
-  turns: Map<string, () => void>,
-): Promise<void> {
-  for (const { task, imagePath, volumes } of tasks) {
-    const turn = (await provider.takeTurn?.({ id: task.id, imagePath, volumes })) ?? (() => {});
-    if (typeof turn === "string") await setWaitsFor(database, task.id, turn);
-    else turns.set(task.id, turn);
-  }
-}
-
-function asWaiting({ task, wanted }: WantingTask): Waiting {
-  return { id: task.id, wanted, waitedMs: Date.now() - task.queuedAt.getTime() };
-}
-
-interface WantingTask {
+interface WantingTask extends Waiting {
   readonly task: Task;
   readonly imagePath: string;
   readonly volumes: readonly VolumeMount[];
-  readonly wanted: ResourceAmount;
 }
 
 /** Fails the tasks that can never run here, and gives the others with what they ask for. */
@@ -148,7 +124,8 @@ async function dropUnfit(
   for (const task of queued) {
     const wants = await wantedBy(deps, task);
     const never = neverFits(capacity, wants.wanted);
-    if (never === null) fitting.push({ task, ...wants });
+    if (never === null)
+      fitting.push({ id: task.id, waitedMs: Date.now() - task.queuedAt.getTime(), task, ...wants });
     else {
       await failTask(deps.database, task.id, cannotFit(task, never));
       deps.onRunChanged?.(task.run);
@@ -157,7 +134,10 @@ async function dropUnfit(
   return fitting;
 }
 
-async function wantedBy(deps: RunTaskDeps, task: Task): Promise<Omit<WantingTask, "task">> {
+async function wantedBy(
+  deps: RunTaskDeps,
+  task: Task,
+): Promise<Omit<WantingTask, "id" | "waitedMs" | "task">> {
   const program = await readProgram(deps.database, task.program);
   if (!program?.resources) throw new Error(`program ${task.program} has no resources`);
   const { memMib, cpus, gpus } = program.resources;

@@ -7,7 +7,7 @@ import type { TaskExchange } from "./vsock/taskExchange.ts";
 export const GUEST_RESET = "guest-reset";
 /** By isa-debug-exit, of the kernel itself. */
 const KERNEL_FAULT = 126;
-const DECIDED: ReadonlySet<VmOutcome["kind"]> = new Set(["exited", "rebooted", "vmDied", "deadline"]);
+const DECIDED: ReadonlySet<VmOutcome["kind"]> = new Set(["exited", "rebooted", "vmDied", "deadline", "idle"]);
 /** For a program to end by itself. */
 const LEAVE_MS = 5_000;
 const LOOK_MS = 250;

@@ -92,13 +92,14 @@ describe("findMissing", () => {
 
   test("offers no root that would come before files of the working folder", () => {
     const files = opened("/app/etc/motd", "/etc/services");
-    const note = /this machine's \/etc\/motd.*cd \/app && cp -L --parents \/etc\/services \./;
+    const note =
+      /this machine's \/etc\/motd.*cd '\/app' && cp -L --parents -- '\/etc\/services' '\/opt\/a b;c' \./;
     const wanted = { Files: ["etc/motd", "etc/services"] };
     const isHere = (path: string) => path === "/etc/motd";
-    expect(find(files, [], { isHere })).toMatchObject({
-      manifest: wanted,
+    expect(find([...files, ...opened("/opt/a b;c")], [], { isHere })).toMatchObject({
       notes: [expect.stringMatching(note)],
     });
+    expect(find(files, [], { isHere }).manifest).toEqual(wanted);
     const has = { isHere, ownFiles: ["/etc/motd"] };
     expect(find(files, ["/app/etc/motd"], has).manifest).toEqual({ Files: ["etc/services"] });
     expect(find(files, [], { isHere: () => false }).manifest).toEqual({ TargetRoot: "/", ...wanted });

@@ -1,4 +1,5 @@
 import { posix, relative } from "node:path";
+import { quoteForShell } from "../execProgram.ts";
 import type { OpenedFile } from "./straceLines.ts";
 
 export interface MissingFiles {
@@ -126,6 +127,6 @@ function linesFor(
 function mixedNote(place: string, foreign: readonly string[], workingDir: string): string {
   return (
     `With "TargetRoot": "/" the image would have this machine's ${place}, and not the working folder's: first copy what ` +
-    `lies elsewhere, cd ${workingDir} && cp -L --parents ${foreign.join(" ")} .`
+    `lies elsewhere, cd ${quoteForShell(workingDir)} && cp -L --parents -- ${foreign.map(quoteForShell).join(" ")} .`
   );
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isGevulotError } from "gevulot-sdk";
 import type { DisposeStack } from "../../disposeStack.ts";
-import type { VolumeMount } from "../../image/manifestMounts.ts";
+import { MAX_VOLUMES, type VolumeMount } from "../../image/manifestMounts.ts";
 import { volumeInvalid } from "./volumeErrors.ts";
 import type { HeldVolume, VolumeFormat, VolumeStore } from "./volumeStore.ts";
 
@@ -20,8 +20,6 @@ export interface GuestVolumes {
   readonly cmdline: string;
 }
 
-/** The guest's disks are /dev/vda, the root, to /dev/vdz. */
-const MAX_VOLUMES = 16;
 /** Linux takes 2,048 bytes as its command line, and the rest of ours needs less than half of it. */
 const MAX_CMDLINE_CHARS = 1_024;
 const POLL_MS = 250;
@@ -48,15 +46,8 @@ export async function holdGuestVolumes(
   },
 ): Promise<GuestVolumes> {
   const mounts = distinctMounts(named);
-  const cmdline =
-    mounts.length === 0
-      ? ""
-      : ` gv.volumes=${mounts.map((one) => one.path + (one.readonly ? ":ro" : "")).join(",")}`;
-  if (mounts.length > MAX_VOLUMES || cmdline.length > MAX_CMDLINE_CHARS) {
-    throw volumeInvalid(
-      `The program has ${mounts.length} volumes, at paths of ${cmdline.length} characters together; ${MAX_VOLUMES} volumes and ${MAX_CMDLINE_CHARS} characters are allowed.`,
-    );
-  }
+  if (typeof mounts === "string") throw volumeInvalid(`The volumes can't be mounted: ${mounts}.`);
+  const cmdline = cmdlineOf(mounts);
   const disks: VolumeDisk[] = [];
   const deadline = performance.now() + options.waitMs;
   // In one order for all, so that two programs never wait for each other.
@@ -79,11 +70,24 @@ export async function holdGuestVolumes(
   return { disks, cmdline };
 }
 
+/** Why a guest can't have these volumes together, wherever it runs; null where it can. */
+export function mountsProblem(named: readonly VolumeMount[]): string | null {
+  const mounts = distinctMounts(named);
+  return typeof mounts === "string" ? mounts : null;
+}
+
+function cmdlineOf(mounts: readonly VolumeMount[]): string {
+  if (mounts.length === 0) return "";
+  return ` gv.volumes=${mounts.map((one) => one.path + (one.readonly ? ":ro" : "")).join(",")}`;
+}
+
 /**
  * An image and its task may name the same mount. One volume in two ways, or two at places that hide each other, would have
  * the task wait for itself, or find the wrong files.
+ *
+ * @returns what is wrong with them, or each once.
  */
-function distinctMounts(named: readonly VolumeMount[]): readonly VolumeMount[] {
+function distinctMounts(named: readonly VolumeMount[]): readonly VolumeMount[] | string {
   const mounts: VolumeMount[] = [];
   for (const mount of named) {
     const { label, path, readonly: isReadonly } = mount;
@@ -95,12 +99,15 @@ function distinctMounts(named: readonly VolumeMount[]): readonly VolumeMount[] {
     if (other === undefined) mounts.push(mount);
     else {
       const [one, two] = [other, mount].map(describeMount);
-      throw volumeInvalid(
-        `The image and its task name ${one} and ${two}, which can't both be: name it once, or other places.`,
-      );
+      return `the image and its task name ${one} and ${two}, which can't both be: name it once, or other places`;
     }
   }
-  return mounts;
+  const chars = cmdlineOf(mounts).length;
+  if (mounts.length <= MAX_VOLUMES && chars <= MAX_CMDLINE_CHARS) return mounts;
+  return (
+    `there are ${mounts.length} of them, at paths of ${chars} characters together; ${MAX_VOLUMES} volumes and ` +
+    `${MAX_CMDLINE_CHARS} characters are allowed`
+  );
 }
 
 function isWithin(path: string, folder: string): boolean {

@@ -13,7 +13,7 @@ export interface TaskVolumesOptions {
   readonly format: VolumeFormat;
   /** See `QemuProviderOptions`. */
   readonly ownPrograms?: boolean | undefined;
-  readonly volumeWaitMs?: number | undefined;
+  readonly volumeWaitMs: number;
   readonly signal: AbortSignal;
   readonly onWait: (reason: string) => void;
 }
@@ -31,7 +31,7 @@ export async function takeVolumes(
     return await holdGuestVolumes(stack, store, mountsOfTask(mounts, task.volumes), {
       what: `task ${task.attemptId}`,
       isStrangers: options.ownPrograms !== true,
-      waitMs: options.volumeWaitMs ?? task.deadlineMs,
+      waitMs: options.volumeWaitMs,
       format,
       signal,
       onWait,
