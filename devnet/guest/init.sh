@@ -11,11 +11,28 @@ report() {
   tell "$* $now"
 }
 
+# What was ended may hold its files for a moment more. All have 5 s together.
+pauses=0
+unmount() {
+  until umount "$1" 2>/dev/null; do
+    [ $pauses -lt 50 ] || {
+      umount -l "$1"
+      return 1
+    }
+    pauses=$((pauses + 1))
+    usleep 100000
+  done
+}
+
 leave() {
   kill -9 -1 2>/dev/null
   unset IFS
-  for point in $mounted; do umount "$point" || umount -l "$point"; done
-  [ -z "$shared" ] || umount "$shared" || umount -l "$shared"
+  # It may lie in a volume.
+  [ -z "$shared" ] || unmount "$shared"
+  for point in $mounted; do
+    unmount "$point" ||
+      tell "failed the volume at ${point#"$root"} was still in use at the end: what was written to it may not be whole"
+  done
   sync
   [ -z "$mounted" ] || ! dmesg | grep -q 'I/O error, dev vd.*WRITE' ||
     tell 'failed a volume did not take all that was written to it: the disk of the host may be full'
