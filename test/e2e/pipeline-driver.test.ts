@@ -2,14 +2,20 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createBlobStore } from "../../devnet/src/pipeline/data/blobStore.ts";
 import type { NodePool } from "../../devnet/src/pipeline/nodes/nodePool.ts";
+import { planTasks } from "../../devnet/src/pipeline/plan/planTasks.ts";
 import type { TaskQueue } from "../../devnet/src/pipeline/schedule/taskQueue.ts";
 import { claimTasks } from "../../devnet/src/pipeline/stage/claimTasks.ts";
 import { findLiar } from "../../devnet/src/pipeline/stage/findLiar.ts";
 import type { RunDriver } from "../../devnet/src/pipeline/stage/runDriver.ts";
 import { readQueueLevels } from "../../devnet/src/pipeline/store/releases.ts";
 import { readRound } from "../../devnet/src/pipeline/store/rounds.ts";
-import { findRun } from "../../devnet/src/pipeline/store/runs.ts";
-import type { PipelineTask } from "../../devnet/src/pipeline/store/tasks.ts";
+import {
+  findRun,
+  insertRun,
+  lockUnfinishedRun,
+  removeUnplaced,
+} from "../../devnet/src/pipeline/store/runs.ts";
+import { insertTasks, type PipelineTask } from "../../devnet/src/pipeline/store/tasks.ts";
 import type { Database } from "../../devnet/src/store/database.ts";
 import {
   createDriverNet,
@@ -39,6 +45,34 @@ beforeAll(async () => {
   ({ database, queue, pool, driver } = net);
 });
 afterAll(() => net?.[Symbol.asyncDispose]());
+
+describe("a run without its data", () => {
+  it("stays where the same request, at once, brings it while another fails", async () => {
+    const run = newRun();
+    await insertRun(database, run);
+    const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    const removed = await database.transaction(async (client) => {
+      await lockUnfinishedRun(client, run.id);
+      const removing = removeUnplaced(database, run);
+      await expect
+        .poll(async () => (await database.query(waiting)).rowCount, { timeout: 20_000 })
+        .toBeGreaterThan(0);
+      await insertTasks(client, run.id, planTasks(run.shape, { known: 0, total: null }), new Map());
+      return { removing };
+    });
+    await removed.removing;
+    expect(await findRun(database, run.id)).not.toBeNull();
+    await end(run.id);
+  });
+
+  it("that is cancelled meanwhile is not retried", async () => {
+    const run = newRun();
+    const begun = await driver.begin(run, new Map(), async () => void (await end(run.id)));
+    expect(begun).toBe(false);
+    expect(await driver.retry(run.id)).toBe(false);
+    expect(await findRun(database, run.id)).toMatchObject({ status: CANCELLED });
+  });
+});
 
 describe("starts of a task", () => {
   it("what an earlier one says changes nothing once a later one began", async () => {

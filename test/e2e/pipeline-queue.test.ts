@@ -51,6 +51,50 @@ describe("an answer", () => {
     const { rows } = await database.query("select failures from prove_task where proof_id = $1", [run]);
     expect(rows).toEqual([{ failures: 0 }]);
   });
+
+  it.each(["that can't be stored", "that can't be read"])("%s fails its task after a while", async (what) => {
+    const run = await begin({ singleNode: true });
+    const late = async (): Promise<never> => {
+      await database.transaction((client) =>
+        client.query("set local statement_timeout = 1; select pg_sleep(60)"),
+      );
+      throw new Error("it was not late");
+    };
+    const isStored = what === "that can't be read";
+    const done = { kind: "done", output: { ...output("b"), totalSteps: 7n } } as const;
+    const caller = { call: async () => (isStored ? late() : done) };
+    const about = { log: quiet, database, queue, pool, stageId: "stage", caller, accuse: async () => null };
+    await using dispatcher = createDispatcher({
+      ...{ ...about, longestTroubleMs: 0 },
+      driver: { ...driver, complete: late },
+    });
+    dispatcher.wake();
+    const attempts = `select outcome, pipeline_attempt.error from pipeline_attempt
+      join prove_task as task on task.id = task_id where proof_id = $1 and outcome is not null`;
+    const ends = async () => (await database.query(attempts, [run])).rows;
+    await expect.poll(ends, { timeout: 20_000 }).not.toEqual([]);
+    expect((await ends())[0]).toEqual({
+      outcome: "failed",
+      error: "canceling statement due to statement timeout",
+    });
+    await end(run);
+  });
+
+  it("that was not stored in the end leaves its task with whoever claimed it", async () => {
+    const run = await begin();
+    const { task } = await start("split");
+    const failing = database.transaction(async (client) => {
+      await queue.finish(client, [task]);
+      throw new Error("cut");
+    });
+    await expect(failing).rejects.toThrow("cut");
+    const state = async () =>
+      (await database.query("select state from pipeline_queue.job where id::text = $1", [task.id])).rows;
+    expect(await state()).toEqual([{ state: "active" }]);
+    await database.transaction((client) => queue.finish(client, [task]));
+    expect(await state()).toEqual([{ state: "completed" }]);
+    await end(run);
+  });
 });
 
 describe("a run of many segments", () => {

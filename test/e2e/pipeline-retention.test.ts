@@ -3,7 +3,7 @@ import { readdir, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createBlobStore } from "../../devnet/src/pipeline/data/blobStore.ts";
-import { removeOldData } from "../../devnet/src/pipeline/stage/retention.ts";
+import { type RetentionDeps, removeOldData } from "../../devnet/src/pipeline/stage/retention.ts";
 import { createPipelineNet, type PipelineNet, quiet } from "../fixtures/pipeline/pipelineNet.ts";
 
 const SUCCESS = 0;
@@ -35,12 +35,8 @@ const ended = (id: string, daysAgo: number) =>
     daysAgo,
   ]);
 
-const clean = () =>
-  removeOldData(
-    { log: quiet, database: net.database, baseDir: base },
-    { keepRunsDays: 30 },
-    new AbortController().signal,
-  );
+const clean = (database: RetentionDeps["database"] = net.database) =>
+  removeOldData({ log: quiet, database, baseDir: base }, { keepRunsDays: 30 }, new AbortController().signal);
 
 describe("what a stage keeps", () => {
   it("removes runs that ended long ago, and the data that no other run names", async () => {
@@ -66,8 +62,19 @@ describe("what a stage keeps", () => {
     await age("blob", 31);
     await age("elf", 31);
     await blobs.put(Buffer.from("put just now"));
+    // No lock is held while files are removed, which may take long: they wait aside.
+    const aside: string[][] = [];
+    const transaction: typeof net.database.transaction = (work) =>
+      net.database.transaction(async (client) => {
+        const result = await work(client);
+        aside.push(await filesBelow("incoming"));
+        return result;
+      });
 
-    await clean();
+    await clean({ ...net.database, transaction });
+
+    expect(aside[0]).not.toEqual([]);
+    expect(await readdir(join(base, "incoming"))).toEqual([]);
 
     await expect(client.status(old)).rejects.toThrow("no run has the proof_id");
     expect((await readdir(join(base, "proof"))).sort()).toEqual([kept, going].sort());

@@ -156,13 +156,17 @@ export function isConnectionLoss(error: unknown): boolean {
   );
 }
 
+/** Whether a {@link Database} threw that it can't be reached, which ends however long it lasts. */
+export function isUnreachable(error: unknown): boolean {
+  return isGevulotError(error, "DATABASE_UNREACHABLE");
+}
+
 /**
  * Whether what a {@link Database} threw says that the same work may succeed later, as nothing is wrong with it. Other errors
  * never do, e.g. that of a missing file, which looks like that of a socket.
  */
 export function isPassing(error: unknown): boolean {
-  if (isGevulotError(error, "DATABASE_UNREACHABLE")) return true;
-  return error instanceof pg.DatabaseError && PASSING.test(error.code ?? "");
+  return isUnreachable(error) || (error instanceof pg.DatabaseError && PASSING.test(error.code ?? ""));
 }
 
 function unreachable(url: string, cause: unknown): GevulotError {

@@ -42,6 +42,13 @@ describe("createBlobStore", () => {
     expect(await readdir(join(dir, "blob", "incoming"))).toEqual([]);
   });
 
+  it("says of a file that it can't be read, also as the first of a new store", async () => {
+    await expect(blobs.putFile(join(dir, "nowhere"))).rejects.toMatchObject({ code: "ENOENT" });
+    expect(await readdir(join(dir, "blob", "incoming"))).toEqual([]);
+    await writeFile(join(dir, "file"), DATA);
+    expect(await blobs.putFile(join(dir, "file"))).toEqual({ hash: HASH, bytes: DATA.length });
+  });
+
   it("goes on from an offset", async () => {
     await blobs.put(DATA);
     expect((await buffer(Readable.from(blobs.read(HASH, 2)))).toString()).toBe("segment");

@@ -79,7 +79,7 @@ export function createBlobStore(root: string, base?: SharedBase): BlobStore {
         if (expected !== undefined && blob.hash !== expected) throw corrupt(expected, blob.hash);
         return blob;
       }),
-    putFile: (from) => take((to) => write(to, createReadStream(from))),
+    putFile: (from) => take((to) => write(to, piecesOf(from))),
     async *read(hash, offset) {
       if ((await size(hash)) === null) throw missing(hash);
       yield* read(hash, offset) as AsyncIterable<Uint8Array>;
@@ -134,6 +134,11 @@ async function use(path: string): Promise<number | null> {
   const now = new Date();
   if (found.mtimeMs < now.getTime() - NOTE_USE_MS) await utimes(path, now, now).catch(() => {});
   return found.size;
+}
+
+/** Opens it once somebody reads: before that nobody would hear that it can't be opened. */
+async function* piecesOf(path: string): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(path) as AsyncIterable<Uint8Array>;
 }
 
 async function write(path: string, source: AsyncIterable<Uint8Array>): Promise<Blob> {

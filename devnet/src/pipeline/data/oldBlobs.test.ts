@@ -62,4 +62,11 @@ describe("removeUnfinished", () => {
     await removeUnfinished(root);
     expect(await readdir(join(root, "incoming"))).toEqual(["fresh"]);
   });
+
+  it("removes a folder that a killed process had begun to remove", async () => {
+    await mkdir(join(root, "incoming", "run", "segment"), { recursive: true });
+    await writeFile(join(root, "incoming", "run", "segment", "0"), "a segment");
+    await removeUnfinished(root);
+    expect(await readdir(join(root, "incoming"))).toEqual([]);
+  });
 });

@@ -1,6 +1,7 @@
 import type { Dirent } from "node:fs";
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { removeTree } from "../../removeTree.ts";
 import { INCOMING } from "./blobStore.ts";
 
 interface StoredFile {
@@ -41,10 +42,14 @@ export async function trimFolders(
   }
 }
 
-/** Removes what processes that were killed had begun to store. */
+/** Removes what processes that were killed had begun to store, and folders, which they had begun to remove. */
 export async function removeUnfinished(root: string, nowMs = Date.now()): Promise<void> {
-  for (const { path, usedAtMs } of await listFiles(join(root, INCOMING))) {
-    if (usedAtMs < nowMs - DAY_MS) await rm(path, { force: true });
+  const incoming = join(root, INCOMING);
+  for (const entry of await entriesOf(incoming)) {
+    const path = join(incoming, entry.name);
+    if (entry.isDirectory()) await removeTree(path);
+    else if (((await stat(path).catch(() => null))?.mtimeMs ?? nowMs) < nowMs - DAY_MS)
+      await rm(path, { force: true });
   }
 }
 

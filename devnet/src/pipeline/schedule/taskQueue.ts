@@ -24,6 +24,14 @@ export interface TaskQueue extends AsyncDisposable {
   drop(client: Queryable, tasks: readonly Pick<QueuedTask, "id" | "kind">[]): Promise<void>;
 }
 
+/** Its types know no connection for several tasks at once, which comes after the data, as for one. */
+type CompleteMany = (
+  kind: TaskKind,
+  ids: string[],
+  data: object,
+  options: PgBoss.ConnectionOptions,
+) => Promise<void>;
+
 const SCHEMA = "pipeline_queue";
 const RETRY_LIMIT = 100;
 const ARCHIVE_AFTER_SECONDS = 600;
@@ -46,6 +54,7 @@ export async function createTaskQueue(
   await boss.start();
   for (const kind of Object.keys(TASK_TYPE)) await boss.createQueue(kind);
 
+  const complete = boss.complete.bind(boss) as CompleteMany;
   const add = (client: Queryable, tasks: readonly QueuedTask[], delayMs = 0) =>
     boss.insert(
       tasks.map(({ id, kind, priority }) => ({
@@ -64,7 +73,7 @@ export async function createTaskQueue(
     claim: async (client, kind, limit) =>
       (await boss.fetch(kind, { batchSize: limit, db: connection(client) })).map((job) => job.id),
     async finish(client, tasks) {
-      for (const [kind, ids] of idsByKind(tasks)) await boss.complete(kind, ids, { db: connection(client) });
+      for (const [kind, ids] of idsByKind(tasks)) await complete(kind, ids, {}, { db: connection(client) });
     },
     async giveBack(client, tasks, delayMs) {
       if (tasks.length === 0) return;

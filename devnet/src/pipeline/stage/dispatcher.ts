@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { isPassing } from "../../store/database.ts";
+import { isPassing, isUnreachable } from "../../store/database.ts";
 import type { ProverNode } from "../nodes/proverNode.ts";
 import type { PipelineTask } from "../store/tasks.ts";
 import { type ClaimDeps, claimTasks, releaseTasks, type Start } from "./claimTasks.ts";
@@ -25,12 +25,16 @@ export interface DispatcherDeps extends ClaimDeps {
   readonly caller: TaskCaller;
   /** Whose output made a run fail, where that can be found out. */
   readonly accuse: (failed: PipelineTask, signal: AbortSignal) => Promise<Liar | null>;
+  /** What a database that answers refuses for so long it counts as refusing each time; default 10 minutes. */
+  readonly longestTroubleMs?: number;
 }
 
 /** While tasks can start: some wait for a while first, and others' nodes leave room. */
 const LOOK_EVERY_MS = 1_000;
 /** An end that can't be stored, as the database is away, is kept and tried again. */
 const STORE_AGAIN_MS = 500;
+
+const LONGEST_TROUBLE_MS = 600_000;
 
 /** A node that was lost, or has no room, gets nothing for a while, at most so long. */
 const LONGEST_REST_MS = { lost: 60_000, busy: 5_000 } as const;
@@ -47,7 +51,8 @@ interface RunningTask {
 }
 
 /** Gives tasks that can start to nodes that have room, and hands what came of them to the driver. */
-export function createDispatcher(deps: DispatcherDeps): Dispatcher {
+export function createDispatcher(given: DispatcherDeps): Dispatcher {
+  const deps = { ...given, caller: createPatientCaller(given) };
   const running = new Map<string, RunningTask>();
   const starting = new Set<string>();
   let isStopping = false;
@@ -129,23 +134,24 @@ async function runTask(
   onRoom: () => void,
   signal: AbortSignal,
 ): Promise<void> {
+  const patience = createPatience(deps.longestTroubleMs);
   try {
-    const said = await deps.caller
-      .call(task, run, node, signal)
-      .catch((error: Error) => endOfError(error, signal));
+    const said = await deps.caller.call(task, run, node, signal);
     if (said.kind === "lost" || said.kind === "busy") deps.pool.rest(node, LONGEST_REST_MS[said.kind]);
     else node.answered();
     const isDone = said.kind === "done";
-    if (!node.isRegistered) return await stored(() => handOver(deps, task, node, said, null, signal), signal);
+    if (!node.isRegistered) {
+      return await stored(() => handOver(deps, task, node, said, null, signal), patience, signal);
+    }
     // It kept the answer, and gives it again should this process end now: so it gets the next task at once.
     const ranMs = node.work.remove(task.id, isDone);
     onRoom();
     const end = said.kind === "late" && ranMs === null ? IN_VAIN : said;
-    await stored(() => handOver(deps, task, node, end, ranMs, signal), signal);
+    await stored(() => handOver(deps, task, node, end, ranMs, signal), patience, signal);
   } catch (error) {
     const { message } = error as Error;
     deps.log.error({ task: task.id, reason: message }, "a task's end could not be stored");
-    // What the database refuses once it refuses each time.
+    // What the database refuses once, or for long, it refuses each time.
     const setback = { outcome: "failed", error: told(message), node: node.id } as const;
     if (!signal.aborted) await deps.driver.setBack(task, setback).catch(() => {});
   } finally {
@@ -153,22 +159,50 @@ async function runTask(
   }
 }
 
-/** What went wrong on this side: what it was is in the run's status, and does not repeat for ever. */
-function endOfError(error: Error, signal: AbortSignal): TaskEnd {
-  if (signal.aborted) return { kind: "cancelled" };
-  return { kind: isPassing(error) ? "unwatched" : "failed", reason: error.message };
+/** What goes wrong on this side is an end too: what it was is in the run's status, and does not repeat for ever. */
+function createPatientCaller({ caller, longestTroubleMs }: DispatcherDeps): TaskCaller {
+  /** Over the starts of a task. */
+  const patience = new Map<string, Patience>();
+  return {
+    async call(task, run, node, signal) {
+      const mayPass = patience.get(task.id) ?? createPatience(longestTroubleMs);
+      patience.delete(task.id);
+      try {
+        return await caller.call(task, run, node, signal);
+      } catch (error) {
+        const { message: reason } = error as Error;
+        if (signal.aborted) return { kind: "cancelled" };
+        if (!mayPass(error)) return { kind: "failed", reason };
+        patience.set(task.id, mayPass);
+        return { kind: "unwatched", reason };
+      }
+    },
+  };
+}
+
+/** Whether an error may still pass. */
+type Patience = (error: unknown) => boolean;
+
+/** A server that is away comes back; what one that answers can't do for long, e.g. in a statement's time, it never can. */
+function createPatience(longestMs = LONGEST_TROUBLE_MS): Patience {
+  let since: number | null = null;
+  return (error) => {
+    if (!isPassing(error)) return false;
+    since = isUnreachable(error) ? null : (since ?? Date.now());
+    return since === null || Date.now() - since < longestMs;
+  };
 }
 
 /** The node did not even begin with it: what ran there before took too long. */
 const IN_VAIN: TaskEnd = { kind: "busy", reason: "it waited at the node in vain" };
 
 /** A finished task's output is not lost because the database is away, or others' locks are in the way. */
-async function stored(store: () => Promise<void>, signal: AbortSignal): Promise<void> {
+async function stored(store: () => Promise<void>, mayPass: Patience, signal: AbortSignal): Promise<void> {
   for (;;) {
     try {
       return await store();
     } catch (error) {
-      if (!isPassing(error) || signal.aborted) throw error;
+      if (!mayPass(error) || signal.aborted) throw error;
       await delay(STORE_AGAIN_MS, undefined, { signal });
     }
   }

@@ -1,10 +1,12 @@
-import { rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { randomUUID } from "node:crypto";
+import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Logger } from "pino";
 import { removeTree } from "../../removeTree.ts";
 import { createRounds } from "../../rounds.ts";
 import type { Database } from "../../store/database.ts";
 import { isFileName } from "../admit/fileName.ts";
+import { INCOMING } from "../data/blobStore.ts";
 import { listBlobs, removeUnfinished } from "../data/oldBlobs.ts";
 import { elfPath, runRoot } from "../runFolder.ts";
 import { isProgramUsed, lockOldRun, removeRun, unusedBlobs } from "../store/oldRuns.ts";
@@ -69,22 +71,34 @@ export async function removeOldData(
   if (runs + blobs > 0) deps.log.info({ runs, blobs }, "runs and data that are kept no longer were removed");
 }
 
-/** The folder goes before the row: what a crash leaves is found by its row again. */
+/**
+ * The folder is set aside before the row goes: what a crash leaves is found by its row, or there. It is removed once no
+ * transaction waits: that may take longer than one may be silent.
+ */
 async function removeOldRun(
   { database, baseDir }: RetentionDeps,
   days: number,
   unusedSinceMs: number,
 ): Promise<boolean> {
-  return database.transaction(async (client) => {
+  const aside = join(baseDir, INCOMING, randomUUID());
+  const isRemoved = await database.transaction(async (client) => {
     const run = await lockOldRun(client, days);
     if (!run) return false;
-    if (isFileName(run.id)) await removeTree(runRoot(baseDir, run.id));
+    if (isFileName(run.id)) await setAside(runRoot(baseDir, run.id), aside);
     await removeRun(client, run.id);
     // A run that begins with the wrap has none.
     const isElfUsed = run.programId === "" || (await isProgramUsed(client, run.programId));
     if (!isElfUsed) await removeUnused(elfPath(baseDir, run.programId), unusedSinceMs);
     return true;
   });
+  await removeTree(aside);
+  return isRemoved;
+}
+
+async function setAside(folder: string, aside: string): Promise<void> {
+  await mkdir(dirname(aside), { recursive: true });
+  // It may be gone, or a mount of its own.
+  await rename(folder, aside).catch(() => removeTree(folder));
 }
 
 /** Unless somebody asked for it meanwhile. */

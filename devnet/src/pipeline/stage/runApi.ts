@@ -162,11 +162,14 @@ async function route(
       ? await deps.driver.end(run.id, RUN_STATUS.INTERNAL_ERROR, `cancelled by ${call.address}`)
       : await deps.driver.retry(run.id);
   if (isDone) return { status: 200, json: summary((await findRun(deps.database, run.id))!) };
-  const why =
-    action === "cancel"
-      ? "the run is over already"
-      : "the run goes on, or succeeded: there is nothing to retry";
-  return { status: 409, json: { error: why } };
+  return { status: 409, json: { error: await whyNot(deps, run, action) } };
+}
+
+async function whyNot({ database }: RunApiDeps, run: PipelineRun, action: string): Promise<string> {
+  if (action === "cancel") return "the run is over already";
+  if (run.finishedAt && (await listTasks(database, run.id)).length === 0)
+    return "the run's data was never put in place: submit it again, with another proof_id";
+  return "the run goes on, or succeeded: there is nothing to retry";
 }
 
 async function submit(

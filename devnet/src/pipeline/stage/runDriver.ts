@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { type Database, isPassing, type Queryable } from "../../store/database.ts";
+import { type Database, isUnreachable, type Queryable } from "../../store/database.ts";
 import { STEP } from "../admit/proofRequest.ts";
 import type { Blob } from "../data/blobStore.ts";
 import { planTasks, type RunShape, type TaskKind } from "../plan/planTasks.ts";
@@ -81,7 +81,7 @@ export interface RunDriver {
   blame(task: PipelineTask, culprit: PipelineTask, reason: string): Promise<void>;
   /** False where the run is over already. */
   end(runId: string, status: number, error: string): Promise<boolean>;
-  /** A failed run goes on from what is done. False where it did not fail. */
+  /** A failed run goes on from what is done. False where it did not fail, or has no tasks. */
   retry(runId: string): Promise<boolean>;
   /** Ends runs of which all is done: who did the last task died before that, or could not place the proof. */
   succeed(runIds: readonly string[]): Promise<void>;
@@ -185,7 +185,7 @@ async function succeed(deps: RunDriverDeps, runId: string): Promise<void> {
   } catch (error) {
     const reason = `the proof can't be placed: ${(error as Error).message}`;
     deps.log.warn({ run: runId, reason }, "a run is done, but can't end; trying again");
-    if (isPassing(error)) return;
+    if (isUnreachable(error)) return;
     await change(deps, runId, async (client, { step }) => {
       const isOver = await noteTrouble(client, runId, reason, LONGEST_TROUBLE_SECONDS);
       if (isOver) await finishRun(client, runId, { status: RUN_STATUS.INTERNAL_ERROR, step, error: reason });

@@ -68,7 +68,12 @@ export async function takeRun(
   const inputs = new Map(given ? [["snark", (await blobs.put(given)).hash]] : []);
   // Of two requests with one id at once only the one whose run it is writes into the run's folder.
   const place = (): Promise<void> => placeInputs(deps, run.context);
-  if (!(await deps.driver.begin(run, inputs, place))) return repeated((await findRun(database, run.id))!);
+  if (!(await deps.driver.begin(run, inputs, place))) {
+    const other = await findRun(database, run.id);
+    // The same request, at once, which failed.
+    if (!other) throw new Error("the run's data could not be put in place: submit it again");
+    return repeated(other);
+  }
   deps.log.info({ run: run.id, user: address, target: run.shape.target }, "a run was taken");
   return { kind: "taken", run };
 }

@@ -1,4 +1,4 @@
-import type { Queryable } from "../../store/database.ts";
+import type { Database, Queryable } from "../../store/database.ts";
 import type { RunShape, SegmentCount } from "../plan/planTasks.ts";
 import { RUN_STATUS } from "./statuses.ts";
 
@@ -90,10 +90,14 @@ export async function isUnplaced(
 
 /** So that it can be submitted again. */
 export async function removeUnplaced(
-  client: Queryable,
+  database: Database,
   run: Pick<NewRun, "id" | "requestHash">,
 ): Promise<void> {
-  await client.query(`delete from stage_task where ${UNPLACED}`, [run.id, run.requestHash]);
+  await database.transaction(async (client) => {
+    // Another call may just give it its tasks: only a statement that begins after that sees them.
+    await client.query("select 1 from stage_task where id = $1 for update", [run.id]);
+    await client.query(`delete from stage_task where ${UNPLACED}`, [run.id, run.requestHash]);
+  });
 }
 
 export async function findRun(client: Queryable, id: string): Promise<PipelineRun | null> {
@@ -182,14 +186,15 @@ export async function noteTrouble(
 
 /**
  * A run that failed or was cancelled goes on. It has its time once more, where it was given one.
- * @returns null where it goes on already, or succeeded
+ * @returns null where it goes on already, succeeded, or has no tasks, as its data was never in place
  */
 export async function reopenRun(client: Queryable, id: string): Promise<PipelineRun | null> {
   const reopened = await client.query<RunRow>(
     `update stage_task set status = $2, step = 0, error = null, finished_at = null,
        deadline_at = now() + (deadline_at - coalesce(retried_at, created_at)), retried_at = now(),
        updated_at = now(), check_at = extract(epoch from now())::bigint
-     where id = $1 and finished_at is not null and status <> $3 returning *`,
+     where id = $1 and finished_at is not null and status <> $3
+       and exists (select 1 from prove_task where proof_id = stage_task.id) returning *`,
     [id, RUN_STATUS.COMPUTING, RUN_STATUS.SUCCESS],
   );
   return reopened.rows[0] ? toRun(reopened.rows[0]) : null;
