@@ -22,7 +22,8 @@ const cgroups = await createCgroups(place);
 const report = { none, status, place, made: typeof cgroups };
 if (typeof cgroups === "object") {
   const child = spawn(busybox, ["sh", "-c", "read x; x=0123456789; while :; do x=$x$x; done"], { stdio: ["pipe", "ignore", "ignore"] });
-  const group = await cgroups.open("a task/1", [child.pid], { memoryBytes: 24 * 2 ** 20, cpus: 0.5 });
+  const gone = spawnSync(busybox, ["true"]).pid;
+  const group = await cgroups.open("a task/1", [gone, child.pid, gone], { memoryBytes: 24 * 2 ** 20, cpus: 0.5 });
   const home = place.mount + "/gevulot-" + process.pid;
   report.home = existsSync(home);
   report.groups = readdirSync(home).filter((name) => name.startsWith("a"));
@@ -39,7 +40,7 @@ if (typeof cgroups === "object") {
   writeFileSync("/sys/fs/cgroup/service/cgroup.procs", String(process.pid));
   const alone = await createCgroups(await findCgroup());
   const below = "/sys/fs/cgroup/service/gevulot-" + process.pid;
-  report.alone = [typeof alone, existsSync(below), existsSync(home), (await findCgroup()).own.replace(/[0-9]+/, "PID")];
+  report.alone = [typeof alone, existsSync(below), existsSync(home), (await findCgroup()).own.replace(/[0-9]+-[0-9a-f]+$/, "PID")];
   await alone[Symbol.asyncDispose]?.();
   report.after = [existsSync(below), (await findCgroup()).own, readdirSync("/sys/fs/cgroup/service").filter((name) => name.startsWith("gev"))];
   const other = spawn(busybox, ["sleep", "1000"]);

@@ -44,6 +44,7 @@ export const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ["listen.ts"],
     ["portOwner.ts", "nativeKeys.ts", "hostPort.ts"],
     [
+      "abandonedFolders.ts",
       "disposeStack.ts",
       "processTable.ts",
       "removeTree.ts",

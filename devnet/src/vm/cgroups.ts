@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -29,6 +30,7 @@ const MAX_PROCESSES = 1_024;
 const REMOVE_TRIES = 500;
 const REMOVE_PAUSE_MS = 20;
 const PREFIX = "gevulot-";
+const NAME = /^gevulot-(?:node-)?(\d+)(?:-[0-9a-f]+)?$/;
 
 /** Null where the system has no groups of version 2. */
 export async function findCgroup(): Promise<CgroupPlace | null> {
@@ -68,7 +70,8 @@ export async function createCgroups(place: CgroupPlace | null): Promise<Cgroups 
 
 /** A group that has groups with limits below it can have no processes itself. */
 async function makeBelow(own: string): Promise<Cgroups | string> {
-  const leaf = join(own, `${PREFIX}node-${process.pid}`);
+  // A process may have several nodes.
+  const leaf = join(own, `${PREFIX}node-${process.pid}-${randomBytes(4).toString("hex")}`);
   const goBack = async (): Promise<void> => {
     await disable(own).catch(() => {});
     await writeFile(join(own, "cgroup.procs"), String(process.pid)).catch(() => {});
@@ -76,6 +79,10 @@ async function makeBelow(own: string): Promise<Cgroups | string> {
   };
   try {
     await mkdir(leaf);
+  } catch (error) {
+    return cannotMake(own, error);
+  }
+  try {
     await writeFile(join(leaf, "cgroup.procs"), String(process.pid));
   } catch (error) {
     await goBack();
@@ -129,7 +136,7 @@ function disable(folder: string): Promise<void> {
 
 /**
  * A place in the stack for a process's group, to be taken once the process runs: below the process, so that it is
- * disposed of after it. A process that has ended by then needs none.
+ * disposed of after it.
  */
 export function laterGroup(
   stack: DisposeStack,
@@ -139,10 +146,7 @@ export function laterGroup(
   stack.defer(() => group?.[Symbol.asyncDispose]() as Promise<void>);
   return async (name, pids, limits) => {
     if (typeof cgroups === "string") return;
-    group = await cgroups.open(name, pids, limits).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ESRCH") return null;
-      throw error;
-    });
+    group = await cgroups.open(name, pids, limits);
   };
 }
 
@@ -160,7 +164,12 @@ async function openGroup(
     await write("memory.oom.group", "1");
     await write("cpu.max", `${Math.ceil(cpus * CPU_PERIOD_US)} ${CPU_PERIOD_US}`);
     await write("pids.max", String(MAX_PROCESSES));
-    for (const pid of pids) await write("cgroup.procs", String(pid));
+    for (const pid of pids) {
+      await write("cgroup.procs", String(pid)).catch((error: NodeJS.ErrnoException) => {
+        // One that has ended by then needs no limits.
+        if (error.code !== "ESRCH") throw error;
+      });
+    }
   } catch (error) {
     await removeGroup(folder);
     throw error;
@@ -182,8 +191,9 @@ async function removeGroup(folder: string): Promise<void> {
 
 /** Of nodes that were killed. */
 async function removeAbandoned(parent: string): Promise<void> {
-  const names = (await readdir(parent)).filter((name) => /^gevulot-\d+$/.test(name));
-  for (const name of names.filter((one) => !isAlive(Number(one.slice(PREFIX.length))))) {
+  for (const name of await readdir(parent)) {
+    const pid = NAME.exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
     const home = join(parent, name);
     for (const entry of await readdir(home, { withFileTypes: true })) {
       if (entry.isDirectory()) await rmdir(join(home, entry.name)).catch(() => {});

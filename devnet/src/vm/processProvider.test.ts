@@ -148,6 +148,42 @@ test("a program that can't be started, and an image that is none", async () => {
   await expect(tools.run(await newTask(), {})).rejects.toThrow("no tool");
 });
 
+test("what is called off is not copied first; what can't be copied is no failure of the node", async () => {
+  const place = { dir: join(root, "none") };
+  const abort = new AbortController();
+  const extract = (atExtraction: () => void) => ({
+    log,
+    extractProgram: async () => {
+      atExtraction();
+      return { ...place, program: "/bin/true", args: [], env: {}, kind: "elf" as const };
+    },
+  });
+  await using calledOff = await createProcessProvider(
+    extract(() => abort.abort()),
+    { cacheDir: root },
+  );
+  expect(await calledOff.run(await newTask(), { signal: abort.signal })).toEqual({ kind: "cancelled" });
+  await using other = await createProcessProvider(
+    extract(() => {}),
+    { cacheDir: root },
+  );
+  expect(await other.run(await newTask(), {})).toEqual({
+    kind: "bootFailed",
+    reason: expect.stringContaining("ENOENT"),
+  });
+  const late = await newTask({ runEndsAtMs: performance.now() - 1 });
+  expect(await other.run(late, {})).toEqual({ kind: "deadline" });
+});
+
+test("a program whose name begins with two dots is one of its folder", async () => {
+  const program = join(programDir, "..x.mjs");
+  await writeFile(program, "console.log(import.meta.dirname);");
+  await using provider = await createProvider({ kind: "js", program });
+  const task = await newTask();
+  expect(await provider.run(task, {})).toEqual({ kind: "exited", exitCode: 0 });
+  expect(await readFile(task.consolePath, "utf8")).toBe(`${task.workspaceDir}.root\n`);
+});
+
 test("what a program writes beside itself, the next task does not find", async () => {
   await writeFile(join(programDir, "own"), "as deployed");
   await using provider = await createProvider(shell("mkdir state && cat own && echo changed >own"));

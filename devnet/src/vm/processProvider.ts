@@ -1,13 +1,13 @@
 import { access, constants, cp, realpath } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { isAbsolute, join, relative, sep } from "node:path";
 import type { Logger } from "pino";
-import { createStack, type DisposeStack } from "../disposeStack.ts";
+import { createStack } from "../disposeStack.ts";
 import { startOf } from "../processTable.ts";
 import { removeTree } from "../removeTree.ts";
 import { createConsoleSink } from "./consoleSink.ts";
 import { keepExecOutput } from "./execOutput.ts";
 import type { GuestMessage } from "./guestMessage.ts";
-import { imageOutcome } from "./imageOutcome.ts";
+import { endedBefore, imageOutcome, type TaskSignals } from "./imageOutcome.ts";
 import { type InspectOptions, inspectFlag, onInspector } from "./inspector.ts";
 import { createLauncher, type Launcher } from "./launcher.ts";
 import { measureTree, NO_LIMITS } from "./measureTree.ts";
@@ -16,7 +16,7 @@ import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts"
 import { endMarked } from "./reapLeftovers.ts";
 import { formatRunMark, RUN_MARK_VARIABLE } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
-import { createSupervisor, type Supervisor, timeLeft } from "./supervisor.ts";
+import { createSupervisor, MAX_TIMER_MS, type Supervisor, timeLeft } from "./supervisor.ts";
 import type { ProcessEnd } from "./vmState.ts";
 import { watchVm } from "./vmWatch.ts";
 
@@ -70,7 +70,11 @@ export async function createProcessProvider(
     accelerator: "none",
     vsock: { kind: "none", detail: "host processes have no VSOCK" },
     run: (task, how) =>
-      runs.track(how.signal, (signal) => runOnHost(deps, options, launcher, task, { ...how, signal })),
+      runs.track(how.signal, (signal) => {
+        const late = AbortSignal.timeout(Math.min(timeLeft(task.runEndsAtMs), MAX_TIMER_MS));
+        const either = AbortSignal.any([signal, late]);
+        return runOnHost(deps, options, launcher, task, { ...how, signal, late, either });
+      }),
     [Symbol.asyncDispose]: () => runs[Symbol.asyncDispose](),
   };
 }
@@ -80,16 +84,16 @@ async function runOnHost(
   options: ProcessProviderOptions,
   launcher: Launcher,
   task: VmTask,
-  how: VmRunOptions & { readonly signal: AbortSignal },
+  how: VmRunOptions & TaskSignals,
 ): Promise<VmOutcome> {
-  const { signal, onEvent } = how;
+  const { signal, either, onEvent } = how;
   let program: HostProgram;
   try {
-    signal.throwIfAborted();
-    program = await deps.extractProgram({ imagePath: task.imagePath, cacheDir: options.cacheDir, signal });
+    either.throwIfAborted();
+    const { imagePath } = task;
+    program = await deps.extractProgram({ imagePath, cacheDir: options.cacheDir, signal: either });
   } catch (error) {
-    if (signal.aborted) return { kind: "cancelled" };
-    return imageOutcome(error);
+    return endedBefore(how) ?? imageOutcome(error);
   }
   const lacking = lackingOnHost(program, task);
   if (lacking !== null) return { kind: "unavailable", reason: lacking };
@@ -99,18 +103,21 @@ async function runOnHost(
   const workspaceDir = await realpath(task.workspaceDir);
   const output = task.exec && stack.use(await keepExecOutput(workspaceDir, task.exec.keepStdoutBytes));
   const before = await measureTree(workspaceDir, NO_LIMITS);
-  program = await ownCopy(stack, program, `${workspaceDir}.root`);
+  const ownDir = `${workspaceDir}.root`;
+  stack.defer(() => removeTree(ownDir));
   let group: ProcessGroup;
   const mark = markOf(task, workspaceDir);
   stack.defer(() => endMarked(mark));
   try {
+    program = await copyProgram(program, ownDir, either);
     const flags = options.inspect && program.kind === "js" ? [await inspectFlag(options.inspect)] : [];
     group = await startProgram(launcher, withTaskArgs(program, task, workspaceDir), flags, {
       cwd: program.dir,
       env: environmentOf(program, mark, workspaceDir),
     });
   } catch (error) {
-    return { kind: "bootFailed", reason: `the program can't be started: ${(error as Error).message}.` };
+    const reason = `the program can't be started: ${(error as Error).message}.`;
+    return endedBefore(how) ?? { kind: "bootFailed", reason };
   }
   stack.defer(() => group.stop());
   if (options.inspect) announceInspector(deps.log, group, task);
@@ -208,13 +215,17 @@ function markOf({ attemptId }: VmTask, workspaceDir: string): string {
 }
 
 /** In a VM, too, what a program writes beside itself is there for this task alone. */
-async function ownCopy(stack: DisposeStack, program: HostProgram, dir: string): Promise<HostProgram> {
-  stack.defer(() => removeTree(dir));
+async function copyProgram(program: HostProgram, dir: string, signal: AbortSignal): Promise<HostProgram> {
   await cp(program.dir, dir, {
     recursive: true,
     verbatimSymlinks: true,
     mode: constants.COPYFILE_FICLONE,
+    filter: () => {
+      signal.throwIfAborted();
+      return true;
+    },
   });
   const path = relative(program.dir, program.program);
-  return { ...program, dir, program: path.startsWith("..") ? program.program : join(dir, path) };
+  const isOutside = isAbsolute(path) || path.split(sep)[0] === "..";
+  return { ...program, dir, program: isOutside ? program.program : join(dir, path) };
 }

@@ -10,7 +10,7 @@ import { type Cgroups, createCgroups, findCgroup, laterGroup } from "./cgroups.t
 import { createEarlyBoot } from "./earlyBoot.ts";
 import { findQemu, type Qemu } from "./findQemu.ts";
 import { canReadAttributes } from "./guestFile.ts";
-import { imageOutcome } from "./imageOutcome.ts";
+import { endedBefore, imageOutcome, type TaskSignals } from "./imageOutcome.ts";
 import { openForChild } from "./inheritedFiles.ts";
 import { createLauncher, type Launcher, type RunAs } from "./launcher.ts";
 import { measureTree, NO_LIMITS, type TreeSize } from "./measureTree.ts";
@@ -151,8 +151,9 @@ export async function createQemuProvider(
     run: (task, how) =>
       runs.track(how.signal, async (signal) => {
         const late = AbortSignal.timeout(Math.min(timeLeft(task.runEndsAtMs), MAX_TIMER_MS));
-        await early.settled(task.imagePath, AbortSignal.any([signal, late]));
-        return await runInQemu(deps, options, host, task, { ...how, signal, late });
+        const either = AbortSignal.any([signal, late]);
+        await early.settled(task.imagePath, either);
+        return await runInQemu(deps, options, host, task, { ...how, signal, late, either });
       }),
     prepare: early.begin,
     takeTurn: async ({ id, imagePath, volumes }) =>
@@ -190,18 +191,14 @@ async function runInQemu(
   options: QemuProviderOptions,
   host: Host,
   task: VmTask,
-  how: VmRunOptions & { readonly signal: AbortSignal; readonly late: AbortSignal },
+  how: VmRunOptions & TaskSignals,
 ): Promise<VmOutcome> {
-  const { signal, late } = how;
   let boot: BootFiles | NanosBoot;
   try {
-    const either = AbortSignal.any([signal, late]);
-    either.throwIfAborted();
-    boot = await readBoot(deps, options, task.imagePath, either);
+    how.either.throwIfAborted();
+    boot = await readBoot(deps, options, task.imagePath, how.either);
   } catch (error) {
-    if (late.aborted) return { kind: "deadline" };
-    if (signal.aborted) return { kind: "cancelled" };
-    return imageOutcome(error);
+    return endedBefore(how) ?? imageOutcome(error);
   }
   if ("kind" in boot && boot.problem !== null) {
     deps.log.warn({ attempt: task.attemptId, reason: boot.problem }, "an image's program will find no task");
@@ -214,14 +211,14 @@ async function runBooted(
   options: QemuProviderOptions,
   host: Host,
   task: VmTask,
-  how: VmRunOptions & { readonly signal: AbortSignal; readonly boot: BootFiles | NanosBoot },
+  how: VmRunOptions & TaskSignals & { readonly boot: BootFiles | NanosBoot },
 ): Promise<VmOutcome> {
-  const { signal, boot, onEvent } = how;
+  const { signal, either, boot, onEvent } = how;
   await using stack = createStack();
   const limit = laterGroup(stack, host.cgroups);
   const mark = await markOf(task);
-  const vsock = await openTaskVsock(stack, deps.log, host.vsock, { ...task, mark });
-  const lack = vsock.device === null ? await vsockLack(boot, lacksVsock(vsock), signal) : null;
+  const vsock = await openTaskVsock(stack, deps.log, host.vsock, { ...task, mark, signal: either });
+  const lack = vsock.device === null ? await vsockLack(boot, lacksVsock(vsock), how) : null;
   if (lack !== null) return lack;
   const volumesDir = options.volumesDir ?? DEFAULT_VOLUMES_DIR;
   const volumes = await takeVolumes(stack, task, {
@@ -281,13 +278,15 @@ function bootLimit({ bootLimitMs }: QemuProviderOptions, { memMib }: VmTask): nu
 async function vsockLack(
   boot: BootFiles | NanosBoot,
   reason: string,
-  signal: AbortSignal,
+  how: TaskSignals,
 ): Promise<VmOutcome | null> {
   try {
-    const needsVsock = boot.needsVsock === true || ("kind" in boot && (await boot.isVsockOnly(signal)));
+    // What called the task off may be what kept VSOCK from it.
+    how.either.throwIfAborted();
+    const needsVsock = boot.needsVsock === true || ("kind" in boot && (await boot.isVsockOnly(how.either)));
     return needsVsock ? { kind: "bootFailed", reason } : null;
   } catch (error) {
-    return signal.aborted ? { kind: "cancelled" } : imageOutcome(error);
+    return endedBefore(how) ?? imageOutcome(error);
   }
 }
 

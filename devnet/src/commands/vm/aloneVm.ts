@@ -1,9 +1,10 @@
-import { copyFile, mkdir, mkdtemp, open, readdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, open, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { dirname, extname, join } from "node:path";
 import { GevulotError, type TaskFailure } from "gevulot-sdk";
 import { checksumFile } from "gevulot-sdk/node";
 import type { Logger } from "pino";
+import { ownerMark, removeAbandonedFolders } from "../../abandonedFolders.ts";
 import { createStack } from "../../disposeStack.ts";
 import { workspaceRelative } from "../../files/layout.ts";
 import { type BuildImageOptions, buildImage } from "../../image/buildImage.ts";
@@ -12,7 +13,6 @@ import { readImageDefaults } from "../../image/imageDefaults.ts";
 import type { VolumeMount } from "../../image/manifestMounts.ts";
 import { SCRIPTS } from "../../image/readProgram.ts";
 import type { RunConfig } from "../../image/runConfig.ts";
-import { startOf } from "../../processTable.ts";
 import { removeTree } from "../../removeTree.ts";
 import { type CollectedFile, collectFiles, OutputFileProblem } from "../../result/collectFiles.ts";
 import { explainOutcome } from "../../result/explainOutcome.ts";
@@ -101,7 +101,7 @@ const LIMITS = { consoleLimitBytes: 2 ** 20, maxOutputBytes: 64 * 2 ** 30, maxOu
 const ATTEMPT_ID = "alone";
 const DEFAULT_MEM_MIB = 512;
 const ELF_HEAD_BYTES = 16;
-const FOLDER = /^gevulot-task-(\d+)-(\d*)-/;
+const FOLDER = "gevulot-task-";
 
 /**
  * Runs one task in a VM of its own, without a node.
@@ -111,8 +111,9 @@ const FOLDER = /^gevulot-task-(\d+)-(\d*)-/;
 export async function runAloneVm(deps: { readonly log: Logger }, options: AloneVmOptions): Promise<AloneVm> {
   const { task, signal, onProgress, onConsole, gpuDevices = [] } = options;
   await using stack = createStack();
-  await removeAbandoned();
-  const folder = await mkdtemp(join(tmpdir(), `gevulot-task-${process.pid}-${startOf(process.pid) ?? ""}-`));
+  // Of commands that were killed.
+  await removeAbandonedFolders(tmpdir(), FOLDER);
+  const folder = await mkdtemp(join(tmpdir(), `${FOLDER}${ownerMark()}-`));
   stack.defer(() => removeTree(folder));
   const imagePath = await imageOf(options, folder);
   const built = await readImageDefaults(imagePath);
@@ -176,16 +177,6 @@ export async function runAloneVm(deps: { readonly log: Logger }, options: AloneV
     result,
     [Symbol.asyncDispose]: () => left[Symbol.asyncDispose](),
   };
-}
-
-/** Of commands that were killed. */
-async function removeAbandoned(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
-    const [, pid, start] = FOLDER.exec(name) ?? [];
-    if (pid === undefined || (startOf(Number(pid)) ?? "") === start) continue;
-    // Another user's is not ours to take away.
-    await removeTree(join(tmpdir(), name)).catch(() => {});
-  }
 }
 
 /** A program that asks for GPUs would look for them in vain. */

@@ -5,8 +5,8 @@ import { safeText } from "gevulot-sdk/node";
 import type { Argv, CommandModule } from "yargs";
 import { vmPathProblem, workspaceRelative } from "../../files/layout.ts";
 import { parseManifest } from "../../image/manifest.ts";
-import { readMounts, type VolumeMount } from "../../image/manifestMounts.ts";
 import { isNanos } from "../../image/nanos/openNanos.ts";
+import { withOverrides } from "../../image/programRequest.ts";
 import { copyFromWorkspace, OutputFileProblem } from "../../result/collectFiles.ts";
 import { TRACE_FILE } from "../../vm/trace.ts";
 import { parseEnv, parseMount, readManifest } from "../image/build.ts";
@@ -39,6 +39,11 @@ interface Arguments extends AloneArguments {
   readonly trace?: string | undefined;
   readonly "idle-seconds"?: number | undefined;
 }
+
+type HowGiven = Pick<
+  Arguments,
+  "program" | "config" | "args" | "env" | "mounts" | "exec" | "proof-file" | "output-file" | "working-dir"
+>;
 
 const COMMAND = "vm run";
 const TASK_ID = "vm-run";
@@ -182,12 +187,13 @@ async function run(given: Arguments): Promise<AloneVm> {
 }
 
 /** A program is built as `image build` does it; an image is as it is, but for more volumes and a manifest's RunConfig. */
-async function howToBuild(given: Arguments) {
+export async function howToBuild(given: HowGiven) {
   const mounts = Object.fromEntries((given.mounts ?? []).map(parseMount));
+  const manifest = given.config === undefined ? {} : await readManifest(given.config);
   if (await isProgram(resolve(given.program))) {
     const [proofFile, outputs] = [given["proof-file"], given["output-file"]];
     const build = {
-      manifest: given.config === undefined ? {} : await readManifest(given.config),
+      manifest,
       mounts,
       libraryPath: process.env.LD_LIBRARY_PATH,
       ...(given.args ? { args: given.args } : {}),
@@ -208,15 +214,8 @@ async function howToBuild(given: Arguments) {
     const message = `--mounts ${share}:… is for programs, and ${given.program} is an image: where it has its workspace was settled by image build.`;
     throw optionError("mounts", message);
   }
-  const manifest = parseManifest(given.config === undefined ? {} : await readManifest(given.config));
-  const named = volumesOf(mounts);
-  const others = manifest.volumes.filter(({ path }) => !named.some((one) => one.path === path));
-  return { build: undefined, volumes: [...others, ...named], runConfig: manifest.runConfig };
-}
-
-function volumesOf(mounts: Readonly<Record<string, string>>): readonly VolumeMount[] {
-  const refuse = (reason: string): Error => optionError("mounts", `--mounts can't be used: ${reason}.`);
-  return readMounts(mounts, refuse).volumes;
+  const { volumes, runConfig } = parseManifest(withOverrides({ manifest, mounts }));
+  return { build: undefined, volumes, runConfig };
 }
 
 function optionError(option: string, message: string): GevulotError<"VM_RUN_OPTION"> {

@@ -1,5 +1,5 @@
 import pino from "pino";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createStack } from "../../disposeStack.ts";
 import { lacksVsock, openTaskVsock } from "./openTaskVsock.ts";
 import { createTaskExchange } from "./taskExchange.ts";
@@ -23,7 +23,16 @@ test.each([
   ],
 ])("why there is none: %s", async (_name, vsock, reason) => {
   await using stack = createStack();
-  const opened = await openTaskVsock(stack, log, vsock, { attemptId: "a", exchange, mark: "" });
+  const task = { attemptId: "a", exchange, mark: "", signal: new AbortController().signal };
+  const opened = await openTaskVsock(stack, log, vsock, task);
   expect(opened).toEqual({ device: null, problem: reason });
   expect(lacksVsock(opened)).toContain(`not to be had here: ${reason}.`);
+});
+
+test("what calls the task off ends the wait for it", async () => {
+  await using stack = createStack();
+  const { signal } = new AbortController();
+  const open = vi.fn(host.open);
+  await openTaskVsock(stack, log, { ...host, open }, { attemptId: "a", exchange, mark: "", signal });
+  expect(open).toHaveBeenCalledWith(expect.objectContaining({ signal }));
 });

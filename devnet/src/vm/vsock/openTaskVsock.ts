@@ -14,16 +14,20 @@ export async function openTaskVsock(
   stack: DisposeStack,
   log: Logger,
   vsock: VsockHost,
-  task: Pick<VmTask, "attemptId" | "exchange"> & { readonly mark: string },
+  task: Pick<VmTask, "attemptId" | "exchange"> & { readonly mark: string; readonly signal: AbortSignal },
 ): Promise<TaskVsock> {
   if (vsock.kind === "none" || task.exchange === undefined) return { device: null, problem: vsock.detail };
   const server = createTaskServer(task.exchange);
   stack.defer(() => server[Symbol.dispose]());
   try {
-    return { device: stack.use(await vsock.open({ server, mark: task.mark })), problem: null };
+    return {
+      device: stack.use(await vsock.open({ server, mark: task.mark, signal: task.signal })),
+      problem: null,
+    };
   } catch (error) {
     const reason = (error as Error).message;
-    log.warn({ attempt: task.attemptId, reason }, "a VM has no VSOCK; its task travels as a file");
+    if (!task.signal.aborted)
+      log.warn({ attempt: task.attemptId, reason }, "a VM has no VSOCK; its task travels as a file");
     return { device: null, problem: reason };
   }
 }

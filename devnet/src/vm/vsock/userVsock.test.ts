@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { lstat, readdir, readFile } from "node:fs/promises";
+import { chmod, lstat, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -113,6 +113,33 @@ test.each([
   await expect(host.open({ server, mark: "" })).rejects.toThrow(/there is no VSOCK/);
   await delay(10);
   expect(await folders()).toEqual(before);
+});
+
+test("a process that doesn't come up is ended with its task", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "gevulot-silent-"));
+  try {
+    // The node's trial gets its socket, a task's VM none.
+    const [binary, first, second] = ["silent", "first", "second"].map((name) => join(dir, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const begin = `if [ -e ${first} ]; then : >${second}; else : >${first}; : >"$4"; fi`;
+    await writeFile(binary, `#!/bin/sh\n${begin}\nexec /bin/sleep 600\n`);
+    await chmod(binary, 0o755);
+    const launcher = await createLauncher();
+    await using host = await createUserVsock({ binary, launcher, runAs: null });
+    const [folder] = (await folders()).slice(-1) as [string];
+    const abort = new AbortController();
+    const opening = host.open({ server, mark: "", signal: abort.signal });
+    opening.catch(() => {});
+    await expect.poll(() => isThere(second), { timeout: 10_000 }).toBe(true);
+    abort.abort();
+    await expect(opening).rejects.toThrow(/abort/);
+    expect(await readdir(join(tmpdir(), folder))).toEqual([]);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
 });
 
 test("a number for a VM: from 4 up, neither ours nor another's", () => {

@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { chown, lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { chown, lstat, mkdir, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { TASK_PORT } from "gevulot-shim/wire";
+import { ownerMark, removeAbandonedFolders } from "../../abandonedFolders.ts";
 import { createStack, type DisposeStack } from "../../disposeStack.ts";
-import { startOf } from "../../processTable.ts";
 import { openForChild } from "../inheritedFiles.ts";
 import type { Launcher, RunAs } from "../launcher.ts";
 import { type ProcessGroup, startProcessGroup } from "../processGroup.ts";
@@ -24,9 +24,11 @@ export interface UserVsockOptions {
 
 /** Each VM has a process of its own, so that one number serves all. */
 const GUEST_CID = 4;
-const FOLDER = /^gv-vsock-(\d+)-(\d*)-[0-9a-f]+$/;
-/** Far more than it takes: a busy machine must not cost a program its task, or a node its VSOCK. */
+const FOLDER = "gv-vsock-";
+/** Far more than it takes: a busy machine must not cost a program its task. */
 const START_TIMEOUT_MS = 60_000;
+/** A node waits for it when it starts. */
+const TRIAL_TIMEOUT_MS = 15_000;
 const POLL_MS = 5;
 const STDERR_BYTES = 2_048;
 const BINARY_FD = 3;
@@ -39,24 +41,24 @@ const BINARY_FD = 3;
  */
 export async function createUserVsock(options: UserVsockOptions): Promise<VsockHost> {
   await removeStaleSockets();
-  const owner = `${process.pid}-${startOf(process.pid) ?? ""}`;
-  const folder = join(tmpdir(), `gv-vsock-${owner}-${randomBytes(4).toString("hex")}`);
+  const folder = join(tmpdir(), `${FOLDER}${ownerMark()}-${randomBytes(4).toString("hex")}`);
   // Its name is all that others need to pass through; what is in it they can't list.
   await mkdir(folder, { mode: 0o711 });
   await using stack = createStack();
   stack.defer(() => rm(folder, { recursive: true, force: true }));
-  const open = (how: VsockOpenOptions) => openDevice(options, folder, how);
+  const open = (how: VsockOpenOptions, limitMs = START_TIMEOUT_MS) =>
+    openDevice(options, folder, how, limitMs);
   // Whether it starts here, as that user, in that folder, is best told by trying.
   const server = {
     accept: (connection: { destroy(): unknown }) => void connection.destroy(),
     [Symbol.dispose]() {},
   };
-  await (await open({ server, mark: "" }))[Symbol.asyncDispose]();
+  await (await open({ server, mark: "" }, TRIAL_TIMEOUT_MS))[Symbol.asyncDispose]();
   const running = stack.move();
   return {
     kind: "vhost-device-vsock",
     detail: options.binary,
-    open,
+    open: (how) => open(how),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
 }
@@ -64,7 +66,8 @@ export async function createUserVsock(options: UserVsockOptions): Promise<VsockH
 async function openDevice(
   { binary, launcher, runAs }: UserVsockOptions,
   parent: string,
-  { server, mark }: VsockOpenOptions,
+  { server, mark, signal }: VsockOpenOptions,
+  limitMs: number,
 ): Promise<VsockDevice> {
   await using stack = createStack();
   const folder = join(parent, randomBytes(8).toString("hex"));
@@ -87,7 +90,7 @@ async function openDevice(
     cwd: folder,
   });
   stack.defer(() => group.stop());
-  await untilListening(group, socketPath);
+  await untilListening(group, socketPath, limitMs, signal);
   const running = stack.move();
   return {
     device: { kind: "vhost-user", socketPath },
@@ -120,20 +123,25 @@ async function listen(
   );
 }
 
-async function untilListening(group: ProcessGroup, socketPath: string): Promise<void> {
+async function untilListening(
+  group: ProcessGroup,
+  socketPath: string,
+  limitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const stderr = createRingBuffer(STDERR_BYTES);
   group.child.stderr?.on("data", (chunk: Buffer) => stderr.write(chunk));
   let isGone = false;
   group.ended.then(() => {
     isGone = true;
   });
-  const deadline = Date.now() + START_TIMEOUT_MS;
+  const deadline = Date.now() + limitMs;
   while (!(await isThere(socketPath))) {
     const said = stderr.read().toString("utf8").trim();
     if (isGone) throw new Error(`vhost-device-vsock ended at once: ${said || "it says nothing"}`);
     if (Date.now() > deadline)
-      throw new Error(`vhost-device-vsock does not listen after ${START_TIMEOUT_MS / 1000} s`);
-    await delay(POLL_MS);
+      throw new Error(`vhost-device-vsock does not listen after ${limitMs / 1000} s`);
+    await delay(POLL_MS, undefined, { ...(signal ? { signal } : {}) });
   }
 }
 
@@ -145,10 +153,6 @@ function isThere(path: string): Promise<boolean> {
 }
 
 /** Removes the folders of nodes that were killed. */
-export async function removeStaleSockets(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
-    const [, pid, start] = FOLDER.exec(name) ?? [];
-    if (pid === undefined || startOf(Number(pid)) === start) continue;
-    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => {});
-  }
+export function removeStaleSockets(): Promise<void> {
+  return removeAbandonedFolders(tmpdir(), FOLDER);
 }

@@ -16,6 +16,7 @@ export interface VsockOpenOptions {
   readonly server: TaskServer;
   /** Names the VM, so that what outlives a node can be told; see runMark.ts. */
   readonly mark: string;
+  readonly signal?: AbortSignal;
 }
 
 /** Disposed of after its VM. */
