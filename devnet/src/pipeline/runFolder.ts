@@ -29,7 +29,7 @@ export interface RunFolder {
 /** The existing service numbers deferred proofs from here on. */
 const FIRST_DEFERRED = 65_536;
 
-/** @param proofId a single file name: see `isFileName` in admit/refusal.ts */
+/** @param proofId a single file name: see `isFileName` in admit/fileName.ts */
 export function runRoot(baseDir: string, proofId: string): string {
   return join(baseDir, "proof", proofId);
 }
@@ -59,6 +59,9 @@ export function runFolder(root: string, blockNo: bigint | number | string | unde
     deferredProof: (index) => join(segments, deferredProofName(index)),
   };
 }
+
+/** As files of the folder of segments are named that hold one. */
+export const DEFERRED_PROOF = /^deferred_proof_(\d{1,9})$/;
 
 /** Of a file in the folder of segments. */
 export function deferredProofName(index: number): string {

@@ -67,7 +67,7 @@ export async function resolveProgram(
   if (typeof source !== "object" || source === null)
     throw programInvalid(role, `it is missing; give { file }, { url, checksum } or { hash }`);
   if ("hash" in source) {
-    if ("volumes" in source)
+    if ("volumes" in source && source.volumes !== undefined)
       throw programInvalid(role, "its volumes are part of what was deployed; deploy its image for others");
     return getProgram(context, source.hash, { signal });
   }

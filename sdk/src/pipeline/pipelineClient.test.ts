@@ -85,6 +85,17 @@ describe("a pipeline's client", () => {
     await expect(user.result(finished as never)).rejects.toMatchObject(error);
   });
 
+  it("submits a run from agg without an ELF", async () => {
+    const bodies: object[] = [];
+    const url = await serve(async (request, response) => {
+      bodies.push(JSON.parse(String(Buffer.concat(await request.toArray()))));
+      response.end(run());
+    });
+    await createPipelineClient({ url, key: KEY }).submit({ from: "agg", receiptInputs: [KEY] });
+    expect(bodies).toEqual([expect.objectContaining({ from: "agg", receipt_inputs: [expect.any(String)] })]);
+    expect(bodies[0]).not.toHaveProperty("elf");
+  });
+
   it("is told at once of options that can't be used", async () => {
     const user = (options: object) =>
       createPipelineClient({ url: "http://127.0.0.1:1", key: KEY, ...options });

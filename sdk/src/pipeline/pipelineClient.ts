@@ -27,7 +27,8 @@ declare module "../errors.ts" {
 export interface PipelineSubmit {
   /** A UUID; default a new one. Submitting the same request under the same id again changes nothing. */
   readonly proofId?: string;
-  readonly elf: Uint8Array;
+  /** Every run needs one but those from `agg`. */
+  readonly elf?: Uint8Array;
   readonly publicInput?: Uint8Array;
   readonly privateInput?: Uint8Array;
   /** Files of the block, by name. */
@@ -144,7 +145,7 @@ async function submit(stage: StageCallOptions, run: PipelineSubmit): Promise<Wir
   };
   const body = {
     proof_id: run.proofId ?? globalThis.crypto.randomUUID(),
-    elf: name(run.elf),
+    ...(run.elf && { elf: name(run.elf) }),
     seg_size: run.segSize ?? SEG_SIZE,
     target: run.target ?? "snark",
     ...(run.publicInput && { public_input: name(run.publicInput) }),

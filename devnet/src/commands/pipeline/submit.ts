@@ -7,7 +7,7 @@ import { type ClientArguments, clientOptions, withClient } from "./client.ts";
 import { saveProof, untilEnded, type WaitArguments, waitOptions } from "./result.ts";
 
 interface SubmitArguments extends ClientArguments, WaitArguments {
-  elf: string;
+  elf: string | undefined;
   input: string | undefined;
   "private-input": string | undefined;
   "proof-id": string | undefined;
@@ -60,12 +60,13 @@ const options = {
 } as const;
 
 export const pipelineSubmitCommand: CommandModule<object, SubmitArguments> = {
-  command: "submit <elf>",
+  command: "submit [elf]",
   describe: "Submit a run",
   builder: (yargs) =>
     waitOptions(clientOptions(yargs))
-      .positional("elf", { type: "string", demandOption: true, describe: "The program to prove" })
+      .positional("elf", { type: "string", describe: "The program to prove; needed unless --from agg" })
       .options(options)
+      .check(({ elf, from }) => elf !== undefined || from === "agg" || "An ELF is needed unless --from agg.")
       .check(({ block = [], "block-no": number }) => {
         const names = block.map((path) => basename(path));
         const twice = names.find((name, index) => names.indexOf(name) < index);
@@ -94,7 +95,7 @@ async function readRequest(argv: SubmitArguments): Promise<PipelineSubmit> {
   const readAll = (paths: readonly string[] = []) => Promise.all(paths.map((path) => readFile(path)));
   const files = await readAll(block);
   return {
-    elf: await readFile(argv.elf),
+    ...(argv.elf !== undefined && { elf: await readFile(argv.elf) }),
     ...(input !== undefined && { publicInput: await readFile(input) }),
     ...(privateInput !== undefined && { privateInput: await readFile(privateInput) }),
     ...(proofId !== undefined && { proofId }),

@@ -1,3 +1,4 @@
+import type { Interceptor } from "@grpc/grpc-js";
 import { createDataClient, type DataClient } from "./dataClient.ts";
 
 /** The stages' data services that a node uses, one connection each. */
@@ -5,11 +6,16 @@ export interface DataClients extends AsyncDisposable {
   of(addr: string): DataClient;
 }
 
-export function createDataClients(deps: Parameters<typeof createDataClient>[0]): DataClients {
+export function createDataClients(
+  deps: Omit<Parameters<typeof createDataClient>[0], "interceptors"> & {
+    readonly interceptorsOf: (addr: string) => Interceptor[];
+  },
+): DataClients {
   const clients = new Map<string, DataClient>();
   return {
     of(addr) {
-      const client = clients.get(addr) ?? createDataClient(deps, addr);
+      const client =
+        clients.get(addr) ?? createDataClient({ ...deps, interceptors: deps.interceptorsOf(addr) }, addr);
       clients.set(addr, client);
       return client;
     },

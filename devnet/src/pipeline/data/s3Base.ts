@@ -79,6 +79,10 @@ export async function createS3Base(options: S3BaseOptions): Promise<SharedBase> 
         await rm(arriving, { force: true });
       }
     },
+    async remove(path) {
+      await attempt("written", () => client.removeObject(bucket, keyOf(path)));
+      await rm(path, { force: true });
+    },
     list: (folder) =>
       attempt("listed", async () => {
         const names: string[] = [];

@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 
 /**
@@ -16,6 +16,8 @@ export interface SharedBase {
   publish(path: string): Promise<void>;
   /** Brings a file as it is now. False where it isn't there. */
   fetch(path: string): Promise<boolean>;
+  /** Takes a file away for all, where it is there. */
+  remove(path: string): Promise<void>;
   /** Names of the files in a folder. */
   list(folder: string): Promise<readonly string[]>;
   /** Between two looks for what others write. */
@@ -40,6 +42,7 @@ export async function createDiskBase(baseDir: string): Promise<SharedBase> {
         (found) => found.isFile(),
         () => false,
       ),
+    remove: (path) => rm(path, { force: true }),
     list: async (folder) =>
       (await readdir(folder, { withFileTypes: true }).catch(() => []))
         .filter((entry) => entry.isFile())

@@ -34,7 +34,7 @@ describe("attendStage", () => {
     };
     const deps = {
       ...{ log: pino({ level: "silent" }), stageNodes, credentials: credentials.createInsecure() },
-      ...{ running: () => [], isDraining: () => false, onUnwanted: () => {} },
+      ...{ running: () => [], isDraining: () => false, onUnwanted: () => {}, onDataAddr: () => {} },
     };
     stack.use(attendStage(deps, `127.0.0.1:${port}`, readHello));
     await vi.waitFor(() => expect(said.slice(0, 2)).toEqual(["", "of the stage"]), { timeout: 20_000 });

@@ -7,11 +7,13 @@ export interface AttendDeps {
   readonly log: Logger;
   readonly stageNodes: ServiceDefinition;
   readonly credentials: ChannelCredentials;
-  readonly interceptors?: Interceptor[];
+  readonly interceptorsOf?: (stageAddr: string) => Interceptor[];
   readonly running: () => string[];
   readonly isDraining: () => boolean;
   /** Of what runs the tasks whose runs are over. */
   readonly onUnwanted: (ids: readonly string[]) => void;
+  /** Where a stage says that its data is; `peer` is the address of the connection. */
+  readonly onDataAddr: (stageAddr: string, dataAddr: string, peer: string) => void;
 }
 
 const FIRST_RETRY_MS = 200;
@@ -28,15 +30,17 @@ export interface Attendance extends AsyncDisposable {
   beat(): void;
 }
 
-/** Registers with a stage and stays registered: beats, and comes again after every break. */
+/**
+ * Registers with a stage and stays registered: beats, and comes again after every break.
+ * @param readHello at each registration: a stage may begin to work in this node's base folder after the node started
+ */
 export function attendStage(
   deps: AttendDeps,
   stageAddr: string,
-  /** At each registration: a stage may begin to work in this node's base folder after the node started. */
   readHello: () => Promise<WireNodeHello>,
 ): Attendance {
   const { path, requestSerialize, responseDeserialize } = deps.stageNodes.Attend!;
-  const channel = { ...CHANNEL, interceptors: deps.interceptors ?? [] };
+  const channel = { ...CHANNEL, interceptors: deps.interceptorsOf?.(stageAddr) ?? [] };
   const client = new Client(stageAddr, deps.credentials, channel);
   let isStopping = false;
   let timer: NodeJS.Timeout | undefined;
@@ -71,6 +75,7 @@ export function attendStage(
         deps.log.info({ stage: stageAddr }, "registered with the stage");
       failures = 0;
       everyMs = beat.beat_every_ms || everyMs;
+      deps.onDataAddr(stageAddr, beat.data_addr, call.getPeer());
       if (beat.unwanted.length > 0) deps.onUnwanted(beat.unwanted);
     });
     call.on("error", (error: Error) => over(error.message));

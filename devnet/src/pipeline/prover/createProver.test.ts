@@ -2,7 +2,17 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { Client, credentials, Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
+import {
+  Client,
+  credentials,
+  Metadata,
+  ResponderBuilder,
+  Server,
+  ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  ServerListenerBuilder,
+} from "@grpc/grpc-js";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createStack } from "../../disposeStack.ts";
@@ -102,11 +112,15 @@ describe("a node that shares the stage's base folder", () => {
       "segment/segments.txt": "1",
     }))
       expect(await readFile(join(run(), path), "utf8")).toBe(text);
+    // An earlier start of the split, which went otherwise.
+    await writeFile(join(run(), "segment", "deferred_proof_65538"), "of an earlier start");
     // Stages of zkm2 want no output_stream.
     await rm(join(run(), "output_stream"), { recursive: true });
     const second = { ...paths, computed_request_id: "second", output_path: "" };
     expect(await call("SplitElf", second)).toMatchObject({ result: OK });
     await expect(stat(join(run(), "output_stream"))).rejects.toThrow("ENOENT");
+    const left = await readdir(join(run(), "segment"));
+    expect(left.sort()).toEqual(["0", "deferred_proof_65537", "segments.txt"]);
   });
 
   it("waits for a segment that is not seen yet, and keeps it from the step that writes into it", async () => {
@@ -127,7 +141,16 @@ describe("a node without the stage's base folder", () => {
 
   /** The data of a stage that only knows that it listens everywhere; who takes that for this machine's usual address finds nobody. */
   async function startStageData() {
-    const server = new Server();
+    const tokens = new Set<string>();
+    const note: ServerInterceptor = (_method, call) => {
+      const started = new ServerListenerBuilder().withOnReceiveMetadata((metadata, next) => {
+        tokens.add(metadata.get("gevulot-node-token").join());
+        next(metadata);
+      });
+      const responder = new ResponderBuilder().withStart((next) => next(started.build())).build();
+      return new ServerInterceptingCall(call, responder);
+    };
+    const server = new Server({ interceptors: [note] });
     const nothing = async (): Promise<void> => {};
     server.addService(
       loadProtos().stageData,
@@ -137,6 +160,7 @@ describe("a node without the stage's base folder", () => {
     stack.defer(async () => server.forceShutdown());
     const elf = await blobs().put(Buffer.from("elf"));
     return {
+      ...{ port, tokens },
       lines: `advertise_addr = "127.0.0.1:1"\nstage_addrs = ["127.0.0.2:${port}"]`,
       async metadata(segment: string, more: FileList = {}) {
         const { hash } = await blobs().put(Buffer.from(segment));
@@ -158,6 +182,21 @@ describe("a node without the stage's base folder", () => {
         ...{ result: OK, output_receipt: Buffer.from("receipt of one") },
       });
     }
+  });
+
+  it("gives its node_token to the stages that it was given, and to no address of a caller's", async () => {
+    const stage = await startStageData();
+    const token = 'node_token = "known-to-few-nodes"';
+    const metadata = await stage.metadata("one");
+    metadata.set(METADATA_DATA_ADDR, `127.0.0.2:${stage.port}`);
+    const stranger = await startNode(proveInPlace, token);
+    expect(await stranger("Prove", paths, metadata)).toMatchObject({ result: OK });
+    expect([...stage.tokens]).toEqual([""]);
+    await rm(join(dir, "base"), { recursive: true });
+    const known = await startNode(proveInPlace, `${stage.lines}\n${token}`);
+    stage.tokens.clear();
+    expect(await known("Prove", paths, metadata)).toMatchObject({ result: OK });
+    expect([...stage.tokens]).toEqual(["known-to-few-nodes"]);
   });
 
   it("fetches a block of very many files", async () => {

@@ -18,12 +18,12 @@ import { clientCredentials, serverCredentials } from "../wire/credentials.ts";
 import { GRPC_OPTIONS } from "../wire/grpcLimits.ts";
 import { listenAt } from "../wire/listenAt.ts";
 import type { WireNodeHello } from "../wire/messages.ts";
-import { sendNodeToken } from "../wire/nodeToken.ts";
 import { loadProtos } from "../wire/protos.ts";
 import { S3_URL } from "../wire/s3Url.ts";
 import { emptyWorkFolder } from "../workFolder.ts";
 import { attendStage } from "./attend.ts";
 import { computeStep } from "./computeStep.ts";
+import { createKnownStages } from "./knownStages.ts";
 import { memoryOf } from "./machine.ts";
 import { createNodeInfoService } from "./nodeInfo.ts";
 import { createProverService } from "./proverService.ts";
@@ -54,7 +54,7 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   const protos = loadProtos();
   const metrics = createPipelineMetrics();
   const credentials = await clientCredentials(config);
-  const interceptors = sendNodeToken(config.node_token);
+  const stages = createKnownStages(config.stage_addrs, config.node_token);
   const nodeId = config.name ?? `${hostname()}/${config.addr}`;
   const results = createResultStore(join(base.dir, "results"));
   const cache = stack.use(
@@ -63,9 +63,8 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
       { baseDir: base.dir, isMirror: S3_URL.test(config.base_dir), maxGib: config.cache_gib },
     ),
   );
-  const data = stack.use(
-    createDataClients({ credentials, interceptors, stageData: protos.stageData, blobs: cache.blobs }),
-  );
+  const calling = { credentials, interceptorsOf: stages.sendToken };
+  const data = stack.use(createDataClients({ ...calling, stageData: protos.stageData, blobs: cache.blobs }));
   const keys = await createStepKeys(stepsOf(config).length === 0 ? [] : config.proving_key_paths);
   const workDir = await emptyWorkFolder(base.dir, nodeId);
   const runStep = deps.runStep ?? createStepRunner(config);
@@ -90,8 +89,8 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   );
   const server = new Server(GRPC_OPTIONS);
   const service = { runs, results, prover: protos.prover, count: metrics.count };
-  const memory = () => memoryOf(config);
-  server.addService(protos.prover, createProverService(service, { id: nodeId, name: nodeId, memory }));
+  const about = { id: nodeId, name: nodeId, memory: () => memoryOf(config) };
+  server.addService(protos.prover, createProverService(service, about));
   let port = 0;
   const readHello = () => createHello(config, base, nodeId, port);
   server.addService(protos.nodeInfo, createNodeInfoService(runs, readHello));
@@ -99,19 +98,19 @@ export async function createProver(deps: ProverDeps, config: PipelineConfig): Pr
   stack.defer(() => server.forceShutdown());
   if (config.metrics_addr)
     stack.use(await createMetricsServer(metrics, listenAt(config.metrics_addr, "metrics_addr")));
-
   if (stepsOf(config).length === 0)
     log.warn("this node does nothing: no step is configured. Add [steps] to the configuration");
-  const about = { log, stageNodes: protos.stageNodes, credentials, interceptors };
-  const attending = { ...about, running: runs.running, isDraining: runs.isDraining, onUnwanted: runs.stop };
-  const stages = config.stage_addrs.map((addr) => stack.use(attendStage(attending, addr, readHello)));
+  const told = { onUnwanted: runs.stop, onDataAddr: stages.announce };
+  const stageDeps = { ...calling, ...told, log, stageNodes: protos.stageNodes };
+  const attending = { ...stageDeps, running: runs.running, isDraining: runs.isDraining };
+  const attendances = config.stage_addrs.map((addr) => stack.use(attendStage(attending, addr, readHello)));
   const active = stack.move();
   return {
     nodeId,
     port,
     drain() {
       runs.drain();
-      for (const stage of stages) stage.beat();
+      for (const attendance of attendances) attendance.beat();
     },
     running: runs.running,
     [Symbol.asyncDispose]: () => active[Symbol.asyncDispose](),

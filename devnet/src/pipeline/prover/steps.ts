@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import type { StepConfig, StepName } from "../config.ts";
 import type { DataClient } from "../data/dataClient.ts";
 import type { TaskMethod } from "../nodes/nodeClient.ts";
-import { deferredProofName } from "../runFolder.ts";
+import { DEFERRED_PROOF, deferredProofName } from "../runFolder.ts";
 import { createStepFolder, type StepFolder } from "../steps/stepFolder.ts";
 import type { StepKeys } from "../steps/stepKeys.ts";
 import type { StepRunner } from "../steps/stepRunner.ts";
@@ -100,7 +100,9 @@ async function split(
     throw error;
   }
   const total = await sender.finish();
-  const others = { ...splitFiles(request), ...(await deferredFiles(request, folder)) };
+  const deferred = await deferredFiles(request, folder);
+  if (context.files.isShared) await removeDeferred(request, context.files, Object.values(deferred).flat());
+  const others = { ...splitFiles(request), ...deferred };
   for (const [file, paths] of Object.entries(others)) {
     const path = join(folder.output, file);
     if (!(await isThere(path))) continue;
@@ -118,6 +120,12 @@ async function deferredFiles(request: StepRequest, folder: StepFolder): Promise<
   return Object.fromEntries(
     numbers.map((name) => [`deferred/${name}`, [`${request.seg_path}/${deferredProofName(Number(name))}`]]),
   );
+}
+
+/** Those of an earlier start that went otherwise: the stage would take them for this one's. */
+async function removeDeferred(request: StepRequest, files: TaskFiles, own: readonly string[]): Promise<void> {
+  for (const path of await files.below(String(request.seg_path)))
+    if (DEFERRED_PROOF.test(basename(path)) && !own.includes(path)) await files.remove(path);
 }
 
 /**

@@ -18,6 +18,8 @@ export interface TaskFiles {
   below(folder: string): Promise<readonly string[]>;
   /** Leaves a file where a request says; only where the base folder is shared. */
   leave(path: string, content: { readonly file: string } | Uint8Array): Promise<void>;
+  /** Takes away what an earlier start left; only where the base folder is shared. */
+  remove(path: string): Promise<void>;
 }
 
 export interface TaskFilesOptions {
@@ -85,6 +87,7 @@ export function createTaskFiles(options: TaskFilesOptions): TaskFiles {
       await rename(temporary, to);
       await base.publish(to);
     },
+    remove: async (path) => base.remove(localPath(path)),
   };
 }
 

@@ -38,6 +38,7 @@ import { createTaskCaller } from "./taskCaller.ts";
 import { folderOf } from "./taskRequest.ts";
 import { createUnserved } from "./unserved.ts";
 import { createVerifyStep } from "./verifyStep.ts";
+import { warnIfOpen } from "./warnIfOpen.ts";
 
 /** A running stage: takes runs, and gives their tasks to prover nodes. */
 export interface Stage extends AsyncDisposable, SidePorts {
@@ -50,8 +51,6 @@ const MAX_LOSSES = 20;
 const WAITS_TOO = 3;
 /** A stage that is silent for as long counts as dead. */
 const LONGEST_PAUSE_MS = 1_000 * SILENT_SECONDS;
-/** Of hosts: only this machine's programs reach it. */
-const LOOPBACK = /^(?:127\.|localhost:|\[::1\])/;
 
 export async function createStage(deps: { readonly log: Logger }, config: PipelineConfig): Promise<Stage> {
   const { log } = deps;
@@ -156,14 +155,6 @@ async function refuseOtherBase(
     `base_dir ${own.baseDir} is not that of the stage ${other}, which has the same database. Give all stages of a database ` +
       "one base_dir, or this one a database_url of its own.",
     { context: { path: own.baseDir } },
-  );
-}
-
-function warnIfOpen(log: Logger, config: PipelineConfig): void {
-  const { accept_nodes: accepts, ca_cert_path: ca, node_token: token, addr } = config;
-  if (!accepts || (ca ?? token) !== undefined || LOOPBACK.test(addr)) return;
-  log.warn(
-    "whoever reaches addr can register as a prover node, and gets ELFs and inputs: give node_token or ca_cert_path, or accept_nodes = false where prover_addrs names all nodes",
   );
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { BlobStore } from "../data/blobStore.ts";
 import type { SharedBase } from "../data/sharedBase.ts";
+import { DEFERRED_PROOF } from "../runFolder.ts";
 import type { PipelineRun } from "../store/runs.ts";
 import type { PipelineTask } from "../store/tasks.ts";
 import type { WireTaskResponse } from "../wire/messages.ts";
@@ -36,20 +37,20 @@ interface Split {
   /** What an earlier start of the split brought too, and is not yet compared with that. */
   again: Map<number, string>;
   telling: Promise<void>;
+  /** Paths of the deferred proofs that this start sent; null where it leaves them in the folder itself. */
+  readonly deferred: Set<string> | null;
 }
 
 const MAX_SEGMENTS = 1_000_000;
 const LOOKS = 10;
-/** As they are named in the folder of segments, and as nodes without that folder name them. */
-const DEFERRED_PROOF = /^deferred_proof_(\d{1,9})$/;
+/** As nodes name them that don't leave them in the folder of segments. */
 const SENT_DEFERRED = /^deferred\/(\d{1,5})$/;
 
 interface CollectorDeps {
   readonly blobs: BlobStore;
   readonly base: SharedBase;
   readonly driver: RunDriver;
-  /** So many segments became known. */
-  /** How many a run has so far. */
+  /** Segments became known: how many the run has so far. */
   readonly onSegments: (count: number) => void;
 }
 
@@ -66,7 +67,10 @@ export function createSegmentCollector(deps: CollectorDeps): SegmentCollector {
     collect(task, run, sharesBase) {
       // A node that still sends for an earlier process of the stage goes on where that one was.
       const told = run.segments.known;
-      const split: Split = { task, run, hashes: [], told, again: new Map(), telling: Promise.resolve() };
+      const split: Split = {
+        ...{ task, run, hashes: [], told, again: new Map(), telling: Promise.resolve() },
+        deferred: sharesBase ? null : new Set(),
+      };
       splits.set(task.id, split);
       const stopped = new AbortController();
       // Of a split that is repeated the folder holds what the earlier one left: it is read at the end.
@@ -94,7 +98,7 @@ export function createSegmentCollector(deps: CollectorDeps): SegmentCollector {
       await tell(deps, split);
     },
     async receiveFile(taskId, name, hash) {
-      const { run } = find(taskId);
+      const { run, deferred: sent } = find(taskId);
       const folder = folderOf(run);
       const paths: Readonly<Record<string, string>> = {
         output_stream: folder.outputStream,
@@ -105,6 +109,8 @@ export function createSegmentCollector(deps: CollectorDeps): SegmentCollector {
       const named = Object.hasOwn(paths, name) ? paths[name] : undefined;
       const path = deferred === undefined ? named : folder.deferredProof(Number(deferred));
       if (path === undefined) throw new Error(`a split has no file ${JSON.stringify(name)}`);
+      // Before it is there: what starts over meanwhile must not take it for an earlier one.
+      if (deferred !== undefined) sent?.add(path);
       await deps.blobs.place(hash, path);
     },
   };
@@ -134,16 +140,22 @@ function tell(deps: CollectorDeps, split: Split): Promise<void> {
 }
 
 /** Two splits that go differently can't be mixed: the later counts. */
-async function compare({ driver }: CollectorDeps, split: Split): Promise<void> {
+async function compare(deps: CollectorDeps, split: Split): Promise<void> {
   // As it is now: more comes while the database is asked.
   const again = new Map(split.again);
   if (again.size === 0) return;
-  if (!(await driver.hasSegments(split.run.id, again))) await startOver(driver, split);
+  if (!(await deps.driver.hasSegments(split.run.id, again))) await startOver(deps, split);
   // Those that came meanwhile stay.
   for (const [index, hash] of again) if (split.hashes[index] === hash) split.again.delete(index);
 }
 
-async function startOver(driver: RunDriver, split: Split): Promise<void> {
+async function startOver({ base, driver }: CollectorDeps, split: Split): Promise<void> {
+  const folder = folderOf(split.run).segments;
+  // A node that shares the folder takes away itself what an earlier start left there.
+  for (const name of split.deferred ? await base.list(folder) : []) {
+    const path = join(folder, name);
+    if (DEFERRED_PROOF.test(name) && !split.deferred?.has(path)) await base.remove(path);
+  }
   await driver.dropSegments(split.task);
   split.told = 0;
   split.again = new Map();
@@ -205,7 +217,7 @@ async function finish(
   let known = await countKnown();
   if (known > total && split.hashes.length === total && !split.hashes.includes(undefined!)) {
     // An earlier start of the split brought more.
-    await startOver(deps.driver, split);
+    await startOver(deps, split);
     await tell(deps, split);
     known = await countKnown();
   }

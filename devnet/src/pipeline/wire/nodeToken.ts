@@ -16,16 +16,17 @@ const FOR_NODES = "/gevulot.pipeline.v1.";
 const REFUSED = {
   code: status.UNAUTHENTICATED,
   details:
-    "this stage takes nodes with its node_token only: set the same node_token in the node's configuration",
+    "this stage takes nodes with its node_token only: set the same node_token in the node's configuration, " +
+    "and this stage's address in its stage_addrs",
 };
 
-/** A node says it in its calls to stages. */
-export function sendNodeToken(token: string | undefined): Interceptor[] {
+/** A node says it in its calls to stages; `isKnown` is asked at each. */
+export function sendNodeToken(token: string | undefined, isKnown = () => true): Interceptor[] {
   if (token === undefined) return [];
   const say: Interceptor = (options, nextCall) =>
     new InterceptingCall(nextCall(options), {
       start(metadata, listener, next) {
-        metadata.set(HEADER, token);
+        if (isKnown()) metadata.set(HEADER, token);
         next(metadata, listener);
       },
     });
