@@ -187,8 +187,12 @@ describe("five nodes with assigned work", () => {
     await liar.untilConnected(5, { timeoutMs: 60_000 });
     const payload = { kind: "stake", value: 1n } as const;
     const signed = signTransaction({ payload, nonce: 1n, secretKey: new Uint8Array(32).fill(78) });
-    liar.broadcast({ ...signed, signature: "11".repeat(64) });
-    await expect.poll(() => liar.peers().length).toBe(0);
+    // Once may go over a connection that just gives way to another with the same node.
+    const lie = () => {
+      liar.broadcast({ ...signed, signature: "11".repeat(64) });
+      return liar.peers().length;
+    };
+    await expect.poll(lie, { interval: 500 }).toBe(0);
     await expect(clientOf(net, node).getTransaction(signed.hash)).rejects.toMatchObject({ code: "REFUSED" });
     const run = await send(["ok", "still", "here"]);
     await everywhere(net, run.hash, results(1, 3));
