@@ -216,7 +216,10 @@ describe("five nodes with assigned work", () => {
       code: "REFUSED",
     });
     await client.sendTransaction(cancel(net.accounts[0].secretKey));
-    const statuses = await everywhere(net, run.hash, ({ state }) => state === "failed");
+    // While a node works on it still, it can be cancelled once more.
+    const isOver = ({ state, tasks }: RunStatus) =>
+      state === "failed" && tasks.every((task) => task.state === "done" || task.state === "failed");
+    const statuses = await everywhere(net, run.hash, isOver);
     expect(statuses.map(({ failure }) => failure?.code)).toEqual(Array(5).fill("CANCELLED"));
     await expect(client.sendTransaction(cancel(net.accounts[0].secretKey))).rejects.toMatchObject({
       code: "REFUSED",
