@@ -3,15 +3,15 @@ import { parseManifest } from "./manifest.ts";
 import { placeInImage } from "./programRequest.ts";
 
 test.each([
-  [{}, "/work/app/prover", "/app/prover"],
+  [{}, "/home/me/app/prover", "/app/prover"],
   [{}, "/elsewhere/prover", "/prover"],
-  [{ Program: "app/prover" }, "/work/app/prover", "/app/prover"],
-  [{ Program: "prover" }, "/work/target/release/prover", "/prover"],
+  [{ Program: "app/prover" }, "/home/me/app/prover", "/app/prover"],
+  [{ Program: "prover" }, "/home/me/target/release/prover", "/prover"],
   [{ Program: "/opt/x/prover" }, "/opt/x/prover", "/opt/x/prover"],
   [{ Program: "/tmp/x/prover" }, "/tmp/x/prover", "/prover"],
 ])("with the manifest %j the program %s is in the image at %s", (manifest, path, place) => {
-  expect(placeInImage(path, "elf", parseManifest(manifest), "/work")).toBe(place);
-  expect(placeInImage(`${path}.ts`, "js", parseManifest({}), "/work")).toMatch(/prover\.mjs$/);
+  expect(placeInImage(path, "elf", parseManifest(manifest), "/home/me")).toBe(place);
+  expect(placeInImage(`${path}.ts`, "js", parseManifest({}), "/home/me")).toMatch(/prover\.mjs$/);
 });
 
 test("a proof file below another workspace", () => {

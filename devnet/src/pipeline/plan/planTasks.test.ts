@@ -1,19 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { WHOLE_RUN } from "../../../../test/fixtures/pipeline/wholeRun.ts";
 import { addedTasks, type PlannedTask, planTasks, type RunShape, resultKey } from "./planTasks.ts";
 
-const SHAPE: RunShape = {
-  version: "zkm",
-  target: "snark",
-  fromAgg: false,
-  singleNode: false,
-  deferredProofs: 0,
-  verifies: false,
-};
 const line = (task: PlannedTask) =>
   task.needs.length > 0 ? `${task.key} < ${task.needs.join(" ")}` : task.key;
 const lines = (shape: Partial<RunShape>, known: number, total: number | null) =>
-  planTasks({ ...SHAPE, ...shape }, { known, total }).map(line);
+  planTasks({ ...WHOLE_RUN, ...shape }, { known, total }).map(line);
 
 describe("planTasks", () => {
   it("begins with the split, and proves segments while it runs", () => {
@@ -40,7 +33,7 @@ describe("planTasks", () => {
   });
 
   it("zkm2: a leaf a segment and a deferred proof", () => {
-    const tasks = planTasks({ ...SHAPE, version: "zkm2", deferredProofs: 1 }, { known: 2, total: 2 });
+    const tasks = planTasks({ ...WHOLE_RUN, version: "zkm2", deferredProofs: 1 }, { known: 2, total: 2 });
     expect(tasks.map(line)).toEqual([
       ...["split", "prove/0", "prove/1"],
       ...["leaf/0 < prove/0", "leaf/1 < prove/1", "leaf/2"],
@@ -58,7 +51,7 @@ describe("planTasks", () => {
   });
 
   it("zkm2: a lone leaf is the final one", () => {
-    const [leaf] = planTasks({ ...SHAPE, version: "zkm2" }, { known: 1, total: 1 }).filter(
+    const [leaf] = planTasks({ ...WHOLE_RUN, version: "zkm2" }, { known: 1, total: 1 }).filter(
       (task) => task.flags,
     );
     expect(leaf).toMatchObject({ key: "leaf/0", flags: { isFinal: true, isLeafLayer: true } });
@@ -74,13 +67,13 @@ describe("planTasks", () => {
 
   it("adds what new segments bring at no greater cost, however many there are", () => {
     const before = { known: 4_000_000_000_000, total: null };
-    const added = addedTasks(SHAPE, before, { known: before.known + 1, total: null });
+    const added = addedTasks(WHOLE_RUN, before, { known: before.known + 1, total: null });
     expect(added.map(line)).toEqual(["prove/4000000000000"]);
   });
 
   it("knows what a run is for", () => {
     const of = (shape: Partial<RunShape>, total: number) =>
-      resultKey({ ...SHAPE, ...shape }, { known: total, total });
+      resultKey({ ...WHOLE_RUN, ...shape }, { known: total, total });
     expect(of({}, 3)).toBe("snark");
     expect(of({ target: "agg" }, 3)).toBe("agg/2/0");
     expect(of({ target: "agg" }, 1)).toBe("prove/0");

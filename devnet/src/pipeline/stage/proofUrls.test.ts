@@ -1,15 +1,7 @@
 import { expect, test } from "vitest";
+import { WHOLE_RUN } from "../../../../test/fixtures/pipeline/wholeRun.ts";
 import type { RunShape } from "../plan/planTasks.ts";
 import { proofUrls } from "./proofUrls.ts";
-
-const SHAPE: RunShape = {
-  version: "zkm",
-  target: "snark",
-  fromAgg: false,
-  singleNode: false,
-  deferredProofs: 0,
-  verifies: false,
-};
 
 test.each<[Partial<RunShape>, string[]]>([
   [
@@ -21,6 +13,6 @@ test.each<[Partial<RunShape>, string[]]>([
   [{ target: "prove" }, ["wrap/public_values.json"]],
   [{ target: "split" }, []],
 ])("a run of %j gets the URLs of what it leaves", (change, files) => {
-  const urls = proofUrls("http://host:1/public/", { id: "a b", shape: { ...SHAPE, ...change } });
+  const urls = proofUrls("http://host:1/public/", { id: "a b", shape: { ...WHOLE_RUN, ...change } });
   expect(Object.values(urls)).toEqual(files.map((file) => `http://host:1/public/a%20b/${file}`));
 });
