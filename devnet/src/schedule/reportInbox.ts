@@ -38,8 +38,10 @@ export function createReportInbox(deps: ReportInboxDeps): ReportInbox {
       if (result === "stored") await unsettle(client, run);
       return result;
     });
-    if (stored === "stored") onRunChanged(run);
-    if (stored === "stored") return "taken";
+    if (stored === "stored") {
+      onRunChanged(run);
+      return "taken";
+    }
     if (stored === "old") return "known";
     const { missing } = stored;
     const about = { key: reportId(bytes), needs: missing, sender: peer, bytes: bytes.length };

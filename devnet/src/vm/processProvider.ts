@@ -7,7 +7,7 @@ import { removeTree } from "../removeTree.ts";
 import { createConsoleSink } from "./consoleSink.ts";
 import { keepExecOutput } from "./execOutput.ts";
 import type { GuestMessage } from "./guestMessage.ts";
-import { endedBefore, imageOutcome, type TaskSignals } from "./imageOutcome.ts";
+import { imageOutcome } from "./imageOutcome.ts";
 import { type InspectOptions, inspectFlag, onInspector } from "./inspector.ts";
 import { createLauncher, type Launcher } from "./launcher.ts";
 import { measureTree, NO_LIMITS } from "./measureTree.ts";
@@ -16,7 +16,8 @@ import type { VmOutcome, VmProvider, VmRunOptions, VmTask } from "./provider.ts"
 import { endMarked } from "./reapLeftovers.ts";
 import { formatRunMark, RUN_MARK_VARIABLE } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
-import { createSupervisor, MAX_TIMER_MS, type Supervisor, timeLeft } from "./supervisor.ts";
+import { createSupervisor, type Supervisor, timeLeft } from "./supervisor.ts";
+import { endedBefore, type TaskSignals, taskSignals } from "./taskSignals.ts";
 import type { ProcessEnd } from "./vmState.ts";
 import { watchVm } from "./vmWatch.ts";
 
@@ -70,11 +71,9 @@ export async function createProcessProvider(
     accelerator: "none",
     vsock: { kind: "none", detail: "host processes have no VSOCK" },
     run: (task, how) =>
-      runs.track(how.signal, (signal) => {
-        const late = AbortSignal.timeout(Math.min(timeLeft(task.runEndsAtMs), MAX_TIMER_MS));
-        const either = AbortSignal.any([signal, late]);
-        return runOnHost(deps, options, launcher, task, { ...how, signal, late, either });
-      }),
+      runs.track(how.signal, (signal) =>
+        runOnHost(deps, options, launcher, task, { ...how, ...taskSignals(task, signal) }),
+      ),
     [Symbol.asyncDispose]: () => runs[Symbol.asyncDispose](),
   };
 }

@@ -10,7 +10,7 @@ import { type Cgroups, createCgroups, findCgroup, laterGroup } from "./cgroups.t
 import { createEarlyBoot } from "./earlyBoot.ts";
 import { findQemu, type Qemu } from "./findQemu.ts";
 import { canReadAttributes } from "./guestFile.ts";
-import { endedBefore, imageOutcome, type TaskSignals } from "./imageOutcome.ts";
+import { imageOutcome } from "./imageOutcome.ts";
 import { openForChild } from "./inheritedFiles.ts";
 import { createLauncher, type Launcher, type RunAs } from "./launcher.ts";
 import { measureTree, NO_LIMITS, type TreeSize } from "./measureTree.ts";
@@ -22,7 +22,8 @@ import { MIN_GUEST_MIB, qemuArgs } from "./qemuArgs.ts";
 import { type QemuProcess, startQemu } from "./qemuProcess.ts";
 import { formatRunMark } from "./runMark.ts";
 import { createRunRegistry } from "./runRegistry.ts";
-import { createSupervisor, MAX_TIMER_MS, timeLeft } from "./supervisor.ts";
+import { createSupervisor, timeLeft } from "./supervisor.ts";
+import { endedBefore, type TaskSignals, taskSignals } from "./taskSignals.ts";
 import { traceCmdline } from "./trace.ts";
 import { watchVm } from "./vmWatch.ts";
 import type { GuestVolumes } from "./volumes/guestVolumes.ts";
@@ -150,10 +151,9 @@ export async function createQemuProvider(
     acceleratorReason: accelerator.reason,
     run: (task, how) =>
       runs.track(how.signal, async (signal) => {
-        const late = AbortSignal.timeout(Math.min(timeLeft(task.runEndsAtMs), MAX_TIMER_MS));
-        const either = AbortSignal.any([signal, late]);
-        await early.settled(task.imagePath, either);
-        return await runInQemu(deps, options, host, task, { ...how, signal, late, either });
+        const signals = taskSignals(task, signal);
+        await early.settled(task.imagePath, signals.either);
+        return await runInQemu(deps, options, host, task, { ...how, ...signals });
       }),
     prepare: early.begin,
     takeTurn: async ({ id, imagePath, volumes }) =>
